@@ -1,0 +1,411 @@
+@0xb97d25c4b5a3ab4e;
+
+# rescan: how a wallet asks the node's side of the fence for its own history.
+#
+# Transport: Cap'n Proto RPC (two-party, level 1) on a Unix stream socket; the bootstrap capability is `Rescan`.
+#
+# Conventions, valid everywhere below:
+# - A hash is 32 bytes in internal order (as in a block header); printing reverses it.
+# - An amount is in satoshi; a time is seconds since 1970; a size is bytes; units stand last in a name.
+# - A capability is the owner of what it stands for: drop it and its state on the server is gone.
+# - A method fails with a Cap'n Proto exception only when the peer breaks the protocol or a limit of the connection
+#   (`ServerInfo.limits`). A caller's mistake (`Refusal`), a failure (`Failure`) and an outcome are values.
+# - Everything that can grow crosses in `-> stream` calls, which carry flow control: a slow reader slows its own
+#   scan and nothing else.
+# - New fields and methods may be added at the end. A client ignores fields that it does not know, treats an unknown
+#   enumerant or union member as "newer than I am", and asks `Rescan.info` before it relies on a feature.
+
+interface Rescan {
+  # The bootstrap object, one per connection.
+
+  info @0 () -> (info :ServerInfo);
+  # What the server is and what it sees now. Cheap; answers while the chain is still being read.
+
+  newWatchSet @1 () -> (watchSet :WatchSet);
+  # An empty watch set, to be filled, sealed and scanned for any number of times.
+
+  scan @2 (watchSet :WatchSet, request :ScanRequest, sink :ReportSink) -> (scan :Scan);
+  # Starts a scan for a sealed watch set. Returns at once; everything that happens reaches `sink`, the last of it
+  # `sink.done`, which comes exactly once unless the scan is dropped or the connection ends. Drop `scan` and it stops
+  # within one block.
+
+  blocks @3 (range :Range, sink :BlockSink) -> (scan :Scan);
+  # Ships whole blocks of a range, in height order, as serialised with witnesses. For wallets that would rather not show
+  # their scripts, and for measuring against. Otherwise like `scan`.
+}
+
+# --- What the server is ---------------------------------------------------------------------------------------------
+
+struct ServerInfo {
+  protocolVersion @0 :UInt32;
+  # 1 is what this file describes. It grows only when an old client would misread a new server.
+  software @1 :Text;
+  # Name and version of the server, for people.
+  network @2 :Network;
+  features @3 :List(Feature);
+  chain @4 :ChainInfo;
+  limits @5 :Limits;
+}
+
+enum Network {
+  main @0;
+  testnet3 @1;
+  testnet4 @2;
+  signet @3;
+  # The default signet or a custom one: they share the address format; `chain.genesis` cannot tell them apart, the blocks do.
+  regtest @4;
+}
+
+enum Feature {
+  # What this server can do beyond what every server of protocol version 1 can.
+  scan @0;
+  blocks @1;
+  birthday @2;
+}
+
+struct ChainInfo {
+  genesis @0 :Data;
+  # Hash of the network's genesis block.
+  state @1 :ChainState;
+  tip @2 :BlockId;
+  # The tip of the active chain as last seen. Unset while no block is known.
+  lowestHeight @3 :UInt32;
+  # The lowest height from which every block up to the tip is on disk; 0 on a node that is not pruned.
+  source @4 :ChainSource;
+  reading @5 :ReadingProgress;
+  # How far the server is in reading block files; done equals total when it has read all.
+}
+
+enum ChainState {
+  reading @0;
+  # The block files are being read for the first time since the server started; scans wait for it.
+  ready @1;
+  failed @2;
+  # The block files could not be read; the server's log says why, and it tries again with the next scan.
+}
+
+enum ChainSource {
+  files @0;
+  # The most-work chain of the block files, not confirmed by a node.
+  node @1;
+  # The chain that the node itself says is active.
+}
+
+struct ReadingProgress {
+  bytesDone @0 :UInt64;
+  bytesTotal @1 :UInt64;
+}
+
+struct BlockId {
+  height @0 :UInt32;
+  hash @1 :Data;
+  timeSeconds @2 :UInt32;
+  # The time in the block's header.
+}
+
+struct Limits {
+  messageBytesMax @0 :UInt64;
+  # A larger message ends the connection: upload watch sets in chunks well below it.
+  connectionsMax @1 :UInt32;
+  scansPerConnectionMax @2 :UInt32;
+  watchSetsPerConnectionMax @3 :UInt32;
+  scriptsPerWatchSetMax @4 :UInt64;
+  # Given scripts and those derived from keychains, together.
+  outpointsPerWatchSetMax @5 :UInt64;
+}
+
+# --- What a scan looks for ------------------------------------------------------------------------------------------
+
+interface WatchSet {
+  # Scripts and outpoints to look for. Fill it, seal it, scan for it. The `add` methods never fail for what they are
+  # given: the first entry that cannot be watched is remembered, and `seal` says which it was and why.
+
+  addKeychains @0 (keychains :List(Keychain)) -> stream;
+  # Keychains are numbered from 0 in the order in which they are added, over all calls.
+
+  addScripts @1 (scripts :List(Data)) -> stream;
+  # Bare scriptPubKeys, numbered from 0 in the order in which they are added, over all calls.
+
+  addOutpoints @2 (outpoints :List(GivenOutpoint)) -> stream;
+  # Coins that exist before the range and whose spends are wanted, numbered likewise.
+
+  seal @3 () -> (result :SealResult);
+  # Ends the filling. Derives and compiles; a sealed watch set takes no more entries, and sealing it again gives the
+  # same answer.
+}
+
+struct Keychain {
+  descriptor @0 :Text;
+  # An output descriptor with public keys only; its checksum, if given, is verified. Single-path: a client expands
+  # multipath descriptors into one keychain a path, so that what comes back names the path.
+}
+
+struct GivenOutpoint {
+  outpoint @0 :Outpoint;
+  known :union {
+    nothing @1 :Void;
+    output @2 :Output;
+    # What the coin is, if the wallet knows: the value comes back with the spend.
+  }
+}
+
+struct Outpoint {
+  txid @0 :Data;
+  vout @1 :UInt32;
+}
+
+struct Output {
+  valueSat @0 :UInt64;
+  scriptPubKey @1 :Data;
+}
+
+struct SealResult {
+  union {
+    sealed @0 :WatchSetSize;
+    refused @1 :Refusal;
+  }
+}
+
+struct WatchSetSize {
+  keychains @0 :UInt32;
+  scripts @1 :UInt64;
+  # Distinct scripts watched, derived ones included.
+  outpoints @2 :UInt64;
+}
+
+struct Refusal {
+  # A mistake of the caller's. Nothing was started.
+  reason @0 :RefusalReason;
+  position @1 :UInt64;
+  # Which keychain, script or outpoint, by the numbering above, where the reason is about one of them.
+  detail @2 :Text;
+  # The same for people: what was expected and what was found. Never contains key material.
+}
+
+enum RefusalReason {
+  badDescriptor @0;
+  wrongNetwork @1;
+  badScript @2;
+  badOutpoint @3;
+  tooManyEntries @4;
+  alreadySealed @5;
+  notSealed @6;
+  badRange @7;
+  # Upside down, or above the tip.
+  foreignWatchSet @8;
+  # The watch set is not one of this connection's.
+  tooManyScans @9;
+}
+
+# --- A scan ---------------------------------------------------------------------------------------------------------
+
+struct ScanRequest {
+  range @0 :Range;
+  verify @1 :Verify;
+}
+
+struct Range {
+  from :union {
+    height @0 :UInt32;
+    birthdaySeconds @1 :UInt32;
+    # The first block whose max-time (the greatest header time up to and including it) is at least this less 7,200.
+  }
+  to :union {
+    tip @2 :Void;
+    # The tip when the scan begins.
+    toHeight @3 :UInt32;
+  }
+}
+
+enum Verify {
+  reported @0;
+  # Every block that is reported is proven first: its transactions hash to the merkle root of its header.
+  all @1;
+  # Every block walked is proven, so that a flipped bit cannot hide a match either.
+  none @2;
+  # The disk is trusted, as Bitcoin Core's own rescan trusts it.
+}
+
+interface Scan {
+  progress @0 () -> (progress :Progress);
+  cancel @1 () -> ();
+  # Asks the scan to end early: `sink.done` comes with the outcome `cancelled` and a locator to go on from.
+  blockIds @2 (heights :List(UInt32)) -> (ids :List(BlockId));
+  # Hash and time of blocks of the chain that this scan is pinned to; a height outside it gives an entry with an
+  # empty hash. At most 4,096 heights a call. Waits until the scan has begun.
+}
+
+struct Progress {
+  phase @0 :Phase;
+  blocksDone @1 :UInt64;
+  blocksTotal @2 :UInt64;
+  bytesDone @3 :UInt64;
+  # Of block data, settled in chain order.
+  bytesTotal @4 :UInt64;
+  elapsedMicroseconds @5 :UInt64;
+  # Since the walk began.
+}
+
+enum Phase {
+  readingChain @0;
+  # The server is still reading its block files; blocks and bytes are those of `ServerInfo.chain.reading`.
+  deriving @1;
+  walking @2;
+  done @3;
+}
+
+interface ReportSink {
+  # The wallet's side of a scan.
+  reports @0 (batch :List(BlockReport)) -> stream;
+  # Reports in chain order. The first arrives as soon as it is settled, later ones in batches of up to 64 KiB.
+  done @1 (result :ScanResult) -> ();
+}
+
+struct ScanResult {
+  union {
+    summary @0 :Summary;
+    refused @1 :Refusal;
+    failed @2 :Failure;
+  }
+}
+
+struct BlockReport {
+  # What one block yields. Only blocks that match are reported.
+  height @0 :UInt32;
+  hash @1 :Data;
+  timeSeconds @2 :UInt32;
+  transactions @3 :List(TransactionReport);
+  # By ascending index in the block.
+}
+
+struct TransactionReport {
+  txIndex @0 :UInt32;
+  txid @1 :Data;
+  received @2 :List(Received);
+  # By ascending vout.
+  spent @3 :List(Spent);
+  # By ascending vin.
+}
+
+struct Received {
+  # An output that pays a watched script.
+  vout @0 :UInt32;
+  output @1 :Output;
+  origins @2 :List(Origin);
+  # Everything in the watch set that this script belongs to, in its order; never empty.
+}
+
+struct Spent {
+  # An input that spends a watched coin: a given outpoint, or an output received in the range.
+  vin @0 :UInt32;
+  prevout @1 :Outpoint;
+  value :union {
+    unknown @2 :Void;
+    valueSat @3 :UInt64;
+  }
+  origins @4 :List(Origin);
+}
+
+struct Origin {
+  # Why something matched.
+  union {
+    keychain @0 :KeychainScript;
+    script @1 :UInt32;
+    # The number of a given script.
+    outpoint @2 :UInt32;
+    # The number of a given outpoint.
+  }
+}
+
+struct KeychainScript {
+  keychain @0 :UInt32;
+  index :union {
+    single @1 :Void;
+    # The descriptor is not ranged.
+    derived @2 :UInt32;
+  }
+}
+
+struct Summary {
+  outcome @0 :Outcome;
+  fromHeight @1 :UInt32;
+  toHeight @2 :UInt32;
+  tip @3 :BlockId;
+  # The last block of the range on the chain that the scan was pinned to.
+  transactions @4 :UInt64;
+  # Distinct transactions reported.
+  unspentCount @5 :UInt64;
+  # Coins created in the range and unspent at its end (of an early outcome: at the end of what was scanned).
+  unspentSat @6 :UInt64;
+  keychains @7 :List(KeychainUse);
+  # One a keychain, in their order.
+  blocksScanned @8 :UInt64;
+  bytesScanned @9 :UInt64;
+  prepareMicroseconds @10 :UInt64;
+  # Derivation before the walk; 0 where the watch set was derived already.
+  elapsedMicroseconds @11 :UInt64;
+  # Everything, from the call to this summary.
+  locator @12 :List(Data);
+  # Hashes of blocks up to the last one scanned, newest first, ever further apart: what to resume from.
+}
+
+struct Outcome {
+  union {
+    complete @0 :Void;
+    cancelled @1 :Void;
+    prunedBelow @2 :UInt32;
+    # Blocks of the range are not on disk. The lowest height that is complete to the range's end.
+    reorganisedFrom @3 :UInt32;
+    # The chain that the scan was pinned to was left. Reports at and above this height no longer stand.
+  }
+}
+
+struct KeychainUse {
+  union {
+    unused @0 :Void;
+    lastUsedIndex @1 :UInt32;
+    usedSingle @2 :Void;
+    # The descriptor is not ranged, and was used.
+  }
+}
+
+struct Failure {
+  # Not an outcome: something is broken. Nothing that was reported before is false.
+  kind @0 :FailureKind;
+  detail @1 :Text;
+  # For people: what was expected, what was found.
+  at @2 :FailurePlace;
+  # Unset where the failure is not about one place on disk.
+}
+
+enum FailureKind {
+  corruptBlock @0;
+  # A block does not hash to what its header says, or is not made as blocks are made.
+  unreadable @1;
+  # The operating system would not give the bytes.
+  internal @2;
+  # A defect of the server's.
+}
+
+struct FailurePlace {
+  height @0 :UInt32;
+  path @1 :Text;
+  offset @2 :UInt64;
+  # Of the block's first byte in the file.
+}
+
+# --- Whole blocks ---------------------------------------------------------------------------------------------------
+
+interface BlockSink {
+  blocks @0 (batch :List(FullBlock)) -> stream;
+  # In height order, every height of the range once. A batch closes at 1 MiB, and holds at least one block.
+  done @1 (result :ScanResult) -> ();
+  # The counts of matches in the summary are zero.
+}
+
+struct FullBlock {
+  height @0 :UInt32;
+  hash @1 :Data;
+  data @2 :Data;
+  # Consensus serialisation with witnesses; at most 4,000,000 bytes.
+}

@@ -1,0 +1,15 @@
+//! The pure heart of rescan: views of blocks as they lie on disk, watch sets, matching, reports, and the Cap'n Proto
+//! contract between wallet and server. No I/O, no threads, no async; nothing here can panic on bytes from outside.
+//!
+//! In the order in which data flows: [`position`] and [`obfuscation`] say where and how bytes lie, [`report`] says what
+//! a scan found, and `wire` is the one place where messages become these types.
+
+#![forbid(unsafe_code)]
+
+pub mod obfuscation;
+pub mod position;
+pub mod report;
+
+#[allow(warnings, clippy::all, reason = "generated from schema/rescan.capnp by `cargo xtask codegen`")]
+#[rustfmt::skip]
+pub mod rescan_capnp;

@@ -1,0 +1,227 @@
+//! What a scan says, as domain types: what one block yields, how a scan ended, what is broken.
+
+use std::path::PathBuf;
+
+use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Txid};
+
+use crate::position::{Height, HeightRange};
+
+/// What one block yields. Only blocks that match are reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockReport {
+    /// Its height in the chain that the scan is pinned to.
+    pub height: Height,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// The time in its header, in seconds since 1970.
+    pub time: u32,
+    /// Its matching transactions, by ascending index in the block; never empty.
+    pub transactions: Vec<TransactionReport>,
+}
+
+/// One transaction that touches the watch set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionReport {
+    /// Its index in the block, the coinbase being 0.
+    pub tx_index: u32,
+    /// Its id.
+    pub txid: Txid,
+    /// The outputs that pay a watched script, by ascending vout.
+    pub received: Vec<Received>,
+    /// The inputs that spend a watched coin, by ascending vin.
+    pub spent: Vec<Spent>,
+}
+
+/// An output that pays a watched script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its index in the transaction.
+    pub vout: u32,
+    /// What it carries.
+    pub value: Amount,
+    /// What it pays.
+    pub script_pubkey: ScriptBuf,
+    /// Everything in the watch set that this script belongs to, ascending; never empty.
+    pub origins: Vec<Origin>,
+}
+
+/// An input that spends a watched coin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// Its index in the transaction.
+    pub vin: u32,
+    /// The coin it spends.
+    pub prevout: OutPoint,
+    /// What that coin carried, where it was found in the range or given.
+    pub value: Option<Amount>,
+    /// Everything in the watch set that this coin belongs to, ascending; never empty.
+    pub origins: Vec<Origin>,
+}
+
+/// Why something matched: which entry of the watch set it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// A script of a keychain: the keychain's number, and the index, none where the descriptor is not ranged.
+    Keychain {
+        /// The number of the keychain, from 0 in the order in which they were added.
+        keychain: u32,
+        /// The derivation index; none where the descriptor is not ranged.
+        index: Option<u32>,
+    },
+    /// A given script, by its number.
+    Script(u32),
+    /// A given outpoint, by its number.
+    Outpoint(u32),
+}
+
+/// How a scan ended. None of these is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every block of the range was scanned.
+    Complete,
+    /// The client asked for the end.
+    Cancelled,
+    /// Blocks of the range are not on disk; this is the lowest height that is complete to the range's end.
+    PrunedBelow(Height),
+    /// The chain that the scan was pinned to was left; reports at and above this height no longer stand.
+    ReorganisedFrom(Height),
+}
+
+/// Whether and how far a keychain was used within the range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeychainUse {
+    /// None of its scripts received anything.
+    Unused,
+    /// The highest index that received something.
+    LastUsed(u32),
+    /// It is not ranged, and received something.
+    UsedSingle,
+}
+
+/// A block's place in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockId {
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// The time in its header, in seconds since 1970.
+    pub time: u32,
+}
+
+/// What a scan comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The range that was asked for, made definite.
+    pub range: HeightRange,
+    /// The last block of the range, in the chain that the scan was pinned to.
+    pub tip: BlockId,
+    /// Distinct transactions reported.
+    pub transactions: u64,
+    /// Coins created in what was scanned and unspent at its end.
+    pub unspent_count: u64,
+    /// What those coins carry together.
+    pub unspent: Amount,
+    /// One a keychain, in their order.
+    pub keychains: Vec<KeychainUse>,
+    /// Heights scanned.
+    pub blocks_scanned: u64,
+    /// Block data scanned, in bytes.
+    pub bytes_scanned: u64,
+    /// Derivation before the walk, in microseconds.
+    pub prepare_micros: u64,
+    /// Everything, in microseconds.
+    pub elapsed_micros: u64,
+    /// Hashes of blocks from the last one scanned downwards, ever further apart: what to go on from.
+    pub locator: Vec<BlockHash>,
+}
+
+/// What ended a scan without an outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It came to an outcome.
+    Summary(Summary),
+    /// It was never begun: the caller's mistake.
+    Refused(Refusal),
+    /// Something is broken.
+    Failed(Failure),
+}
+
+/// A caller's mistake.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Refusal {
+    /// Which mistake.
+    pub reason: RefusalReason,
+    /// The number of the keychain, script or outpoint that it is about, where it is about one.
+    pub position: u64,
+    /// What was expected and what was found, for people. Never contains key material.
+    pub detail: String,
+}
+
+/// Which mistake a caller made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefusalReason {
+    /// A descriptor that does not parse, or that cannot be watched.
+    BadDescriptor,
+    /// A descriptor or address of another network.
+    WrongNetwork,
+    /// A script that cannot be watched.
+    BadScript,
+    /// An outpoint that cannot be watched.
+    BadOutpoint,
+    /// More entries than a watch set holds.
+    TooManyEntries,
+    /// An entry for a watch set that was sealed before.
+    AlreadySealed,
+    /// A scan for a watch set that was never sealed.
+    NotSealed,
+    /// A range upside down, or above the tip.
+    BadRange,
+    /// A watch set that is not one of this connection's.
+    ForeignWatchSet,
+    /// More scans than a connection may run.
+    TooManyScans,
+    /// A reason that this version does not know.
+    Unknown,
+}
+
+/// Something is broken: on disk, in the operating system, or in the server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Failure {
+    /// What kind of thing.
+    pub kind: FailureKind,
+    /// What was expected and what was found, for people.
+    pub detail: String,
+    /// Where on disk, if it is about a place.
+    pub at: Option<FailurePlace>,
+}
+
+/// What kind of thing is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// A block does not hash to what its header says, or is not made as blocks are made.
+    CorruptBlock,
+    /// The operating system would not give the bytes.
+    Unreadable,
+    /// A defect of the server's.
+    Internal,
+    /// A kind that this version does not know.
+    Unknown,
+}
+
+/// A place on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailurePlace {
+    /// The height of the block that lies there.
+    pub height: Height,
+    /// The block file.
+    pub path: PathBuf,
+    /// The offset of the block's first byte in that file, in bytes.
+    pub offset: u64,
+}
