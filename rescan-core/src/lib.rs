@@ -6,10 +6,20 @@
 
 #![forbid(unsafe_code)]
 
+mod chain_choice;
+pub mod chain_snapshot;
+pub mod coinbase_height;
+mod hash_index;
+pub mod header;
+pub mod header_tree;
+pub mod network;
 pub mod obfuscation;
 pub mod position;
 pub mod report;
+pub mod shared_vec;
 
 #[allow(warnings, clippy::all, reason = "generated from schema/rescan.capnp by `cargo xtask codegen`")]
 #[rustfmt::skip]
 pub mod rescan_capnp;
+
+pub use chain_choice::Settled;
