@@ -6,9 +6,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cursor;
+pub mod filter;
 pub mod obfuscation;
 pub mod position;
 pub mod report;
+pub mod script_table;
+pub mod transaction;
+pub mod walk;
+pub mod watch;
 
 #[allow(warnings, clippy::all, reason = "generated from schema/rescan.capnp by `cargo xtask codegen`")]
 #[rustfmt::skip]
