@@ -8,8 +8,10 @@
 
 pub mod cursor;
 pub mod filter;
+pub mod matching;
 pub mod obfuscation;
 pub mod position;
+pub mod proof;
 pub mod report;
 pub mod script_table;
 pub mod transaction;
