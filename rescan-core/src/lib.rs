@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod coins;
 pub mod obfuscation;
 pub mod position;
 pub mod report;
