@@ -2,7 +2,8 @@
 //! contract between wallet and server. No I/O, no threads, no async; nothing here can panic on bytes from outside.
 //!
 //! In the order in which data flows: [`position`] and [`obfuscation`] say where and how bytes lie, [`report`] says what
-//! a scan found, and `wire` is the one place where messages become these types.
+//! a scan found, [`request`] what a wallet asks for, [`server_info`] what a server is, and [`wire`] is the one place where
+//! messages become these types.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,9 @@ pub mod coins;
 pub mod obfuscation;
 pub mod position;
 pub mod report;
+pub mod request;
+pub mod server_info;
+pub mod wire;
 
 #[allow(warnings, clippy::all, reason = "generated from schema/rescan.capnp by `cargo xtask codegen`")]
 #[rustfmt::skip]
