@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod coins;
 pub mod cursor;
 pub mod filter;
 pub mod matching;
