@@ -98,7 +98,7 @@ mod tests {
             let hash_of = |id: u32| hashes.get(id as usize);
             let mut grown = HashIndex::default();
             let mut plain = BTreeMap::new();
-            for (id, hash) in (0u32..).zip(&hashes).rev() {
+            for (id, hash) in (0u32..).zip(&hashes).collect::<Vec<_>>().into_iter().rev() {
                 grown.insert(hash, id, hash_of);
                 plain.insert(*hash, id);
             }
