@@ -8,11 +8,19 @@
 #![forbid(unsafe_code)]
 
 pub mod coins;
+pub mod cursor;
+pub mod filter;
+pub mod matching;
 pub mod obfuscation;
 pub mod position;
+pub mod proof;
 pub mod report;
 pub mod request;
+pub mod script_table;
 pub mod server_info;
+pub mod transaction;
+pub mod walk;
+pub mod watch;
 pub mod wire;
 
 #[allow(warnings, clippy::all, reason = "generated from schema/rescan.capnp by `cargo xtask codegen`")]
