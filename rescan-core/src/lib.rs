@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod descriptor;
 pub mod obfuscation;
 pub mod position;
 pub mod report;
