@@ -9,6 +9,7 @@
 
 pub mod coins;
 pub mod cursor;
+pub mod descriptor;
 pub mod filter;
 pub mod matching;
 pub mod obfuscation;
