@@ -45,9 +45,12 @@ use self::template::Template;
 /// What is above it is refused because the text's length bounds the time and memory that parsing takes.
 pub const DESCRIPTOR_BYTES_MAX: usize = 64 * 1024;
 
-/// How deep functions, braces and wrappers may be nested together. Parsers recurse by it: an unoptimised build needs
-/// about 1 MiB of stack at this depth, and a thread has 2 MiB.
-pub const NESTING_MAX: usize = 128;
+/// How deep functions and wrappers may be nested together. Parsers recurse by it, unoptimised ones by 15 KiB of stack a
+/// level: 1 MiB at this depth, where a thread has 2 MiB. Scripts that can be spent seldom reach ten.
+pub const NESTING_MAX: usize = 64;
+
+/// How deep the tree of a `tr` may be (BIP 341). Parsers recurse by it too, but by little.
+pub const TREE_DEPTH_MAX: usize = 128;
 
 /// The most paths of a multipath key. Wallets use two; the number multiplies with the text's length.
 pub const PATHS_MAX: usize = 64;

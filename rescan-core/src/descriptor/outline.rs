@@ -13,7 +13,7 @@ use miniscript::MiniscriptKey;
 use miniscript::descriptor::{DescriptorPublicKey, Wildcard};
 
 use super::text::shown;
-use super::{DescriptorError, NESTING_MAX, PATHS_MAX};
+use super::{DescriptorError, NESTING_MAX, PATHS_MAX, TREE_DEPTH_MAX};
 
 /// Functions of the descriptor language and fragments of miniscript, other than those listed further below.
 const FUNCTIONS: &[&str] = &[
@@ -112,8 +112,10 @@ struct Frame<'a> {
     /// The function it belongs to; empty for a brace.
     function: &'a str,
     bracket: u8,
-    /// Functions, braces and wrappers from outermost down to this one.
+    /// Functions and their wrappers from the outermost down to this one.
     depth: usize,
+    /// Braces likewise.
+    tree_depth: usize,
     /// Which argument is being read.
     argument: usize,
     /// Whether that argument is itself a function or a brace.
@@ -139,10 +141,13 @@ impl<'a> Outline<'a> {
         } else if !token.is_empty() || self.open.is_empty() {
             return Err(DescriptorError::Malformed { position, reason: "a brace belongs inside tr(KEY,..)" });
         }
-        let above = self.open.last().map_or(0, |frame| frame.depth);
-        let depth = above.saturating_add(wrappers.len()).saturating_add(1);
-        if depth > NESTING_MAX {
-            return Err(DescriptorError::TooDeep { position: start, max: NESTING_MAX });
+        let (mut depth, mut tree_depth) = self.open.last().map_or((0, 0), |frame| (frame.depth, frame.tree_depth));
+        if bracket == b'(' {
+            depth = check_depth(depth, wrappers, start)?;
+        } else if tree_depth < TREE_DEPTH_MAX {
+            tree_depth = tree_depth.saturating_add(1);
+        } else {
+            return Err(DescriptorError::TooDeep { position, max: TREE_DEPTH_MAX });
         }
         if let Some(frame) = self.open.last_mut() {
             if frame.nested {
@@ -150,7 +155,7 @@ impl<'a> Outline<'a> {
             }
             frame.nested = true;
         }
-        self.open.push(Frame { function, bracket, depth, argument: 0, nested: false });
+        self.open.push(Frame { function, bracket, depth, tree_depth, argument: 0, nested: false });
         self.token_start = position.saturating_add(1);
         Ok(())
     }
@@ -206,10 +211,7 @@ impl<'a> Outline<'a> {
             return Err(DescriptorError::Malformed { position: span.start, reason: "expected a comma or a bracket" });
         }
         // Wrappers may stand before `0` and `1` too.
-        let wrappers = token.rsplit_once(':').map_or(0, |(wrappers, _)| wrappers.len());
-        if frame.depth.saturating_add(wrappers) > NESTING_MAX {
-            return Err(DescriptorError::TooDeep { position: span.start, max: NESTING_MAX });
-        }
+        check_depth(frame.depth, token.rsplit_once(':').map_or("", |(wrappers, _)| wrappers), span.start)?;
         let is_key = match frame.function {
             "pk" | "pkh" | "pk_k" | "pk_h" | "wpkh" | "combo" | "rawtr" | "tr" => frame.argument == 0,
             "multi" | "multi_a" | "sortedmulti" => frame.argument > 0,
@@ -275,6 +277,12 @@ impl<'a> Outline<'a> {
         }
         Ok(())
     }
+}
+
+/// The depth of a function, or of `0` or `1`, with its wrappers, one a letter.
+fn check_depth(above: usize, wrappers: &str, position: usize) -> Result<usize, DescriptorError> {
+    let depth = above.saturating_add(wrappers.len()).saturating_add(1);
+    if depth > NESTING_MAX { Err(DescriptorError::TooDeep { position, max: NESTING_MAX }) } else { Ok(depth) }
 }
 
 /// How deep below its master key the keys lie that this one stands for.
