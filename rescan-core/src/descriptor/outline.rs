@@ -8,7 +8,6 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use bitcoin::bip32::{DerivationPath, Xpub};
-use bitcoin::secp256k1::XOnlyPublicKey;
 use miniscript::MiniscriptKey;
 use miniscript::descriptor::{DescriptorPublicKey, Wildcard};
 
@@ -313,8 +312,8 @@ fn fault(token: &str) -> &'static str {
     }
     let key = if token.starts_with('[') {
         match token.split_once(']') {
-            Some((_, key)) if XOnlyPublicKey::from_str(key).is_ok() || Xpub::from_str(key).is_ok() => {
-                return "expected its origin as [fingerprint/path], the fingerprint being 8 hex digits";
+            Some((_, key)) if DescriptorPublicKey::from_str(key).is_ok() => {
+                return "expected its origin as [fingerprint/path], with a fingerprint of 8 hex digits";
             }
             Some((_, key)) => key,
             None => return "expected its origin to end with ]",
