@@ -26,6 +26,7 @@ mod error;
 mod form;
 mod keys;
 mod outline;
+mod placed_key;
 mod template;
 mod text;
 
@@ -33,12 +34,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bitcoin::{NetworkKind, ScriptBuf};
-use miniscript::descriptor::DescriptorPublicKey;
 
 pub use self::error::{DeriveError, DescriptorError};
 use self::form::Form;
 use self::keys::{KeyTable, KeyTableBuilder};
-use self::outline::PlacedKey;
+use self::placed_key::PlacedKey;
 use self::template::Template;
 
 /// The longest descriptor, in bytes. Room for some 450 keys with origins; the largest script that `wsh` allows holds 105.
@@ -83,7 +83,7 @@ impl Keychain {
     pub fn parse(text: &str, network: NetworkKind) -> Result<Self, DescriptorError> {
         let body = text::body(text)?;
         let placed = outline::keys(body)?;
-        let paths = outline::path_count(&placed)?;
+        let paths = placed_key::path_count(&placed)?;
         if paths > 1 {
             return Err(DescriptorError::Multipath { paths });
         }
@@ -143,7 +143,7 @@ pub fn expand(text: &str) -> Result<Vec<String>, DescriptorError> {
     let body = text::body(text)?;
     let placed = outline::keys(body)?;
     let branch = |path| single_path(body, &placed, path);
-    let branches: Vec<String> = (0..outline::path_count(&placed)?).map(branch).collect();
+    let branches: Vec<String> = (0..placed_key::path_count(&placed)?).map(branch).collect();
     if let Some(first) = branches.first() {
         // They differ in numbers only, so what one is, all are.
         compile(first, &Form::parse(first)?)?;
@@ -182,18 +182,10 @@ fn check_network(form: &Form, placed: &[PlacedKey], expected: NetworkKind) -> Re
     {
         return Err(DescriptorError::WrongNetwork { what: "address", expected, found: *found });
     }
-    for placed in placed {
-        let found = match &placed.key {
-            // Hex says nothing of a network.
-            DescriptorPublicKey::Single(_) => continue,
-            DescriptorPublicKey::XPub(xpub) => xpub.xkey.network,
-            DescriptorPublicKey::MultiXPub(xpub) => xpub.xkey.network,
-        };
-        if found != expected {
-            return Err(DescriptorError::WrongNetwork { what: "extended key", expected, found });
-        }
+    match placed.iter().filter_map(PlacedKey::network).find(|found| *found != expected) {
+        Some(found) => Err(DescriptorError::WrongNetwork { what: "extended key", expected, found }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Compiles a descriptor and derives its first scripts: what fails for any keys fails here, not in mid-scan.

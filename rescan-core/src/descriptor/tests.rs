@@ -9,6 +9,7 @@ use bitcoin::NetworkKind::{Main, Test};
 use bitcoin::bip32::{ChildNumber, Xpriv, Xpub};
 use bitcoin::secp256k1::Secp256k1;
 use miniscript::Descriptor;
+use miniscript::descriptor::DescriptorPublicKey;
 use proptest::prelude::*;
 
 use super::*;
