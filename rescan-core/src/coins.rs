@@ -177,7 +177,10 @@ mod tests {
         let mut ledger = CoinLedger::new();
         ledger.apply(&block(
             5,
-            vec![(1, vec![receive(0, 7, script())], vec![]), (2, vec![receive(3, 5, script())], vec![spend(outpoint(1, 0))])],
+            vec![
+                (1, vec![receive(0, 7, script())], vec![]),
+                (2, vec![receive(3, 5, script())], vec![spend(outpoint(1, 0))]),
+            ],
         ));
         assert_eq!(ledger.sorted().iter().map(|coin| coin.outpoint).collect::<Vec<_>>(), [outpoint(2, 3)]);
         assert_eq!(ledger.total_sat(), 5);
