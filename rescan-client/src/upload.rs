@@ -83,16 +83,11 @@ fn length<T>(chunk: &[T]) -> u32 {
 fn chunks<T>(mut items: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let mut total = 0usize;
-        let fits = |item: &T| {
+        let fitting = items.iter().position(|item| {
             total = total.saturating_add(bytes(item)).saturating_add(ENTRY_BYTES);
-            total <= CHUNK_BYTES_MAX
-        };
-        let count = items.iter().take_while({
-            let mut fits = fits;
-            move |item| fits(item)
+            total > CHUNK_BYTES_MAX
         });
-        let count = count.count().max(1).min(items.len());
-        let (chunk, rest) = items.split_at(count);
+        let (chunk, rest) = items.split_at(fitting.unwrap_or(items.len()).clamp(items.len().min(1), items.len()));
         items = rest;
         (!chunk.is_empty()).then_some(chunk)
     })

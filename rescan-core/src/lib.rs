@@ -13,6 +13,7 @@ pub mod chain_snapshot;
 pub mod coinbase_height;
 pub mod coins;
 pub mod cursor;
+pub mod descriptor;
 pub mod filter;
 mod hash_index;
 pub mod header;
