@@ -10,8 +10,8 @@ use bitcoin::consensus::serialize;
 use bitcoin::hashes::Hash;
 use bitcoin::transaction::Version as TxVersion;
 use bitcoin::{
-    Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode, TxOut, Txid,
-    Witness,
+    Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode, TxOut,
+    Txid, Witness,
 };
 use proptest::prelude::*;
 use rescan_core::filter::WordFilter;
@@ -128,10 +128,10 @@ fn transaction(plan: TxPlan, pool: &[ScriptBuf], unspent: &mut Vec<OutPoint>) ->
         TxIn { previous_output, script_sig, sequence: Sequence::MAX, witness }
     });
     let input = inputs.collect();
-    let output = plan.outputs.iter().map(|(sat, script)| TxOut {
-        value: Amount::from_sat(*sat),
-        script_pubkey: script.get(pool).clone(),
-    });
+    let output = plan
+        .outputs
+        .iter()
+        .map(|(sat, script)| TxOut { value: Amount::from_sat(*sat), script_pubkey: script.get(pool).clone() });
     let output = output.collect();
     // Every transaction its own id, or a spend of one would be a spend of its twin.
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
@@ -188,8 +188,7 @@ fn slow(blocks: &[Block], watched: &Watched) -> Vec<String> {
 
 fn told(reports: &[(u32, TransactionReport)]) -> Vec<String> {
     let lines = reports.iter().map(|(height, tx)| {
-        let received: Vec<_> =
-            tx.received.iter().map(|r| (r.vout, r.value, r.script_pubkey.to_hex_string())).collect();
+        let received: Vec<_> = tx.received.iter().map(|r| (r.vout, r.value, r.script_pubkey.to_hex_string())).collect();
         let spent: Vec<_> = tx.spent.iter().map(|s| (s.vin, s.prevout, s.value)).collect();
         format!("{height} {} {} {received:?} {spent:?}", tx.tx_index, tx.txid)
     });

@@ -10,4 +10,5 @@ pub mod cancel;
 pub mod chain;
 pub mod network_dir;
 pub mod records;
+pub mod scan;
 pub mod state_file;
