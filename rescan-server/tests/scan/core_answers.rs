@@ -72,7 +72,8 @@ fn every_wallet_has_cores_history_and_coins_however_it_is_scanned() {
             let chain = ReadChain::open(&datadir.blocks_dir(), access);
             let tip = chain.chain.newest().unwrap().tip().unwrap();
             assert_eq!((tip.height.0, tip.hash), (datadir.expected().tip_height, datadir.expected().tip_hash));
-            for (workers, verify) in [(1, Verify::Reported), (2, Verify::All), (8, Verify::None), (8, Verify::Reported)] {
+            for (workers, verify) in [(1, Verify::Reported), (2, Verify::All), (8, Verify::None), (8, Verify::Reported)]
+            {
                 let manner = Manner { verify, ..Manner::with_workers(workers) };
                 for wallet in &wallets {
                     let answer = scan(&chain, &wallet.watch, wallet.keychains, manner).unwrap();

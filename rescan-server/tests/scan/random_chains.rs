@@ -1,7 +1,7 @@
 //! Random chains against the slow oracle: reorganisations, spends in the same block, duplicate scripts, huge blocks, every
 //! kind of script, under any key, any number of workers and any size of segments.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
@@ -55,6 +55,7 @@ struct Scenario {
     chain: ChainBuilder,
     wallet: TestWallet,
     scripts: Vec<ScriptBuf>,
+    spent: HashSet<OutPoint>,
 }
 
 impl Scenario {
@@ -63,7 +64,7 @@ impl Scenario {
         let wallet = TestWallet::new("random chains");
         let kinds = ScriptKind::ALL.iter().flat_map(|kind| [(*kind, 0), (*kind, 1)]);
         let scripts: Vec<ScriptBuf> = kinds.map(|(kind, index)| wallet.script(kind, index)).collect();
-        let mut scenario = Self { chain: ChainBuilder::new(), wallet, scripts };
+        let mut scenario = Self { chain: ChainBuilder::new(), wallet, scripts, spent: HashSet::new() };
         steps.iter().for_each(|step| scenario.take(step));
         scenario.chain.mine(2);
         scenario
@@ -109,8 +110,12 @@ impl Scenario {
 
     /// Spends coins of one script, if it has any that may be spent now; a second transaction spends the first.
     fn spend(&mut self, count: usize, to: &prop::sample::Index) {
+        let coins = self.scripts.iter().flat_map(|script| self.chain.coins_of(script));
+        // Rewards are left alone, as they ripen only after a hundred blocks, and so is what waits to be spent.
+        let is_reward = |coin: &Coin| self.chain.confirmed(&coin.outpoint.txid).is_some_and(|tx| tx.tx_index == 0);
         let coins: Vec<Coin> =
-            self.scripts.iter().flat_map(|script| self.chain.coins_of(script)).take(count).collect();
+            coins.filter(|coin| !self.spent.contains(&coin.outpoint) && !is_reward(coin)).take(count).collect();
+        self.spent.extend(coins.iter().map(|coin| coin.outpoint));
         let total: Amount = coins.iter().map(|coin| coin.output.value).sum();
         let Some(kept) = total.checked_sub(Amount::from_sat(500)).filter(|kept| kept.to_sat() > 1_000) else { return };
         let first = self.chain.spend([&self.wallet], &coins, vec![self.output(to, kept.to_sat())]);
@@ -141,7 +146,8 @@ fn expected(chain: &ChainBuilder, watched: &Watched, watch: &WatchSet) -> (Vec<B
         .flat_map(|tx| tx.received.iter().map(|r| (OutPoint::new(tx.txid, r.vout), r.output.script_pubkey.clone())))
         .collect();
     let origins_of_prevout = |prevout: &OutPoint| {
-        let mut origins: Vec<Origin> = scripts.get(prevout).map(|script| watch.origins(script.as_bytes())).unwrap_or_default();
+        let mut origins: Vec<Origin> =
+            scripts.get(prevout).map(|script| watch.origins(script.as_bytes())).unwrap_or_default();
         let given = watched.outpoints.iter().position(|(outpoint, _)| outpoint == prevout);
         origins.extend(given.map(|number| Origin::Outpoint(u32::try_from(number).unwrap())));
         origins
