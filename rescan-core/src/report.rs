@@ -225,3 +225,47 @@ pub struct FailurePlace {
     /// The offset of the block's first byte in that file, in bytes.
     pub offset: u64,
 }
+
+/// How far a scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Blocks settled in chain order.
+    pub blocks_done: u64,
+    /// Blocks of the range.
+    pub blocks_total: u64,
+    /// Block data settled in chain order, in bytes.
+    pub bytes_done: u64,
+    /// Block data of the range, in bytes.
+    pub bytes_total: u64,
+    /// Time since the walk began, in microseconds.
+    pub elapsed_micros: u64,
+}
+
+/// What a scan is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// It waits for the server to read its block files; blocks and bytes are those of that reading.
+    ReadingChain,
+    /// Scripts are being derived.
+    Deriving,
+    /// Blocks are being walked.
+    Walking,
+    /// It ended.
+    Done,
+    /// A phase that this version does not know.
+    Unknown,
+}
+
+/// A whole block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FullBlock {
+    /// Its height in the chain that the shipment is pinned to.
+    pub height: Height,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// Its consensus serialisation with witnesses.
+    pub data: Vec<u8>,
+}

@@ -1,0 +1,178 @@
+//! A hash table of scripts with their origins: the exact half of a watch set.
+//!
+//! Scripts lie one behind the other in one allocation and are numbered in the order in which they were added. The
+//! table has open addressing with tags, so that a script that is not there is denied without touching another script.
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
+
+use std::hash::{BuildHasher, RandomState};
+
+use crate::report::Origin;
+
+/// What `slots` holds where there is nothing.
+const EMPTY: u64 = 0;
+
+/// A set of scripts. About 75 bytes for one of 34 bytes with one origin.
+#[derive(Debug, Default)]
+pub struct ScriptTable {
+    bytes: Vec<u8>,
+    /// Where each script ends in `bytes`; it starts where the one before it ends.
+    ends: Vec<u32>,
+    /// Tag (high half: part of the hash) and number plus one (low half). A power of two of them, at most half full.
+    slots: Vec<u64>,
+    /// The origin that each script was added with.
+    origins: Vec<(u32, Origin)>,
+    /// Seeded, so that nobody can choose scripts that collide.
+    hasher: RandomState,
+}
+
+impl ScriptTable {
+    /// How many distinct scripts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Adds a script, or another origin for one that is there. None where 32 bits no longer number or place them.
+    #[must_use]
+    pub fn insert(&mut self, script: &[u8], origin: Origin) -> Option<()> {
+        if self.slots.len() < self.len().saturating_add(1).saturating_mul(2) {
+            self.grow();
+        }
+        let hash = self.hasher.hash_one(script);
+        let number = match self.probe(hash, script) {
+            Ok(number) => number,
+            Err(free) => {
+                let number = u32::try_from(self.len()).ok().filter(|number| *number < u32::MAX)?;
+                let end = u32::try_from(self.bytes.len().checked_add(script.len())?).ok()?;
+                self.bytes.extend_from_slice(script);
+                self.ends.push(end);
+                *self.slots.get_mut(free)? = slot(hash, number);
+                number
+            }
+        };
+        self.origins.push((number, origin));
+        Some(())
+    }
+
+    /// Puts the origins in order. Before this, [`ScriptTable::origins`] is not to be asked.
+    pub fn seal(&mut self) {
+        self.origins.sort_unstable();
+        self.origins.dedup();
+        self.origins.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
+    /// The number of `script`.
+    #[must_use]
+    pub fn find(&self, script: &[u8]) -> Option<u32> {
+        self.probe(self.hasher.hash_one(script), script).ok()
+    }
+
+    /// The script with that number.
+    #[must_use]
+    pub fn get(&self, number: u32) -> Option<&[u8]> {
+        let number = number as usize; // 32 bits fit
+        let start = match number.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => 0,
+        };
+        self.bytes.get(start as usize..*self.ends.get(number)? as usize) // 32 bits fit
+    }
+
+    /// The scripts, by ascending number.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..).map_while(|number| self.get(number))
+    }
+
+    /// The origins of the script with that number, ascending.
+    pub fn origins(&self, number: u32) -> impl Iterator<Item = &Origin> {
+        let start = self.origins.partition_point(|(of, _)| *of < number);
+        self.origins.iter().skip(start).take_while(move |(of, _)| *of == number).map(|(_, origin)| origin)
+    }
+
+    /// The number of `script`, or the slot where it would stand.
+    fn probe(&self, hash: u64, script: &[u8]) -> Result<u32, usize> {
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut at = (hash as usize) & mask; // the low bits choose the slot, the high ones are the tag
+        loop {
+            match self.slots.get(at) {
+                None | Some(&EMPTY) => return Err(at),
+                Some(found) if found >> 32 == hash >> 32 => {
+                    let number = (*found as u32).wrapping_sub(1); // the low half
+                    if self.get(number) == Some(script) {
+                        return Ok(number);
+                    }
+                }
+                Some(_) => {}
+            }
+            at = at.wrapping_add(1) & mask;
+        }
+    }
+
+    fn grow(&mut self) {
+        let size = self.slots.len().saturating_mul(2).max(16);
+        self.slots = vec![EMPTY; size];
+        let mask = size.wrapping_sub(1);
+        for number in 0..u32::try_from(self.len()).unwrap_or(u32::MAX) {
+            let Some(hash) = self.get(number).map(|script| self.hasher.hash_one(script)) else { break };
+            let mut at = (hash as usize) & mask; // as in `probe`
+            while self.slots.get(at).is_some_and(|slot| *slot != EMPTY) {
+                at = at.wrapping_add(1) & mask;
+            }
+            if let Some(free) = self.slots.get_mut(at) {
+                *free = slot(hash, number);
+            }
+        }
+    }
+}
+
+fn slot(hash: u64, number: u32) -> u64 {
+    (hash >> 32 << 32) | u64::from(number.wrapping_add(1))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_from_scripts_to_sorted_origins(
+            entries in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..4), 0u32..5), 0..300),
+            others in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..4), 0..50),
+        ) {
+            let mut table = ScriptTable::default();
+            let mut model: BTreeMap<Vec<u8>, Vec<Origin>> = BTreeMap::new();
+            let mut order: Vec<Vec<u8>> = Vec::new();
+            for (script, origin) in &entries {
+                table.insert(script, Origin::Script(*origin)).expect("there is room");
+                if !model.contains_key(script) { order.push(script.clone()); }
+                model.entry(script.clone()).or_default().push(Origin::Script(*origin));
+            }
+            table.seal();
+            prop_assert_eq!(table.iter().collect::<Vec<_>>(), order.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            for (script, origins) in &mut model {
+                origins.sort_unstable();
+                origins.dedup();
+                let number = table.find(script).expect("it was added");
+                prop_assert_eq!(&order[number as usize], script);
+                prop_assert_eq!(table.origins(number).copied().collect::<Vec<_>>(), origins.clone());
+            }
+            for other in others.iter().filter(|other| !model.contains_key(*other)) {
+                prop_assert_eq!(table.find(other), None);
+            }
+        }
+    }
+}

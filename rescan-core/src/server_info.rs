@@ -1,0 +1,109 @@
+//! What a server says about itself: what it can do, which chain it sees, what it allows.
+
+use bitcoin::{BlockHash, Network};
+
+use crate::position::Height;
+use crate::report::BlockId;
+
+/// The version of the protocol that this crate speaks.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// What a server is and what it sees at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// The version of its protocol; grows only when an old client would misread it.
+    pub protocol_version: u32,
+    /// Its name and version, for people.
+    pub software: String,
+    /// The network of its chain; the default signet and custom ones are both [`Network::Signet`].
+    pub network: Network,
+    /// What it can do beyond what every server of this protocol version can.
+    pub features: Vec<Feature>,
+    /// The chain that it sees.
+    pub chain: ChainInfo,
+    /// What it allows a client.
+    pub limits: Limits,
+}
+
+/// Something that a server can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Feature {
+    /// Scans for a watch set.
+    Scan,
+    /// Ships whole blocks.
+    Blocks,
+    /// Ranges that begin at a time.
+    Birthday,
+    /// Something that this version does not know.
+    Unknown,
+}
+
+/// The chain that a server sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainInfo {
+    /// The network's genesis block.
+    pub genesis: BlockHash,
+    /// Whether it can be scanned.
+    pub state: ChainState,
+    /// The tip of the active chain; none while no block is known.
+    pub tip: Option<BlockId>,
+    /// The lowest height from which every block up to the tip is on disk.
+    pub lowest_height: Height,
+    /// Who says which chain is active.
+    pub source: ChainSource,
+    /// How far the reading of block files is.
+    pub reading: ReadingProgress,
+}
+
+/// Whether a server's chain can be scanned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChainState {
+    /// The block files are being read for the first time since the server started; scans wait for it.
+    Reading,
+    /// It can.
+    Ready,
+    /// The block files could not be read; the next scan tries again.
+    Failed,
+    /// A state that this version does not know.
+    Unknown,
+}
+
+/// Who says which chain is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChainSource {
+    /// The block files: the most work, not confirmed by a node.
+    Files,
+    /// The node itself.
+    Node,
+    /// A source that this version does not know.
+    Unknown,
+}
+
+/// How far the reading of block files is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadingProgress {
+    /// Bytes of block files read or skipped over so far.
+    pub bytes_done: u64,
+    /// Bytes of block files in all.
+    pub bytes_total: u64,
+}
+
+/// What a server allows a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A larger message ends the connection; in bytes.
+    pub message_bytes_max: u64,
+    /// Connections at a time, of all clients together.
+    pub connections_max: u32,
+    /// Scans at a time on one connection, block shipments included.
+    pub scans_per_connection_max: u32,
+    /// Watch sets alive at a time on one connection.
+    pub watch_sets_per_connection_max: u32,
+    /// Scripts of one watch set, given and derived together.
+    pub scripts_per_watch_set_max: u64,
+    /// Given outpoints of one watch set.
+    pub outpoints_per_watch_set_max: u64,
+}

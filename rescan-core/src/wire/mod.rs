@@ -1,0 +1,113 @@
+//! The one place where messages become domain types, and domain types messages. Generated names stop here.
+//!
+//! Every struct that both sides need has a `read_` and a `write_` function, in the submodule of what it is about;
+//! whatever `write_` accepts, `read_` gives back unchanged. Reading trusts nothing: bytes of any origin give a value
+//! that keeps the promises of its type, or a [`WireError`], and never a panic. What a newer peer may add without
+//! breaking an older one (features, phases, reasons) is read as `Unknown`; what cannot be understood without knowing it
+//! (an outcome, a network) is an error that says so.
+//!
+//! Nothing here checks what only the server can know, such as whether a range lies within the chain.
+
+mod ending;
+mod report;
+mod request;
+mod server_info;
+
+#[cfg(test)]
+mod tests;
+
+use bitcoin::hashes::Hash;
+use bitcoin::{BlockHash, Txid};
+
+pub use ending::{read_ending, read_failure, read_refusal, write_ending, write_failure, write_refusal};
+pub use report::{
+    read_block_id, read_blocks, read_full_block, read_progress, read_report, read_reports, report_bytes,
+    write_block_id, write_full_block, write_progress, write_report,
+};
+pub use request::{
+    read_given_outpoint, read_range, read_scan_request, read_watch_set_size, write_given_outpoint, write_range,
+    write_scan_request, write_watch_set_size,
+};
+pub use server_info::{read_server_info, write_server_info};
+
+/// Why a message could not be read or written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// The message is not made as Cap'n Proto messages are made.
+    #[error("malformed message")]
+    Malformed(#[from] capnp::Error),
+    /// A text is not UTF-8.
+    #[error("malformed text")]
+    Text(#[from] std::str::Utf8Error),
+    /// A hash of another length than 32 bytes.
+    #[error("{field} is {found} bytes long, expected 32")]
+    HashLength {
+        /// Which hash.
+        field: &'static str,
+        /// Its length in bytes.
+        found: usize,
+    },
+    /// A list that is never empty is.
+    #[error("{field} is empty, expected at least one entry")]
+    Empty {
+        /// Which list.
+        field: &'static str,
+    },
+    /// A range whose first height lies above its last.
+    #[error("heights run from {from} to {to}, expected an ascending range")]
+    UpsideDown {
+        /// The first height.
+        from: u32,
+        /// The last height.
+        to: u32,
+    },
+    /// A union member or enumerant that the schema of this version does not have.
+    #[error("{field} has the value {value}, which is newer than this program: upgrade it")]
+    Newer {
+        /// Which union or enum.
+        field: &'static str,
+        /// Its discriminant.
+        value: u16,
+    },
+    /// A list with more entries than a message can carry.
+    #[error("{field} has {found} entries, more than a message can carry")]
+    TooLong {
+        /// Which list.
+        field: &'static str,
+        /// How many entries it has.
+        found: usize,
+    },
+    /// A value that has no counterpart in the schema.
+    #[error("{field} cannot be said in this protocol version")]
+    Unsayable {
+        /// Which value.
+        field: &'static str,
+    },
+}
+
+/// The most entries a list in a message can have: its count is kept in 29 bits.
+const LIST_LENGTH_MAX: u32 = (1 << 29) - 1;
+
+/// The length of a list to be written.
+fn list_length(field: &'static str, found: usize) -> Result<u32, WireError> {
+    u32::try_from(found).ok().filter(|&length| length <= LIST_LENGTH_MAX).ok_or(WireError::TooLong { field, found })
+}
+
+/// What to say of a union member or enumerant that is not in the schema.
+fn newer(field: &'static str) -> impl Fn(capnp::NotInSchema) -> WireError {
+    move |unknown| WireError::Newer { field, value: unknown.0 }
+}
+
+fn hash_bytes(field: &'static str, data: &[u8]) -> Result<[u8; 32], WireError> {
+    // The source is dropped for the length, which is all that it says.
+    <[u8; 32]>::try_from(data).map_err(|_length| WireError::HashLength { field, found: data.len() })
+}
+
+fn block_hash(field: &'static str, data: &[u8]) -> Result<BlockHash, WireError> {
+    hash_bytes(field, data).map(BlockHash::from_byte_array)
+}
+
+fn txid(field: &'static str, data: &[u8]) -> Result<Txid, WireError> {
+    hash_bytes(field, data).map(Txid::from_byte_array)
+}

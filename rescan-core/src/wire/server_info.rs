@@ -1,0 +1,134 @@
+//! What a server says about itself, on the wire.
+
+use bitcoin::Network;
+use bitcoin::hashes::Hash;
+
+use super::report::{read_block_id, write_block_id};
+use super::{WireError, block_hash, list_length, newer};
+use crate::position::Height;
+use crate::rescan_capnp::{self as capnp_types, chain_info, limits, server_info};
+use crate::server_info::{ChainInfo, ChainSource, ChainState, Feature, Limits, ReadingProgress, ServerInfo};
+
+/// Reads what a server says about itself.
+///
+/// # Errors
+/// [`WireError`] if the message is malformed, or the server is of a network that this version does not know.
+pub fn read_server_info(reader: server_info::Reader<'_>) -> Result<ServerInfo, WireError> {
+    let network = match reader.get_network().map_err(newer("network"))? {
+        capnp_types::Network::Main => Network::Bitcoin,
+        capnp_types::Network::Testnet3 => Network::Testnet,
+        capnp_types::Network::Testnet4 => Network::Testnet4,
+        capnp_types::Network::Signet => Network::Signet,
+        capnp_types::Network::Regtest => Network::Regtest,
+    };
+    let features = reader.get_features()?.iter().map(|feature| match feature {
+        Ok(capnp_types::Feature::Scan) => Feature::Scan,
+        Ok(capnp_types::Feature::Blocks) => Feature::Blocks,
+        Ok(capnp_types::Feature::Birthday) => Feature::Birthday,
+        Err(capnp::NotInSchema(_)) => Feature::Unknown,
+    });
+    Ok(ServerInfo {
+        protocol_version: reader.get_protocol_version(),
+        software: reader.get_software()?.to_str()?.to_owned(),
+        network,
+        features: features.collect(),
+        chain: read_chain_info(reader.get_chain()?)?,
+        limits: read_limits(reader.get_limits()?),
+    })
+}
+
+/// Writes what a server says about itself.
+///
+/// # Errors
+/// [`WireError::Unsayable`] for a value that was itself read as unknown.
+pub fn write_server_info(info: &ServerInfo, mut builder: server_info::Builder<'_>) -> Result<(), WireError> {
+    builder.set_protocol_version(info.protocol_version);
+    builder.set_software(&info.software);
+    builder.set_network(match info.network {
+        Network::Bitcoin => capnp_types::Network::Main,
+        Network::Testnet => capnp_types::Network::Testnet3,
+        Network::Testnet4 => capnp_types::Network::Testnet4,
+        Network::Signet => capnp_types::Network::Signet,
+        Network::Regtest => capnp_types::Network::Regtest,
+    });
+    let length = list_length("features", info.features.len())?;
+    let mut features = builder.reborrow().init_features(length);
+    for (index, feature) in (0..length).zip(&info.features) {
+        features.set(
+            index,
+            match feature {
+                Feature::Scan => capnp_types::Feature::Scan,
+                Feature::Blocks => capnp_types::Feature::Blocks,
+                Feature::Birthday => capnp_types::Feature::Birthday,
+                Feature::Unknown => return Err(WireError::Unsayable { field: "features" }),
+            },
+        );
+    }
+    write_chain_info(&info.chain, builder.reborrow().init_chain())?;
+    write_limits(&info.limits, builder.init_limits());
+    Ok(())
+}
+
+fn read_chain_info(reader: chain_info::Reader<'_>) -> Result<ChainInfo, WireError> {
+    let reading = reader.get_reading()?;
+    Ok(ChainInfo {
+        genesis: block_hash("chain.genesis", reader.get_genesis()?)?,
+        state: match reader.get_state() {
+            Ok(capnp_types::ChainState::Reading) => ChainState::Reading,
+            Ok(capnp_types::ChainState::Ready) => ChainState::Ready,
+            Ok(capnp_types::ChainState::Failed) => ChainState::Failed,
+            Err(capnp::NotInSchema(_)) => ChainState::Unknown,
+        },
+        tip: if reader.has_tip() { read_block_id(reader.get_tip()?)? } else { None },
+        lowest_height: Height(reader.get_lowest_height()),
+        source: match reader.get_source() {
+            Ok(capnp_types::ChainSource::Files) => ChainSource::Files,
+            Ok(capnp_types::ChainSource::Node) => ChainSource::Node,
+            Err(capnp::NotInSchema(_)) => ChainSource::Unknown,
+        },
+        reading: ReadingProgress { bytes_done: reading.get_bytes_done(), bytes_total: reading.get_bytes_total() },
+    })
+}
+
+fn write_chain_info(chain: &ChainInfo, mut builder: chain_info::Builder<'_>) -> Result<(), WireError> {
+    builder.set_genesis(&chain.genesis.to_byte_array());
+    builder.set_state(match chain.state {
+        ChainState::Reading => capnp_types::ChainState::Reading,
+        ChainState::Ready => capnp_types::ChainState::Ready,
+        ChainState::Failed => capnp_types::ChainState::Failed,
+        ChainState::Unknown => return Err(WireError::Unsayable { field: "chain.state" }),
+    });
+    if let Some(tip) = &chain.tip {
+        write_block_id(tip, builder.reborrow().init_tip());
+    }
+    builder.set_lowest_height(chain.lowest_height.0);
+    builder.set_source(match chain.source {
+        ChainSource::Files => capnp_types::ChainSource::Files,
+        ChainSource::Node => capnp_types::ChainSource::Node,
+        ChainSource::Unknown => return Err(WireError::Unsayable { field: "chain.source" }),
+    });
+    let mut reading = builder.init_reading();
+    reading.set_bytes_done(chain.reading.bytes_done);
+    reading.set_bytes_total(chain.reading.bytes_total);
+    Ok(())
+}
+
+fn read_limits(reader: limits::Reader<'_>) -> Limits {
+    Limits {
+        message_bytes_max: reader.get_message_bytes_max(),
+        connections_max: reader.get_connections_max(),
+        scans_per_connection_max: reader.get_scans_per_connection_max(),
+        watch_sets_per_connection_max: reader.get_watch_sets_per_connection_max(),
+        scripts_per_watch_set_max: reader.get_scripts_per_watch_set_max(),
+        outpoints_per_watch_set_max: reader.get_outpoints_per_watch_set_max(),
+    }
+}
+
+fn write_limits(limits: &Limits, mut builder: limits::Builder<'_>) {
+    builder.set_message_bytes_max(limits.message_bytes_max);
+    builder.set_connections_max(limits.connections_max);
+    builder.set_scans_per_connection_max(limits.scans_per_connection_max);
+    builder.set_watch_sets_per_connection_max(limits.watch_sets_per_connection_max);
+    builder.set_scripts_per_watch_set_max(limits.scripts_per_watch_set_max);
+    builder.set_outpoints_per_watch_set_max(limits.outpoints_per_watch_set_max);
+}
