@@ -288,7 +288,8 @@ impl<const MASKED: bool> Window<'_, MASKED> {
     #[inline(always)]
     fn word<const OFFSET: usize>(&self) -> u64 {
         const { assert!(OFFSET.is_multiple_of(8) && OFFSET.saturating_add(8) <= WINDOW_BYTES) };
-        let masked = self.bytes.get(OFFSET..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word));
+        let masked =
+            self.bytes.get(OFFSET..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word));
         masked ^ self.key // the key's period is eight bytes
     }
 

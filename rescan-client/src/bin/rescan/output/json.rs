@@ -1,0 +1,173 @@
+//! The JSON Lines that `--json` prints: a contract. One struct a line type; field names, their order and their types are
+//! what scripts rely on, and the tests hold them to it byte by byte.
+//!
+//! It only shapes; what is printed when is decided elsewhere.
+
+use rescan_client::report::{
+    BlockReport, KeychainUse, Outcome, Received, ServerInfo, Spent, Summary, TransactionReport,
+};
+use serde::Serialize;
+
+use crate::labels::{Label, Labels, Owner};
+
+/// One line.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Line {
+    Transaction(TransactionLine),
+    Summary(SummaryLine),
+    Info(InfoLine),
+}
+
+/// A transaction that touches the watch set.
+#[derive(Debug, Serialize)]
+pub(crate) struct TransactionLine {
+    height: u32,
+    block_hash: String,
+    block_time: u32,
+    txid: String,
+    tx_index: u32,
+    received: Vec<ReceivedField>,
+    spent: Vec<SpentField>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReceivedField {
+    vout: u32,
+    value_sat: u64,
+    script_pubkey: String,
+    #[serde(flatten)]
+    owner: OwnerFields,
+}
+
+#[derive(Debug, Serialize)]
+struct SpentField {
+    vin: u32,
+    prevout: PrevoutField,
+    value_sat: Option<u64>,
+    #[serde(flatten)]
+    owner: OwnerFields,
+}
+
+#[derive(Debug, Serialize)]
+struct PrevoutField {
+    txid: String,
+    vout: u32,
+}
+
+/// `descriptor`, `branch` (of a multipath descriptor only) and `index`.
+#[derive(Debug, Serialize)]
+struct OwnerFields {
+    descriptor: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<u32>,
+    index: Option<u32>,
+}
+
+/// How a scan ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct SummaryLine {
+    outcome: &'static str,
+    from_height: u32,
+    to_height: u32,
+    tip_hash: String,
+    transactions: u64,
+    unspent_count: u64,
+    unspent_sat: u64,
+    keychains: Vec<KeychainField>,
+    blocks_scanned: u64,
+    bytes_scanned: u64,
+    bytes_received: u64,
+    prepare_ms: u64,
+    elapsed_ms: u64,
+    outcome_height: Option<u32>,
+    locator: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct KeychainField {
+    descriptor: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<u32>,
+    last_used_index: Option<u32>,
+}
+
+/// The transactions of one block, a line each.
+pub(crate) fn transactions<'a>(report: &'a BlockReport, labels: &'a Labels) -> impl Iterator<Item = Line> + 'a {
+    report.transactions.iter().map(|transaction| Line::Transaction(transaction_line(report, transaction, labels)))
+}
+
+fn transaction_line(report: &BlockReport, transaction: &TransactionReport, labels: &Labels) -> TransactionLine {
+    TransactionLine {
+        height: report.height.0,
+        block_hash: report.hash.to_string(),
+        block_time: report.time,
+        txid: transaction.txid.to_string(),
+        tx_index: transaction.tx_index,
+        received: transaction.received.iter().map(|received| received_field(received, labels)).collect(),
+        spent: transaction.spent.iter().map(|spent| spent_field(spent, labels)).collect(),
+    }
+}
+
+fn received_field(received: &Received, labels: &Labels) -> ReceivedField {
+    ReceivedField {
+        vout: received.vout,
+        value_sat: received.value.to_sat(),
+        script_pubkey: received.script_pubkey.to_hex_string(),
+        owner: owner_fields(labels.owner(&received.origins)),
+    }
+}
+
+fn spent_field(spent: &Spent, labels: &Labels) -> SpentField {
+    SpentField {
+        vin: spent.vin,
+        prevout: PrevoutField { txid: spent.prevout.txid.to_string(), vout: spent.prevout.vout },
+        value_sat: spent.value.map(rescan_client::bitcoin::Amount::to_sat),
+        owner: owner_fields(labels.owner(&spent.origins)),
+    }
+}
+
+fn owner_fields(owner: Option<Owner>) -> OwnerFields {
+    OwnerFields {
+        descriptor: owner.map(|owner| owner.label.descriptor),
+        branch: owner.and_then(|owner| owner.label.branch),
+        index: owner.and_then(|owner| owner.index),
+    }
+}
+
+/// The last line of a scan.
+pub(crate) fn summary(summary: &Summary, labels: &Labels, bytes_received: u64) -> Line {
+    let (outcome, outcome_height) = match summary.outcome {
+        Outcome::Complete => ("complete", None),
+        Outcome::Cancelled => ("cancelled", None),
+        Outcome::PrunedBelow(height) => ("pruned", Some(height.0)),
+        Outcome::ReorganisedFrom(height) => ("reorganised", Some(height.0)),
+    };
+    let keychains = labels.iter().zip(&summary.keychains).map(|(label, used)| keychain_field(label, *used)).collect();
+    Line::Summary(SummaryLine {
+        outcome,
+        from_height: summary.range.first().0,
+        to_height: summary.range.last().0,
+        tip_hash: summary.tip.hash.to_string(),
+        transactions: summary.transactions,
+        unspent_count: summary.unspent_count,
+        unspent_sat: summary.unspent.to_sat(),
+        keychains,
+        blocks_scanned: summary.blocks_scanned,
+        bytes_scanned: summary.bytes_scanned,
+        bytes_received,
+        prepare_ms: summary.prepare_micros / 1000,
+        elapsed_ms: summary.elapsed_micros / 1000,
+        outcome_height,
+        locator: summary.locator.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn keychain_field(label: Label, used: KeychainUse) -> KeychainField {
+    let last_used_index = match used {
+        // What is not ranged has no index to name; that it was used shows in the transactions.
+        KeychainUse::Unused | KeychainUse::UsedSingle => None,
+        KeychainUse::LastUsed(index) => Some(index),
+    };
+    KeychainField { descriptor: label.descriptor, branch: label.branch, last_used_index }
+}

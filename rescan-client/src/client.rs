@@ -1,0 +1,89 @@
+//! A connected server, as a wallet holds it.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use rescan_core::request::RangeRequest;
+use rescan_core::server_info::ServerInfo;
+
+use crate::connection::{Connection, Peer};
+use crate::error::{CallError, ConnectError};
+use crate::request::ScanRequest;
+use crate::scan_stream::{self, BlockStream, ScanStream};
+
+/// A connection to a rescan server. Clones share it; it is closed when the last of them and of its streams is dropped.
+#[derive(Clone, Debug)]
+pub struct Client {
+    connection: Connection,
+    greeting: ServerInfo,
+}
+
+impl Client {
+    /// Connects to the server that listens at `path`, and asks it who it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] tells apart why there is no connection. Where neither this process's user nor root runs the server,
+    /// nothing is sent to it.
+    pub async fn connect(path: impl AsRef<Path>) -> Result<Self, ConnectError> {
+        Self::greet(Peer::At(path.as_ref().to_owned())).await
+    }
+
+    /// Speaks over a socket that is connected already. Whoever connected it vouches for the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] if the peer is no rescan server, or of a newer protocol.
+    pub async fn over(socket: UnixStream) -> Result<Self, ConnectError> {
+        Self::greet(Peer::Connected(socket)).await
+    }
+
+    async fn greet(peer: Peer) -> Result<Self, ConnectError> {
+        let (connection, greeting) = Connection::open(peer).await?;
+        Ok(Self { connection, greeting })
+    }
+
+    /// What the server said about itself when the connection was made.
+    #[must_use]
+    pub fn greeting(&self) -> &ServerInfo {
+        &self.greeting
+    }
+
+    /// What the server is and sees now.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] if the connection is gone, or the answer is no answer.
+    pub async fn info(&self) -> Result<ServerInfo, CallError> {
+        self.connection.info().await
+    }
+
+    /// Starts a scan. It returns as soon as the connection has taken the request; what becomes of it, refusal included,
+    /// comes through the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Disconnected`] if the connection's thread is gone.
+    pub async fn scan(&self, request: ScanRequest) -> Result<ScanStream, CallError> {
+        let (stream, pipe) = scan_stream::open(&self.connection);
+        self.connection.scan(request, pipe).await?;
+        Ok(ScanStream::new(stream))
+    }
+
+    /// Starts the shipment of whole blocks, like [`Client::scan`].
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Disconnected`] if the connection's thread is gone.
+    pub async fn blocks(&self, range: RangeRequest) -> Result<BlockStream, CallError> {
+        let (stream, pipe) = scan_stream::open(&self.connection);
+        self.connection.blocks(range, pipe).await?;
+        Ok(BlockStream::new(stream))
+    }
+
+    /// What was read from the socket since it was connected, in bytes.
+    #[must_use]
+    pub fn bytes_received(&self) -> u64 {
+        self.connection.bytes_received()
+    }
+}

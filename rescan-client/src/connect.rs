@@ -1,0 +1,58 @@
+//! From a path to a connected socket whose peer is known: the errors of connecting told apart, and who listens checked.
+//!
+//! It does not speak: whether the peer is a rescan server is found by asking it, afterwards.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use rustix::io::Errno;
+use tokio::net::UnixStream;
+
+use crate::error::{ConnectError, SOCKET_PATH_BYTES_MAX};
+
+const ROOT: u32 = 0;
+
+/// Connects to the socket at `path`.
+///
+/// # Errors
+///
+/// Each way in which the operating system refuses, and [`ConnectError::ForeignPeer`] where neither this user nor root
+/// listens.
+pub(crate) async fn connect(path: &Path) -> Result<UnixStream, ConnectError> {
+    if path.as_os_str().as_bytes().len() > SOCKET_PATH_BYTES_MAX {
+        return Err(ConnectError::PathTooLong { path: path.to_owned() });
+    }
+    let stream = UnixStream::connect(path).await.map_err(|source| told_apart(path, source))?;
+    check_peer(path, &stream)?;
+    Ok(stream)
+}
+
+/// Linux answers ECONNREFUSED both for a socket without a listener and for a file that is no socket, so the file is
+/// looked at.
+fn told_apart(path: &Path, source: io::Error) -> ConnectError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => ConnectError::Missing { path },
+        io::ErrorKind::PermissionDenied => ConnectError::PermissionDenied { path },
+        io::ErrorKind::NotADirectory => ConnectError::Missing { path },
+        io::ErrorKind::ConnectionRefused => match std::fs::metadata(&path) {
+            Ok(metadata) if !metadata.file_type().is_socket() => ConnectError::NotASocket { path },
+            _ => ConnectError::NobodyListens { path },
+        },
+        // A socket of another type than a stream's.
+        _ if Errno::from_io_error(&source) == Some(Errno::PROTOTYPE) => ConnectError::NotASocket { path },
+        _ => ConnectError::Io { path, source },
+    }
+}
+
+/// The credentials are those of the process that called `listen`.
+fn check_peer(path: &Path, stream: &UnixStream) -> Result<(), ConnectError> {
+    let found = stream.peer_cred().map_err(|source| ConnectError::Io { path: path.to_owned(), source })?.uid();
+    let expected = rustix::process::geteuid().as_raw();
+    if found != expected && found != ROOT {
+        return Err(ConnectError::ForeignPeer { path: path.to_owned(), found, expected });
+    }
+    Ok(())
+}

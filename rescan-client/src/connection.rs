@@ -1,0 +1,253 @@
+//! The thread on which a connection lives.
+//!
+//! Cap'n Proto's objects are neither `Send` nor `Sync`, so a connection has a thread of its own with a current-thread
+//! runtime, and everyone else speaks to it through bounded channels. The thread ends when the last handle is dropped.
+//!
+//! It does not know what a scan is beyond starting its task.
+
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use capnp::message::ReaderOptions;
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use capnp_rpc::twoparty::VatNetwork;
+use capnp_rpc::RpcSystem;
+use rescan_core::rescan_capnp::rescan;
+use rescan_core::report::{BlockReport, FullBlock};
+use rescan_core::request::RangeRequest;
+use rescan_core::server_info::{PROTOCOL_VERSION, ServerInfo};
+use rescan_core::wire;
+use tokio::io::{BufReader, BufWriter};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet, LocalSet};
+use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+
+use crate::connect;
+use crate::counting::{ByteCount, CountingReader};
+use crate::error::{CallError, ConnectError};
+use crate::request::ScanRequest;
+use crate::scan_stream::Pipe;
+use crate::scan_task;
+
+/// How long a peer may take to say who it is. A server answers while it still reads its chain, so seconds are ample even
+/// on a machine that swaps; without a bound, a peer that says nothing would hang the wallet.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Commands on their way to the thread. It takes each at once; more would only wait elsewhere.
+const COMMANDS_MAX: usize = 16;
+
+/// How to reach the server.
+pub(crate) enum Peer {
+    At(PathBuf),
+    Connected(StdUnixStream),
+}
+
+/// A handle on the thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    commands: mpsc::Sender<Command>,
+    received: ByteCount,
+}
+
+enum Command {
+    Info(oneshot::Sender<Result<ServerInfo, CallError>>),
+    Scan(Box<ScanRequest>, Pipe<BlockReport>),
+    Blocks(RangeRequest, Pipe<FullBlock>),
+}
+
+impl Connection {
+    /// Starts the thread, connects, and asks the server who it is.
+    pub(crate) async fn open(peer: Peer) -> Result<(Self, ServerInfo), ConnectError> {
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let (greeted, greeting) = oneshot::channel();
+        let received = ByteCount::default();
+        let count = received.clone();
+        std::thread::Builder::new()
+            .name("rescan-client".to_owned())
+            .spawn(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => LocalSet::new().block_on(&runtime, live(peer, count, greeted, inbox)),
+                // If nobody waits any more, nobody needs to know.
+                Err(error) => drop(greeted.send(Err(ConnectError::Thread(error)))),
+            })
+            .map_err(ConnectError::Thread)?;
+        let info = greeting.await.unwrap_or(Err(ConnectError::HungUp))?;
+        Ok((Self { commands, received }, info))
+    }
+
+    pub(crate) async fn info(&self) -> Result<ServerInfo, CallError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Info(reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(thread_gone()))
+    }
+
+    pub(crate) async fn scan(&self, request: ScanRequest, pipe: Pipe<BlockReport>) -> Result<(), CallError> {
+        self.send(Command::Scan(Box::new(request), pipe)).await
+    }
+
+    pub(crate) async fn blocks(&self, range: RangeRequest, pipe: Pipe<FullBlock>) -> Result<(), CallError> {
+        self.send(Command::Blocks(range, pipe)).await
+    }
+
+    pub(crate) fn bytes_received(&self) -> u64 {
+        self.received.get()
+    }
+
+    async fn send(&self, command: Command) -> Result<(), CallError> {
+        self.commands.send(command).await.map_err(|_command| thread_gone())
+    }
+}
+
+fn thread_gone() -> CallError {
+    CallError::Disconnected { reason: "its thread has ended".to_owned() }
+}
+
+/// The whole life of a connection.
+async fn live(
+    peer: Peer,
+    received: ByteCount,
+    greeted: oneshot::Sender<Result<ServerInfo, ConnectError>>,
+    inbox: mpsc::Receiver<Command>,
+) {
+    match greet(peer, received).await {
+        Err(error) => drop(greeted.send(Err(error))),
+        Ok((rescan, system, info)) => {
+            if greeted.send(Ok(info)).is_ok() {
+                obey(&rescan, inbox).await;
+            }
+            // Nobody holds anything of this connection any more.
+            system.abort();
+        }
+    }
+}
+
+type System = JoinHandle<Result<(), capnp::Error>>;
+
+async fn greet(peer: Peer, received: ByteCount) -> Result<(rescan::Client, System, ServerInfo), ConnectError> {
+    let stream = match peer {
+        Peer::At(path) => connect::connect(&path).await?,
+        Peer::Connected(stream) => adopt(stream).map_err(ConnectError::Thread)?,
+    };
+    let (rescan, mut system) = start(stream, received);
+    let asked = tokio::time::timeout(GREETING_TIMEOUT, ask_info(&rescan)).await;
+    let refused = match asked {
+        Ok(Ok(info)) => return Ok((rescan, system, info)),
+        Ok(Err(refused)) => refused,
+        Err(_elapsed) => {
+            system.abort();
+            return Err(ConnectError::NoAnswer { waited: GREETING_TIMEOUT });
+        }
+    };
+    Err(match refused {
+        Greeting::NewerProtocol(found) => ConnectError::NewerProtocol { found, known: PROTOCOL_VERSION },
+        Greeting::Unreadable(error) => ConnectError::NotRescan { detail: error.to_string() },
+        Greeting::Call(error) => match ended(&mut system).await {
+            Some(Err(cause)) => ConnectError::NotCapnProto { detail: cause.extra },
+            Some(Ok(())) => ConnectError::HungUp,
+            None => ConnectError::NotRescan { detail: plain(&error) },
+        },
+    })
+}
+
+fn adopt(stream: StdUnixStream) -> std::io::Result<UnixStream> {
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
+}
+
+fn start(stream: UnixStream, received: ByteCount) -> (rescan::Client, System) {
+    let (reader, writer) = stream.into_split();
+    // Buffers of 8 KiB halve the system calls; larger ones only add copies. The counter sits below them, at the socket.
+    let network = VatNetwork::new(
+        BufReader::new(CountingReader::new(reader, received)).compat(),
+        BufWriter::new(writer).compat_write(),
+        Side::Client,
+        ReaderOptions::new(),
+    );
+    let mut system = RpcSystem::new(Box::new(network), None);
+    let rescan = system.bootstrap(Side::Server);
+    (rescan, tokio::task::spawn_local(system))
+}
+
+/// How the system ended, if the failed call was its end: a system that still runs is asked no longer than the moment in
+/// which it would say so.
+async fn ended(system: &mut System) -> Option<Result<(), capnp::Error>> {
+    match tokio::time::timeout(Duration::from_millis(100), &mut *system).await {
+        Ok(joined) => Some(joined.unwrap_or(Ok(()))),
+        Err(_elapsed) => {
+            system.abort();
+            None
+        }
+    }
+}
+
+/// Why the first call did not give what it should.
+enum Greeting {
+    NewerProtocol(u32),
+    Unreadable(wire::WireError),
+    Call(capnp::Error),
+}
+
+async fn ask_info(rescan: &rescan::Client) -> Result<ServerInfo, Greeting> {
+    let response = rescan.info_request().send().promise.await.map_err(Greeting::Call)?;
+    let info = response.get().and_then(|results| results.get_info()).map_err(Greeting::Call)?;
+    // The version first: of a newer protocol nothing else may be read.
+    let version = info.get_protocol_version();
+    if version > PROTOCOL_VERSION {
+        return Err(Greeting::NewerProtocol(version));
+    }
+    wire::read_server_info(info).map_err(Greeting::Unreadable)
+}
+
+/// Does what the handles ask for, until there is none.
+async fn obey(rescan: &rescan::Client, mut inbox: mpsc::Receiver<Command>) {
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            command = inbox.recv() => match command {
+                None => return,
+                Some(Command::Info(reply)) => {
+                    let rescan = rescan.clone();
+                    // Whoever stopped waiting for the answer has no use for it.
+                    tasks.spawn_local(async move { drop(reply.send(info(&rescan).await)) });
+                }
+                Some(Command::Scan(request, pipe)) => {
+                    tasks.spawn_local(scan_task::scan(rescan.clone(), request, pipe));
+                }
+                Some(Command::Blocks(range, pipe)) => {
+                    tasks.spawn_local(scan_task::blocks(rescan.clone(), range, pipe));
+                }
+            },
+            Some(_finished) = tasks.join_next() => {}
+        }
+    }
+}
+
+async fn info(rescan: &rescan::Client) -> Result<ServerInfo, CallError> {
+    let response = rescan.info_request().send().promise.await?;
+    Ok(wire::read_server_info(response.get()?.get_info()?)?)
+}
+
+impl From<capnp::Error> for CallError {
+    fn from(error: capnp::Error) -> Self {
+        let detail = plain(&error);
+        match error.kind {
+            capnp::ErrorKind::Disconnected => Self::Disconnected { reason: detail },
+            capnp::ErrorKind::Overloaded => Self::Overloaded { detail },
+            capnp::ErrorKind::Unimplemented => Self::Unsupported { detail },
+            _ => Self::Protocol { detail },
+        }
+    }
+}
+
+impl From<wire::WireError> for CallError {
+    fn from(error: wire::WireError) -> Self {
+        Self::Protocol { detail: error.to_string() }
+    }
+}
+
+/// What an error says, without the transport's own words around it.
+fn plain(error: &capnp::Error) -> String {
+    let text = error.extra.trim_start_matches("remote exception: ");
+    if text.is_empty() { format!("{:?}", error.kind) } else { text.to_owned() }
+}

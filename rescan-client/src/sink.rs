@@ -1,0 +1,164 @@
+//! The objects that the server calls with what it found.
+//!
+//! Each call is read whole and its message let go of before the wallet is waited for; while the wallet's channel is
+//! full the call stays open, and the server's flow control holds the scan. What names an entry that was never sent is
+//! refused here, so that no one after this has to doubt a position.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use rescan_core::report::{BlockReport, Ending, FullBlock, Origin};
+use rescan_core::rescan_capnp::{block_sink, report_sink};
+use rescan_core::wire;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{CallError, ScanError};
+use crate::scan_stream::Delivery;
+
+/// How many entries of each kind were sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) keychains: usize,
+    pub(crate) scripts: usize,
+    pub(crate) outpoints: usize,
+}
+
+/// Takes in what a scan yields.
+pub(crate) struct Sink<T> {
+    deliveries: mpsc::Sender<Delivery<T>>,
+    sent: Sent,
+    ended: Rc<Cell<bool>>,
+    /// Dropped with the sink, when the server or the connection lets go of it.
+    _released: oneshot::Sender<()>,
+}
+
+/// What the scan's task keeps of its sink.
+pub(crate) struct SinkWatch {
+    ended: Rc<Cell<bool>>,
+    /// Resolves when the server lets go of the sink.
+    pub(crate) released: oneshot::Receiver<()>,
+}
+
+impl SinkWatch {
+    /// Whether the stream has been told how the scan ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+}
+
+impl<T> Sink<T> {
+    pub(crate) fn new(deliveries: mpsc::Sender<Delivery<T>>, sent: Sent) -> (Self, SinkWatch) {
+        let (release, released) = oneshot::channel();
+        let ended = Rc::new(Cell::new(false));
+        (Self { deliveries, sent, ended: ended.clone(), _released: release }, SinkWatch { ended, released })
+    }
+
+    async fn batch(&self, read: Result<Vec<T>, CallError>) -> Result<(), capnp::Error> {
+        match read {
+            Ok(batch) => self.deliver(Delivery::Batch(batch)).await,
+            Err(error) => {
+                let answer = capnp::Error::failed(error.to_string());
+                self.end(Err(error.into())).await?;
+                Err(answer)
+            }
+        }
+    }
+
+    async fn done(&self, read: Result<Ending, CallError>) -> Result<(), capnp::Error> {
+        self.end(match read {
+            Ok(Ending::Summary(summary)) => Ok(summary),
+            Ok(Ending::Refused(refusal)) => Err(ScanError::Refused(refusal)),
+            Ok(Ending::Failed(failure)) => Err(ScanError::Failed(failure)),
+            Err(error) => Err(error.into()),
+        })
+        .await
+    }
+
+    async fn end(&self, end: Result<rescan_core::report::Summary, ScanError>) -> Result<(), capnp::Error> {
+        if self.ended.replace(true) {
+            return Err(capnp::Error::failed("the scan has ended already".to_owned()));
+        }
+        self.deliver(Delivery::End(end)).await
+    }
+
+    async fn deliver(&self, delivery: Delivery<T>) -> Result<(), capnp::Error> {
+        self.deliveries
+            .send(delivery)
+            .await
+            .map_err(|_delivery| capnp::Error::disconnected("the wallet has let go of the scan".to_owned()))
+    }
+}
+
+impl report_sink::Server for Sink<BlockReport> {
+    async fn reports(self: capnp::capability::Rc<Self>, params: report_sink::ReportsParams) -> Result<(), capnp::Error> {
+        let read = read_reports(&params, self.sent);
+        drop(params);
+        self.batch(read).await
+    }
+
+    async fn done(
+        self: capnp::capability::Rc<Self>,
+        params: report_sink::DoneParams,
+        _results: report_sink::DoneResults,
+    ) -> Result<(), capnp::Error> {
+        let read = params.get().and_then(|params| params.get_result()).map_err(CallError::from);
+        let read = read.and_then(|result| Ok(wire::read_ending(result)?)).and_then(|ending| self.sent.check(ending));
+        drop(params);
+        Sink::done(&self, read).await
+    }
+}
+
+impl block_sink::Server for Sink<FullBlock> {
+    async fn blocks(self: capnp::capability::Rc<Self>, params: block_sink::BlocksParams) -> Result<(), capnp::Error> {
+        let read = params.get().and_then(|params| params.get_batch()).map_err(CallError::from);
+        let read = read.and_then(|batch| Ok(wire::read_blocks(batch)?));
+        drop(params);
+        self.batch(read).await
+    }
+
+    async fn done(
+        self: capnp::capability::Rc<Self>,
+        params: block_sink::DoneParams,
+        _results: block_sink::DoneResults,
+    ) -> Result<(), capnp::Error> {
+        let read = params.get().and_then(|params| params.get_result()).map_err(CallError::from);
+        let read = read.and_then(|result| Ok(wire::read_ending(result)?));
+        drop(params);
+        Sink::done(&self, read).await
+    }
+}
+
+fn read_reports(params: &report_sink::ReportsParams, sent: Sent) -> Result<Vec<BlockReport>, CallError> {
+    let reports = wire::read_reports(params.get()?.get_batch()?)?;
+    let mut origins = reports.iter().flat_map(|report| &report.transactions).flat_map(|transaction| {
+        let received = transaction.received.iter().flat_map(|received| &received.origins);
+        received.chain(transaction.spent.iter().flat_map(|spent| &spent.origins))
+    });
+    match origins.find(|origin| !sent.has(**origin)) {
+        None => Ok(reports),
+        Some(stranger) => Err(CallError::Protocol {
+            detail: format!("a report belongs to {stranger:?}, and the watch set has {sent:?}"),
+        }),
+    }
+}
+
+impl Sent {
+    fn has(self, origin: Origin) -> bool {
+        let (number, count) = match origin {
+            Origin::Keychain { keychain, .. } => (keychain, self.keychains),
+            Origin::Script(script) => (script, self.scripts),
+            Origin::Outpoint(outpoint) => (outpoint, self.outpoints),
+        };
+        usize::try_from(number).is_ok_and(|number| number < count)
+    }
+
+    /// A summary names each keychain that was sent.
+    fn check(self, ending: Ending) -> Result<Ending, CallError> {
+        match &ending {
+            Ending::Summary(summary) if summary.keychains.len() != self.keychains => Err(CallError::Protocol {
+                detail: format!("a summary of {} keychains, expected {}", summary.keychains.len(), self.keychains),
+            }),
+            _ => Ok(ending),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Output descriptors, public keys only, and the scripts that they derive.
+//!
+//! A [`Keychain`] is one single-path descriptor compiled for derivation; [`expand`] turns a multipath descriptor (BIP 389)
+//! into its single-path ones. Accepted is what the `miniscript` crate accepts, and what Bitcoin Core has besides: `addr`,
+//! `raw` (BIP 385), `combo` (BIP 384), `rawtr` (BIP 386) and `sortedmulti` outermost. Scripts are looked for, not spent, so
+//! whether a script is sane to use is not asked.
+//!
+//! This module deliberately holds no private key: text with one is refused before anything parses it. It keeps two
+//! invariants: no text and no index can make it panic, and no error of its carries a piece of a key.
+//!
+//! Text passes through `text` (length, private keys, characters, checksum), `outline` (functions, nesting, keys) and
+//! `form` (the parsers); what comes out is compiled into a `template` over the `keys` it shares.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+mod error;
+mod form;
+mod keys;
+mod outline;
+mod template;
+mod text;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bitcoin::{NetworkKind, ScriptBuf};
+use miniscript::descriptor::DescriptorPublicKey;
+
+pub use self::error::{DeriveError, DescriptorError};
+use self::form::Form;
+use self::keys::{KeyTable, KeyTableBuilder};
+use self::outline::PlacedKey;
+use self::template::Template;
+
+/// The longest descriptor, in bytes. Room for some 450 keys with origins; the largest script that `wsh` allows holds 105.
+/// What is above it is refused because the text's length bounds the time and memory that parsing takes.
+pub const DESCRIPTOR_BYTES_MAX: usize = 64 * 1024;
+
+/// How deep functions, braces and wrappers may be nested together. Parsers recurse by it: an unoptimised build needs
+/// about 1 MiB of stack at this depth, and a thread has 2 MiB.
+pub const NESTING_MAX: usize = 128;
+
+/// The most paths of a multipath key. Wallets use two; the number multiplies with the text's length.
+pub const PATHS_MAX: usize = 64;
+
+/// One single-path descriptor, compiled for derivation. Clones share what was compiled.
+#[derive(Clone)]
+pub struct Keychain {
+    inner: Arc<Compiled>,
+}
+
+struct Compiled {
+    /// As it was given, with its checksum.
+    text: String,
+    keys: KeyTable,
+    template: Template,
+    is_ranged: bool,
+    scripts_per_index: usize,
+}
+
+impl Keychain {
+    /// Parses a single-path descriptor for a network and compiles it. Takes about as long as deriving the key of each
+    /// step of its paths.
+    ///
+    /// Test networks share their key format, and their addresses are taken for one another here, so that only main and
+    /// test are told apart.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no descriptor, is one of another network, is multipath, has private keys, or derives nothing.
+    pub fn parse(text: &str, network: NetworkKind) -> Result<Self, DescriptorError> {
+        let body = text::body(text)?;
+        let placed = outline::keys(body)?;
+        let paths = outline::path_count(&placed)?;
+        if paths > 1 {
+            return Err(DescriptorError::Multipath { paths });
+        }
+        let form = Form::parse(body)?;
+        check_network(&form, &placed, network)?;
+        compile(body, &form)
+    }
+
+    /// Whether scripts depend on the index: whether any key ends in `*`.
+    #[must_use]
+    pub fn is_ranged(&self) -> bool {
+        self.inner.is_ranged
+    }
+
+    /// How many scripts there are at each index: 1, except for `combo`.
+    #[must_use]
+    pub fn scripts_per_index(&self) -> usize {
+        self.inner.scripts_per_index
+    }
+
+    /// Appends the scriptPubKeys at `index` to `out`, [`Self::scripts_per_index`] of them and always in the same order.
+    /// A descriptor that is not ranged has the same at every index.
+    ///
+    /// # Errors
+    ///
+    /// If a ranged descriptor has no key at `index`; `out` is then as it was.
+    pub fn scripts(&self, index: u32, out: &mut Vec<ScriptBuf>) -> Result<(), DeriveError> {
+        if let Template::Fixed(scripts) = &self.inner.template {
+            out.extend_from_slice(scripts);
+            return Ok(());
+        }
+        let keys = self.inner.keys.derive(index)?;
+        self.inner.template.scripts(&keys, out).or(Err(DeriveError::InvalidScript { index }))
+    }
+}
+
+/// The text as it was given, with its checksum. Public, like the keys in it; whoever has it can follow the wallet.
+impl fmt::Display for Keychain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.text)
+    }
+}
+
+impl fmt::Debug for Keychain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Keychain").field(&self.inner.text).finish()
+    }
+}
+
+/// The single-path descriptors that a descriptor stands for, in the order of its paths, each with its checksum: one if
+/// it is not multipath, else one for each place in `<a;b;..>`. Spelling is kept.
+///
+/// # Errors
+///
+/// As [`Keychain::parse`], except that the network is not looked at.
+pub fn expand(text: &str) -> Result<Vec<String>, DescriptorError> {
+    let body = text::body(text)?;
+    let placed = outline::keys(body)?;
+    let branch = |path| single_path(body, &placed, path);
+    let branches: Vec<String> = (0..outline::path_count(&placed)?).map(branch).collect();
+    if let Some(first) = branches.first() {
+        // They differ in numbers only, so what one is, all are.
+        compile(first, &Form::parse(first)?)?;
+    }
+    branches.iter().map(|branch| with_checksum(branch)).collect()
+}
+
+/// The text with each `<a;b;..>` replaced by the element at `path`.
+fn single_path(body: &str, placed: &[PlacedKey], path: usize) -> String {
+    let mut single = String::with_capacity(body.len());
+    let mut copied = 0;
+    for key in placed {
+        let Some(text) = body.get(key.span.clone()) else { continue };
+        let Some((before, (choices, _))) =
+            text.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?)))
+        else {
+            continue;
+        };
+        let open = key.span.start.saturating_add(before.len());
+        single.push_str(body.get(copied..open).unwrap_or_default());
+        single.push_str(choices.split(';').nth(path).unwrap_or_default());
+        copied = open.saturating_add(choices.len()).saturating_add(2); // the angle brackets
+    }
+    single.push_str(body.get(copied..).unwrap_or_default());
+    single
+}
+
+fn with_checksum(body: &str) -> Result<String, DescriptorError> {
+    let checksum = text::checksum(body)?;
+    Ok(format!("{body}#{checksum}"))
+}
+
+fn check_network(form: &Form, placed: &[PlacedKey], expected: NetworkKind) -> Result<(), DescriptorError> {
+    if let Form::Address(_, found) = form
+        && *found != expected
+    {
+        return Err(DescriptorError::WrongNetwork { what: "address", expected, found: *found });
+    }
+    for placed in placed {
+        let found = match &placed.key {
+            // Hex says nothing of a network.
+            DescriptorPublicKey::Single(_) => continue,
+            DescriptorPublicKey::XPub(xpub) => xpub.xkey.network,
+            DescriptorPublicKey::MultiXPub(xpub) => xpub.xkey.network,
+        };
+        if found != expected {
+            return Err(DescriptorError::WrongNetwork { what: "extended key", expected, found });
+        }
+    }
+    Ok(())
+}
+
+/// Compiles a descriptor and derives its first scripts: what fails for any keys fails here, not in mid-scan.
+fn compile(body: &str, form: &Form) -> Result<Keychain, DescriptorError> {
+    let mut builder = KeyTableBuilder::default();
+    let template = template::compile(form, &mut builder)?;
+    let keys = builder.finish();
+    let mut first = Vec::new();
+    let no_script = DescriptorError::InvalidScript { reason: "its keys make no valid script" };
+    let derived = keys.derive(0).or(Err(no_script.clone()))?;
+    template.scripts(&derived, &mut first).or(Err(no_script))?;
+    let scripts_per_index = first.len();
+    let is_ranged = keys.is_ranged();
+    let (keys, template) = if is_ranged { (keys, template) } else { (KeyTable::default(), Template::Fixed(first)) };
+    let text = with_checksum(body)?;
+    Ok(Keychain { inner: Arc::new(Compiled { text, keys, template, is_ranged, scripts_per_index }) })
+}
+
+#[cfg(test)]
+mod tests;
