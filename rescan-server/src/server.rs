@@ -97,7 +97,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Self { listener, chain, pool, limits } = self;
         let accepting = listener.accepting().map_err(ServeError::Listen)?;
-        tracing::info!(socket = %listener.path().display(), network = %chain.network(), "serving");
+        tracing::info!(socket = %listener.path().display(), network = %chain.network().to_bitcoin(), "serving");
         let (refresher, refreshing) = Refresher::new(Arc::clone(&chain));
         let shared = Rc::new(Shared::new(chain, pool, refresher, limits));
         LocalSet::new().run_until(run(accepting, shared, refreshing, shutdown)).await;

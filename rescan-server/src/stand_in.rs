@@ -54,8 +54,8 @@ pub mod chain {
         pub fn open(config: ChainConfig) -> Result<Self, ChainError> {
             Ok(Self { blocks_dir: config.blocks_dir, newest: Mutex::new(None) })
         }
-        pub fn network(&self) -> bitcoin::Network {
-            bitcoin::Network::Regtest
+        pub fn network(&self) -> rescan_core::network::Network {
+            rescan_core::network::Network::Regtest
         }
         pub fn refresh(&self, _cancel: &Cancel) -> Result<Arc<ChainSnapshot>, ChainError> {
             let path = self.blocks_dir.join("blk00000.dat");
@@ -92,8 +92,8 @@ pub mod chain {
             let block = self.blocks.get(height.to_index())?;
             Some(BlockId { height, hash: block.block_hash(), time: block.header.time })
         }
-        pub fn lowest_complete_to(&self, _height: Height) -> Height {
-            Height(0)
+        pub fn lowest_complete_to(&self, _height: Height) -> Option<Height> {
+            Some(Height(0))
         }
         pub fn first_height_since(&self, time: u32) -> Option<Height> {
             let time = time.saturating_sub(7200);
@@ -104,7 +104,8 @@ pub mod chain {
         }
         pub fn fork_height(&self, other: &ChainSnapshot) -> Option<Height> {
             let same = self.blocks.iter().zip(&other.blocks).take_while(|(a, b)| a.block_hash() == b.block_hash());
-            same.count().checked_sub(1).map(|h| Height(h as u32))
+            let same = same.count();
+            (same < self.blocks.len()).then_some(Height(same as u32))
         }
     }
 }
@@ -275,46 +276,6 @@ pub mod scan {
         }
         pub fn totals(&self) -> ScanTotals {
             self.0.totals()
-        }
-    }
-}
-
-pub mod descriptor {
-    use bitcoin::{NetworkKind, ScriptBuf};
-    use rescan_core::report::RefusalReason;
-
-    #[derive(Clone, Debug)]
-    pub struct Keychain(miniscript_free::Text);
-    mod miniscript_free {
-        pub type Text = String;
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("the descriptor is not raw(HEX)")]
-    pub struct DescriptorError;
-    impl From<&DescriptorError> for RefusalReason {
-        fn from(_: &DescriptorError) -> Self {
-            Self::BadDescriptor
-        }
-    }
-    #[derive(Debug, thiserror::Error)]
-    #[error("no script")]
-    pub struct DeriveError;
-
-    impl Keychain {
-        pub fn parse(text: &str, _network: NetworkKind) -> Result<Self, DescriptorError> {
-            let hex = text.strip_prefix("raw(").and_then(|t| t.strip_suffix(")")).ok_or(DescriptorError)?;
-            Ok(Self(hex.to_owned()))
-        }
-        pub fn is_ranged(&self) -> bool {
-            false
-        }
-        pub fn scripts_per_index(&self) -> usize {
-            1
-        }
-        pub fn scripts(&self, _index: u32, out: &mut Vec<ScriptBuf>) -> Result<(), DeriveError> {
-            out.push(ScriptBuf::from_hex(&self.0).map_err(|_| DeriveError)?);
-            Ok(())
         }
     }
 }

@@ -218,7 +218,7 @@ impl<S: Source> Job<S> {
     /// The summary of a scan that was cancelled before its range was definite: that of the genesis block, which every
     /// chain has, with nothing scanned.
     fn nothing_scanned(&self) -> Summary {
-        let genesis = bitcoin::constants::genesis_block(self.shared.chain.network());
+        let genesis = bitcoin::constants::genesis_block(self.shared.chain.network().to_bitcoin());
         let tip = BlockId { height: Height::GENESIS, hash: genesis.block_hash(), time: genesis.header.time };
         Summary {
             outcome: Outcome::Cancelled,

@@ -112,14 +112,14 @@ impl Session {
         let chain = &self.shared.chain;
         let snapshot = chain.newest();
         let tip = snapshot.as_ref().and_then(|snapshot| snapshot.tip());
-        let lowest = snapshot.zip(tip).map(|(snapshot, tip)| snapshot.lowest_complete_to(tip.height));
+        let lowest = snapshot.zip(tip).and_then(|(snapshot, tip)| snapshot.lowest_complete_to(tip.height));
         ServerInfo {
             protocol_version: PROTOCOL_VERSION,
             software: concat!("rescan-server ", env!("CARGO_PKG_VERSION")).to_owned(),
-            network: chain.network(),
+            network: chain.network().to_bitcoin(),
             features: vec![Feature::Scan, Feature::Blocks, Feature::Birthday],
             chain: ChainInfo {
-                genesis: bitcoin::constants::genesis_block(chain.network()).block_hash(),
+                genesis: chain.network().genesis_hash(),
                 state: self.shared.refresher.state(),
                 tip,
                 lowest_height: lowest.unwrap_or_default(),

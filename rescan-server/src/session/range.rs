@@ -20,19 +20,18 @@ pub(super) fn definite(request: &RangeRequest, chain: &ChainSnapshot) -> Result<
     ends(request, tip.height, |time| chain.first_height_since(time))
 }
 
-/// The lowest height of the range's chain that is complete up to the range's end, where the range begins below it.
+/// The lowest height that is complete up to the range's end, where blocks of the range are missing: one above the range
+/// if its last block is.
 pub(super) fn pruned_below(range: HeightRange, chain: &ChainSnapshot) -> Option<Height> {
-    let lowest = chain.lowest_complete_to(range.last());
-    (range.first() < lowest).then_some(lowest)
+    match chain.lowest_complete_to(range.last()) {
+        Some(lowest) => (range.first() < lowest).then_some(lowest),
+        None => range.last().next(),
+    }
 }
 
-/// The first height at which `pin` and the chain as it is now differ, if that lies within what was scanned of it.
+/// The lowest height whose block in `pin` is not in the chain as it is now, if that lies within what was scanned.
 pub(super) fn reorganised_from(pin: &ChainSnapshot, now: &ChainSnapshot, last: Height) -> Option<Height> {
-    let first_apart = match now.fork_height(pin) {
-        Some(fork) => fork.next()?,
-        None => Height::GENESIS,
-    };
-    (first_apart <= last).then_some(first_apart)
+    pin.fork_height(now).filter(|&fork| fork <= last)
 }
 
 fn ends(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bitcoin::ScriptBuf;
 use futures::future::{LocalBoxFuture, Shared as SharedFuture};
 use futures::{StreamExt, TryStreamExt, stream};
+use rescan_core::descriptor::{DescriptorError, Keychain};
 use rescan_core::report::{Failure, Origin, Refusal, RefusalReason};
 use rescan_core::request::WatchSetSize;
 use rescan_core::watch::{WatchSet, WatchSetBuilder};
@@ -16,7 +17,6 @@ use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use super::Shared;
 use super::refresh::{internal, with_causes};
 use super::watch_set::{Filling, too_many_scripts};
-use crate::stand_in::descriptor::{DescriptorError, Keychain};
 use crate::stand_in::scan::WorkerPanicked;
 
 /// How many indexes of a ranged descriptor are watched, from 0: Bitcoin Core's default keypool.
@@ -87,7 +87,7 @@ pub(super) async fn seal(shared: Rc<Shared>, filling: Filling) -> Result<Sealed,
 }
 
 async fn read_descriptors(shared: &Shared, descriptors: Vec<String>) -> Result<Vec<Keychain>, SealError> {
-    let network = bitcoin::NetworkKind::from(shared.chain.network());
+    let network = shared.chain.network().kind();
     let jobs = descriptors.into_iter().map(|text| shared.pool.run(move || Keychain::parse(&text, network)));
     let mut read = stream::iter(jobs).buffered(JOBS_IN_FLIGHT);
     let mut keychains = Vec::new();
