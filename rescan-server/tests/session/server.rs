@@ -85,13 +85,6 @@ impl TestServer {
         self.running = Some((stop, thread));
     }
 
-    /// Stops the server and waits until it is gone.
-    pub(crate) fn stop(&mut self) {
-        if let Some(thread) = self.tell_to_stop() {
-            thread.join().unwrap();
-        }
-    }
-
     /// Has the server stop, while the test goes on.
     pub(crate) fn tell_to_stop(&mut self) -> Option<JoinHandle<()>> {
         let (stop, thread) = self.running.take()?;
