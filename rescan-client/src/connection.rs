@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use capnp::message::ReaderOptions;
+use capnp_rpc::RpcSystem;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
-use capnp_rpc::RpcSystem;
-use rescan_core::rescan_capnp::rescan;
 use rescan_core::report::{BlockReport, FullBlock};
 use rescan_core::request::RangeRequest;
+use rescan_core::rescan_capnp::rescan;
 use rescan_core::server_info::{PROTOCOL_VERSION, ServerInfo};
 use rescan_core::wire;
 use tokio::io::{BufReader, BufWriter};

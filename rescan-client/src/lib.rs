@@ -61,6 +61,6 @@ pub use bitcoin;
 pub use client::Client;
 pub use error::{CallError, ConnectError, SOCKET_PATH_BYTES_MAX, ScanError};
 pub use request::ScanRequest;
-pub use rescan_core::{coins, descriptor, position, report, server_info};
 pub use rescan_core::request::{GivenOutpoint, RangeEnd, RangeRequest, RangeStart, Verify};
+pub use rescan_core::{coins, descriptor, position, report, server_info};
 pub use scan_stream::{BlockEvent, BlockStream, ScanEvent, ScanHandle, ScanStream};

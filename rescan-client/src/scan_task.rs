@@ -23,11 +23,8 @@ const WAITING_MAX: usize = 8;
 
 /// Uploads, starts and keeps a scan.
 pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe: Pipe<BlockReport>) {
-    let sent = Sent {
-        keychains: request.keychains.len(),
-        scripts: request.scripts.len(),
-        outpoints: request.outpoints.len(),
-    };
+    let sent =
+        Sent { keychains: request.keychains.len(), scripts: request.scripts.len(), outpoints: request.outpoints.len() };
     let (sink, watch) = Sink::new(pipe.deliveries.clone(), sent);
     let sink: report_sink::Client = capnp_rpc::new_client(sink);
     let begin = async move {
@@ -102,7 +99,14 @@ async fn start(
 
 /// What the server does before there is a scan to ask: it takes in the watch set and derives its scripts.
 fn preparing() -> Progress {
-    Progress { phase: Phase::Deriving, blocks_done: 0, blocks_total: 0, bytes_done: 0, bytes_total: 0, elapsed_micros: 0 }
+    Progress {
+        phase: Phase::Deriving,
+        blocks_done: 0,
+        blocks_total: 0,
+        bytes_done: 0,
+        bytes_total: 0,
+        elapsed_micros: 0,
+    }
 }
 
 /// Answers for the scan until no one asks any more, or the server lets go of the sink without having said how it ended.
@@ -131,7 +135,9 @@ async fn why_let_go(scan: &scan::Client) -> CallError {
     match progress(scan).await {
         Err(error @ CallError::Disconnected { .. }) => error,
         Err(CallError::Protocol { detail }) => CallError::Protocol { detail },
-        _ => CallError::Protocol { detail: "the scan's sink was let go of before it was told how the scan ended".into() },
+        _ => {
+            CallError::Protocol { detail: "the scan's sink was let go of before it was told how the scan ended".into() }
+        }
     }
 }
 

@@ -90,7 +90,10 @@ impl<T> Sink<T> {
 }
 
 impl report_sink::Server for Sink<BlockReport> {
-    async fn reports(self: capnp::capability::Rc<Self>, params: report_sink::ReportsParams) -> Result<(), capnp::Error> {
+    async fn reports(
+        self: capnp::capability::Rc<Self>,
+        params: report_sink::ReportsParams,
+    ) -> Result<(), capnp::Error> {
         let read = read_reports(&params, self.sent);
         drop(params);
         self.batch(read).await

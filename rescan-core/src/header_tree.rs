@@ -55,7 +55,7 @@ pub enum FileLoss {
 #[derive(Debug)]
 pub struct HeaderTree {
     pub(crate) network: Network,
-    genesis_hash: BlockHash,
+    pub(crate) genesis_hash: BlockHash,
     pub(crate) chain: ChainSnapshot,
     /// Blocks outside the active chain and their parents; [`NO_ENTRY`] where the parent is not known.
     pub(crate) side: HashMap<u32, u32>,
@@ -99,21 +99,16 @@ impl HeaderTree {
         self.chain.entries.iter().filter(|entry| is_alive(entry)).count()
     }
 
-    /// Every copy of every known block as a record, pruned blocks too: what to remember. Parents come before their
-    /// children wherever they were found so.
-    pub fn records(&self) -> impl Iterator<Item = HeaderRecord> {
-        let ids = (0u32..).zip(self.chain.entries.iter()).filter(|(_, entry)| is_alive(entry));
-        ids.flat_map(|(id, entry)| {
-            let record = HeaderRecord {
-                hash: entry.hash,
-                prev_hash: self.prev_hash(id),
-                time: entry.time,
-                bits: entry.bits,
-                span: entry.span,
-            };
-            let further = self.chain.copies.get(&id).into_iter().flatten();
-            std::iter::once(record).chain(further.map(move |span| HeaderRecord { span: *span, ..record }))
-        })
+    pub(crate) fn record(&self, id: u32) -> Option<HeaderRecord> {
+        let Entry { hash, time, bits, span, .. } = *self.chain.entry(id)?;
+        Some(HeaderRecord { hash, prev_hash: self.prev_hash(id), time, bits, span })
+    }
+
+    /// The entry that comes next has a parent that is not known.
+    pub(crate) fn expect_parent(&mut self, prev_hash: BlockHash) {
+        let Ok(next) = u32::try_from(self.chain.entries.len()) else { return };
+        self.unknown_parents.insert(next, prev_hash);
+        self.waiting.entry(prev_hash).or_default().push(next);
     }
 
     /// Adds a record. The same block at another place is another copy of it; at a known place it changes nothing.

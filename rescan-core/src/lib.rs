@@ -23,6 +23,7 @@ pub mod network;
 pub mod obfuscation;
 pub mod position;
 pub mod proof;
+pub mod remembered;
 pub mod report;
 pub mod request;
 pub mod script_table;

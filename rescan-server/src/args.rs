@@ -5,11 +5,15 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use bitcoin::ScriptBuf;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use rescan_core::network::Network;
 
+use crate::block_file::Access;
+use crate::chain::ChainConfig;
 use crate::config::ServerConfig;
 use crate::logging::LogFormat;
+use crate::network_dir::{NetworkDir, NetworkDirError};
 use crate::session::limits::SessionLimits;
-use crate::stand_in::chain::{Access, ChainConfig};
 
 /// Serves wallets' rescans from the block files of a Bitcoin Core node, over a Unix socket.
 ///
@@ -27,8 +31,8 @@ pub struct Args {
     pub blocks_dir: Option<PathBuf>,
 
     /// Which network's blocks to serve [default: the only one in the data directory, else main]
-    #[arg(long, value_name = "NAME", value_enum)]
-    pub network: Option<NetworkName>,
+    #[arg(long, value_name = "NAME", value_parser = network_names())]
+    pub network: Option<Network>,
 
     /// Where wallets connect [default: rescan.sock in the data directory of the network]
     ///
@@ -76,20 +80,16 @@ Example:
   rescan-server --datadir ~/.bitcoin &
   rescan info --socket ~/.bitcoin/rescan.sock";
 
-/// A network, by the name that Bitcoin Core's -chain takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum NetworkName {
-    /// The network on which bitcoins have a price.
-    Main,
-    /// The third test network.
-    #[value(alias = "testnet3")]
-    Test,
-    /// The fourth test network.
-    Testnet4,
-    /// The default signet, or a custom one.
-    Signet,
-    /// A private test network.
-    Regtest,
+/// The names that Bitcoin Core's -chain takes.
+fn network_names() -> impl TypedValueParser<Value = Network> {
+    PossibleValuesParser::new([
+        PossibleValue::new("main"),
+        PossibleValue::new("test").alias("testnet3"),
+        PossibleValue::new("testnet4"),
+        PossibleValue::new("signet").help("the default signet, or a custom one"),
+        PossibleValue::new("regtest"),
+    ])
+    .try_map(|name| name.parse::<Network>())
 }
 
 /// How block files are read.
@@ -111,31 +111,42 @@ pub struct Environment {
     pub home: Option<OsString>,
 }
 
-/// What a command line lacks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// What is wrong with a command line that parses.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArgsError {
+    /// There are no block files where the arguments say.
+    #[error(transparent)]
+    NetworkDir(#[from] NetworkDirError),
+    /// Neither a data directory nor a socket was given.
+    #[error("a blocks directory does not say where the socket goes: give --socket")]
+    NoSocket,
     /// There is no default state directory.
     #[error("neither XDG_STATE_HOME nor HOME is set, so that there is no place for the state file: give --state-dir")]
     NoStateDir,
 }
 
 impl Args {
-    /// The configuration that these arguments and the environment come to.
+    /// The configuration that these arguments and the environment come to. Looks into the data directory for networks.
     ///
     /// # Errors
     /// [`ArgsError`], if something that has no default is missing.
     pub fn into_config(self, access: Access, environment: &Environment) -> Result<ServerConfig, ArgsError> {
-        let _state_dir = match self.state_dir {
+        let state_dir = match self.state_dir {
             Some(directory) => directory,
             None => default_state_dir(environment).ok_or(ArgsError::NoStateDir)?,
         };
-        let _ = access;
+        let (blocks_dir, network, default_socket) = match (self.blocks_dir, self.datadir) {
+            (Some(blocks_dir), _) => (blocks_dir, self.network, None),
+            (None, datadir) => {
+                let found = NetworkDir::find(&datadir.unwrap_or_default(), self.network)?;
+                (found.blocks_dir, Some(found.network), Some(found.directory.join("rescan.sock")))
+            }
+        };
         let workers = self.workers.or_else(|| std::thread::available_parallelism().ok());
-        let blocks_dir = self.blocks_dir.unwrap_or_default();
         Ok(ServerConfig {
-            chain: ChainConfig { blocks_dir },
-            socket: self.socket.unwrap_or_default(),
+            chain: ChainConfig { blocks_dir, network, signet_challenge: self.signet_challenge, state_dir, access },
+            socket: self.socket.or(default_socket).ok_or(ArgsError::NoSocket)?,
             workers: workers.unwrap_or(NonZeroUsize::MIN),
             limits: SessionLimits::default(),
         })

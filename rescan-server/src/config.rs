@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::chain::ChainConfig;
 use crate::session::limits::SessionLimits;
-use crate::stand_in::chain::ChainConfig;
 
 /// What a server is told.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use rescan_server::args::{AccessName, Args, ArgsError, Environment};
+use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
-use rescan_server::stand_in::chain::Access;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {

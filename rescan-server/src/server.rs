@@ -12,13 +12,13 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::timeout;
 
+use crate::chain::{Chain, ChainError};
 use crate::config::ServerConfig;
 use crate::listener::{BindError, Listener, may_connect};
+use crate::scan::{PoolError, WorkerPool};
 use crate::session::limits::{Quota, SessionLimits};
 use crate::session::refresh::Refresher;
 use crate::session::{Shared, connection};
-use crate::stand_in::chain::{Chain, ChainError};
-use crate::stand_in::scan::WorkerPool;
 
 /// How long a stopping server waits for its scans to tell their wallets how far they came.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -38,14 +38,8 @@ pub enum ServeError {
     #[error("no chain to serve")]
     Chain(#[from] ChainError),
     /// The worker threads could not be started.
-    #[error("cannot start {workers} worker threads: try --workers with fewer")]
-    Workers {
-        /// How many were asked for.
-        workers: usize,
-        /// What went wrong.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    #[error("no workers to scan with: try fewer with --workers")]
+    Workers(#[from] PoolError),
     /// The socket cannot be listened on.
     #[error("cannot listen on the socket")]
     Listen(#[source] io::Error),
@@ -75,10 +69,8 @@ impl Server {
     /// [`ServeError`], if there are no block files, or the socket cannot be had.
     pub fn bind(config: ServerConfig) -> Result<Self, ServeError> {
         let chain = Arc::new(Chain::open(config.chain)?);
-        let socket = config.socket;
-        let listener = Listener::bind(&socket)?;
-        let pool = WorkerPool::new(config.workers)
-            .map_err(|error| ServeError::Workers { workers: config.workers.get(), source: error.into() })?;
+        let listener = Listener::bind(&config.socket)?;
+        let pool = WorkerPool::new(config.workers)?;
         Ok(Self { listener, chain, pool, limits: config.limits })
     }
 
@@ -97,7 +89,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Self { listener, chain, pool, limits } = self;
         let accepting = listener.accepting().map_err(ServeError::Listen)?;
-        tracing::info!(socket = %listener.path().display(), network = %chain.network().to_bitcoin(), "serving");
+        tracing::info!(socket = %listener.path().display(), network = %chain.network(), "serving");
         let (refresher, refreshing) = Refresher::new(Arc::clone(&chain));
         let shared = Rc::new(Shared::new(chain, pool, refresher, limits));
         LocalSet::new().run_until(run(accepting, shared, refreshing, shutdown)).await;

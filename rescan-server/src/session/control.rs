@@ -1,15 +1,14 @@
 //! The state of one scan that its capability and its task share: whether it is to end, and how far it is.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rescan_core::report::{Phase, Progress};
 use tokio::sync::watch;
 
 use crate::cancel::Cancel;
-use crate::stand_in::chain::{Chain, ChainSnapshot};
-use crate::stand_in::scan::ScanProgress;
+use crate::chain::{Chain, ChainSnapshot};
+use crate::scan::ScanProgress;
 
 /// Where a scan stands.
 #[derive(Clone)]
@@ -29,7 +28,6 @@ pub(super) enum Stage {
 pub(super) struct Begun {
     pub(super) pin: Arc<ChainSnapshot>,
     pub(super) progress: Arc<ScanProgress>,
-    pub(super) walk_began: Instant,
 }
 
 /// See the module.
@@ -147,16 +145,20 @@ impl Begun {
     fn progress_in(&self, phase: Phase) -> Progress {
         Progress {
             phase,
-            blocks_done: self.progress.blocks_done.load(Ordering::Relaxed),
-            blocks_total: self.progress.blocks_total.load(Ordering::Relaxed),
-            bytes_done: self.progress.bytes_done.load(Ordering::Relaxed),
-            bytes_total: self.progress.bytes_total.load(Ordering::Relaxed),
-            elapsed_micros: micros_since(self.walk_began),
+            blocks_done: self.progress.blocks_done(),
+            blocks_total: self.progress.blocks_total(),
+            bytes_done: self.progress.bytes_done(),
+            bytes_total: self.progress.bytes_total(),
+            elapsed_micros: micros(self.progress.elapsed()),
         }
     }
 }
 
 /// Microseconds since `then`.
 pub(super) fn micros_since(then: Instant) -> u64 {
-    u64::try_from(then.elapsed().as_micros()).unwrap_or(u64::MAX)
+    micros(then.elapsed())
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

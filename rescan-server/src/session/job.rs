@@ -17,8 +17,8 @@ use super::cargo::Cargo;
 use super::control::{Begun, Control, Stage, micros_since};
 use super::outbox::{Blocked, Outbox};
 use super::range;
-use crate::stand_in::chain::ChainSnapshot;
-use crate::stand_in::scan::{BlockReader, Scan, ScanProgress, ScanTotals};
+use crate::chain::ChainSnapshot;
+use crate::scan::{BlockReader, CoinTotals, Scan, ScanProgress, ScanTotals};
 
 /// Where cargo comes from.
 pub(super) trait Source {
@@ -31,6 +31,12 @@ pub(super) trait Source {
     async fn next(&mut self) -> Result<Option<Vec<Self::Piece>>, Failure>;
 
     fn progress(&self) -> Arc<ScanProgress>;
+
+    /// How it ended; none while it goes on.
+    fn outcome(&self) -> Option<Outcome>;
+
+    /// The last height that was settled.
+    fn settled(&self) -> Option<Height>;
 
     /// What it comes to so far.
     fn totals(&self) -> ScanTotals;
@@ -47,6 +53,14 @@ impl Source for Scan {
 
     fn progress(&self) -> Arc<ScanProgress> {
         Scan::progress(self)
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        Scan::outcome(self)
+    }
+
+    fn settled(&self) -> Option<Height> {
+        Scan::settled(self)
     }
 
     fn totals(&self) -> ScanTotals {
@@ -69,8 +83,22 @@ impl Source for BlockReader {
         BlockReader::progress(self)
     }
 
+    fn outcome(&self) -> Option<Outcome> {
+        BlockReader::outcome(self)
+    }
+
+    fn settled(&self) -> Option<Height> {
+        BlockReader::settled(self)
+    }
+
     fn totals(&self) -> ScanTotals {
-        BlockReader::totals(self)
+        ScanTotals {
+            transactions: 0,
+            coins: CoinTotals { count: 0, total_sat: 0 },
+            keychains: Vec::new(),
+            blocks_scanned: BlockReader::progress(self).blocks_done(),
+            bytes_scanned: BlockReader::progress(self).bytes_done(),
+        }
     }
 
     fn height_of(block: &FullBlock) -> Height {
@@ -157,11 +185,7 @@ impl<S: Source> Job<S> {
             return Some(Ending::Summary(summary));
         }
         let mut source = start(watched, Arc::clone(&pinned.chain), pinned.range);
-        self.control.enter(Stage::Walking(Begun {
-            pin: Arc::clone(&pinned.chain),
-            progress: source.progress(),
-            walk_began: std::time::Instant::now(),
-        }));
+        self.control.enter(Stage::Walking(Begun { pin: Arc::clone(&pinned.chain), progress: source.progress() }));
         let mut outbox = Outbox::new(self.sink.clone(), self.shared.limits.stalled_after, S::height_of);
         let stalled = match deliver(&mut source, &mut outbox).await {
             Ok(()) => None,
@@ -177,25 +201,26 @@ impl<S: Source> Job<S> {
                 Some(outbox.sent_through())
             }
         };
-        // The files may say now that what was scanned is not the active chain any more. If they cannot be read, what
-        // was known last decides.
-        drop(self.shared.refresher.refresh().await);
-        Some(Ending::Summary(self.summary(&pinned, source.totals(), stalled)))
+        Some(Ending::Summary(self.summary(&pinned, &source, stalled)))
     }
 
     /// `stalled` is the height of the last piece that left, where the wallet stopped taking them.
-    fn summary(&self, pinned: &Pinned, totals: ScanTotals, stalled: Option<Option<Height>>) -> Summary {
-        let (outcome, delivered) = match stalled {
-            None => (totals.outcome, totals.last_settled),
-            Some(sent_through) => (Outcome::Cancelled, sent_through),
+    fn summary(&self, pinned: &Pinned, source: &S, stalled: Option<Option<Height>>) -> Summary {
+        let settled = source.settled();
+        let (outcome, delivered) = match (stalled, source.outcome()) {
+            (None, Some(outcome)) => (outcome, settled),
+            (None, None) => (Outcome::Cancelled, settled),
+            (Some(sent_through), _) => (Outcome::Cancelled, sent_through),
         };
-        let now = self.shared.chain.newest();
-        let reorganised = now.and_then(|now| range::reorganised_from(&pinned.chain, &now, totals.last_settled?));
+        // The source has compared its pin at every segment; only an early end may have come since.
+        let now = (outcome == Outcome::Cancelled).then(|| self.shared.chain.newest()).flatten();
+        let reorganised = now.and_then(|now| range::reorganised_from(&pinned.chain, &now, settled?));
+        let totals = source.totals();
         Summary {
             outcome: reorganised.map_or(outcome, Outcome::ReorganisedFrom),
             transactions: totals.transactions,
-            unspent_count: totals.unspent_count,
-            unspent: totals.unspent,
+            unspent_count: totals.coins.count,
+            unspent: Amount::from_sat(totals.coins.total_sat),
             keychains: totals.keychains,
             blocks_scanned: totals.blocks_scanned,
             bytes_scanned: totals.bytes_scanned,

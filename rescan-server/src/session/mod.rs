@@ -24,7 +24,7 @@ use capnp_rpc::CapabilityServerSet;
 use rescan_core::report::{Refusal, RefusalReason};
 use rescan_core::request::RangeRequest;
 use rescan_core::rescan_capnp::{rescan, watch_set as watch_set_capnp};
-use rescan_core::server_info::{ChainInfo, ChainSource, Feature, PROTOCOL_VERSION, ServerInfo};
+use rescan_core::server_info::{ChainInfo, ChainSource, Feature, PROTOCOL_VERSION, ReadingProgress, ServerInfo};
 use rescan_core::wire;
 
 use self::cargo::Cargo;
@@ -35,8 +35,8 @@ use self::refresh::Refresher;
 use self::scan::ScanServer;
 use self::sealing::{SealError, Sealed};
 use self::watch_set::WatchSetServer;
-use crate::stand_in::chain::Chain;
-use crate::stand_in::scan::{BlockReader, Scan, ScanPlan, WorkerPool};
+use crate::chain::{Chain, ChainSnapshot};
+use crate::scan::{BlockReader, Scan, ScanPlan, SegmentSize, WorkerPool};
 
 /// What all sessions of a server have in common.
 pub(crate) struct Shared {
@@ -110,6 +110,7 @@ impl Session {
 
     fn describe(&self) -> ServerInfo {
         let chain = &self.shared.chain;
+        let reading = chain.reading();
         let snapshot = chain.newest();
         let tip = snapshot.as_ref().and_then(|snapshot| snapshot.tip());
         let lowest = snapshot.zip(tip).and_then(|(snapshot, tip)| snapshot.lowest_complete_to(tip.height));
@@ -124,7 +125,7 @@ impl Session {
                 tip,
                 lowest_height: lowest.unwrap_or_default(),
                 source: ChainSource::Files,
-                reading: chain.reading(),
+                reading: ReadingProgress { bytes_done: reading.bytes_done, bytes_total: reading.bytes_total },
             },
             limits: self.shared.limits.told(),
         }
@@ -175,7 +176,7 @@ impl Session {
 
 /// The chain that a scan is pinned to, and the heights that it covers.
 struct Pin {
-    snapshot: Arc<crate::stand_in::chain::ChainSnapshot>,
+    snapshot: Arc<ChainSnapshot>,
     range: rescan_core::position::HeightRange,
 }
 
@@ -211,6 +212,7 @@ impl rescan::Server for Session {
                 watch: sealed.watch,
                 keychain_count: sealed.size.keychains,
                 verify: request.verify,
+                segment_size: SegmentSize::default(),
             };
             Scan::start(&shared.pool, Arc::clone(&shared.chain), plan, control.cancel_handle())
         };

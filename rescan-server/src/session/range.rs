@@ -4,7 +4,7 @@ use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{Refusal, RefusalReason};
 use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
 
-use crate::stand_in::chain::ChainSnapshot;
+use crate::chain::ChainSnapshot;
 
 /// The heights that `request` means in `chain`.
 ///

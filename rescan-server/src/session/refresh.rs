@@ -14,7 +14,7 @@ use rescan_core::server_info::ChainState;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cancel::CancelOnDrop;
-use crate::stand_in::chain::{Chain, ChainError, ChainSnapshot};
+use crate::chain::{Chain, ChainError, ChainSnapshot};
 
 /// What a refresh comes to: the chain as it is now, or what is broken.
 pub(crate) type Refreshed = Result<Arc<ChainSnapshot>, Failure>;
@@ -67,6 +67,7 @@ async fn work(chain: Arc<Chain>, mut waiting: mpsc::Receiver<oneshot::Sender<Ref
         let begun = Instant::now();
         let refreshed = match tokio::task::spawn_blocking(move || chain_of_job.refresh(&cancel)).await {
             Ok(Ok(snapshot)) => Ok(snapshot),
+            Ok(Err(ChainError::Cancelled)) => Err(stopped()),
             Ok(Err(error)) => Err(unreadable(&error)),
             Err(error) => Err(internal(format!("reading the block files: {error}"))),
         };

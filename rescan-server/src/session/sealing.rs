@@ -17,7 +17,7 @@ use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use super::Shared;
 use super::refresh::{internal, with_causes};
 use super::watch_set::{Filling, too_many_scripts};
-use crate::stand_in::scan::WorkerPanicked;
+use crate::scan::WorkerPanicked;
 
 /// How many indexes of a ranged descriptor are watched, from 0: Bitcoin Core's default keypool.
 pub(super) const KEYCHAIN_INDEXES: u32 = 1_000;

@@ -8,6 +8,8 @@ use bitcoin::{Amount, Block, BlockHash, Network, ScriptBuf, TxOut};
 use rescan_fixtures::assemble;
 use rescan_fixtures::block_file_writer::{BlockFileLayout, BlockFileWriter};
 use rescan_server::Server;
+use rescan_server::block_file::Access;
+use rescan_server::chain::ChainConfig;
 use rescan_server::config::ServerConfig;
 use rescan_server::session::limits::SessionLimits;
 use tempfile::TempDir;
@@ -104,7 +106,13 @@ impl Drop for TestServer {
 
 fn config(directory: &TempDir, socket: PathBuf, limits: SessionLimits) -> ServerConfig {
     ServerConfig {
-        chain: rescan_server::stand_in::chain::ChainConfig { blocks_dir: directory.path().join("blocks") },
+        chain: ChainConfig {
+            blocks_dir: directory.path().join("blocks"),
+            network: None,
+            signet_challenge: None,
+            state_dir: directory.path().join("state"),
+            access: Access::read(),
+        },
         socket,
         workers: NonZeroUsize::new(2).unwrap(),
         limits,

@@ -79,9 +79,7 @@ mod tests {
     #[test]
     fn only_a_complete_outcome_is_success() {
         assert_eq!(Exit::of_outcome(&Outcome::Complete), Exit::Complete);
-        for outcome in
-            [Outcome::Cancelled, Outcome::PrunedBelow(Height(3)), Outcome::ReorganisedFrom(Height(3))]
-        {
+        for outcome in [Outcome::Cancelled, Outcome::PrunedBelow(Height(3)), Outcome::ReorganisedFrom(Height(3))] {
             assert_eq!(Exit::of_outcome(&outcome), Exit::Incomplete);
         }
     }

@@ -3,9 +3,9 @@
 //!
 //! It only shapes; what is printed when is decided elsewhere.
 
-use rescan_client::report::{
-    BlockReport, KeychainUse, Outcome, Received, ServerInfo, Spent, Summary, TransactionReport,
-};
+use rescan_client::bitcoin::{Amount, Network};
+use rescan_client::report::{BlockReport, KeychainUse, Outcome, Received, Spent, Summary, TransactionReport};
+use rescan_client::server_info::{ChainSource, ChainState, Feature, Limits, ServerInfo};
 use serde::Serialize;
 
 use crate::labels::{Label, Labels, Owner};
@@ -92,6 +92,35 @@ struct KeychainField {
     last_used_index: Option<u32>,
 }
 
+/// What a server is and sees.
+#[derive(Debug, Serialize)]
+pub(crate) struct InfoLine {
+    software: String,
+    protocol_version: u32,
+    network: &'static str,
+    features: Vec<&'static str>,
+    chain_state: &'static str,
+    chain_source: &'static str,
+    genesis_hash: String,
+    tip_height: Option<u32>,
+    tip_hash: Option<String>,
+    tip_time: Option<u32>,
+    lowest_height: u32,
+    reading_bytes_done: u64,
+    reading_bytes_total: u64,
+    limits: LimitsField,
+}
+
+#[derive(Debug, Serialize)]
+struct LimitsField {
+    message_bytes_max: u64,
+    connections_max: u32,
+    scans_per_connection_max: u32,
+    watch_sets_per_connection_max: u32,
+    scripts_per_watch_set_max: u64,
+    outpoints_per_watch_set_max: u64,
+}
+
 /// The transactions of one block, a line each.
 pub(crate) fn transactions<'a>(report: &'a BlockReport, labels: &'a Labels) -> impl Iterator<Item = Line> + 'a {
     report.transactions.iter().map(|transaction| Line::Transaction(transaction_line(report, transaction, labels)))
@@ -122,7 +151,7 @@ fn spent_field(spent: &Spent, labels: &Labels) -> SpentField {
     SpentField {
         vin: spent.vin,
         prevout: PrevoutField { txid: spent.prevout.txid.to_string(), vout: spent.prevout.vout },
-        value_sat: spent.value.map(rescan_client::bitcoin::Amount::to_sat),
+        value_sat: spent.value.map(Amount::to_sat),
         owner: owner_fields(labels.owner(&spent.origins)),
     }
 }
@@ -171,3 +200,68 @@ fn keychain_field(label: Label, used: KeychainUse) -> KeychainField {
     };
     KeychainField { descriptor: label.descriptor, branch: label.branch, last_used_index }
 }
+
+/// The only line of `rescan info`.
+pub(crate) fn info(info: &ServerInfo) -> Line {
+    let tip = info.chain.tip.as_ref();
+    Line::Info(InfoLine {
+        software: info.software.clone(),
+        protocol_version: info.protocol_version,
+        network: network_name(info.network),
+        features: info.features.iter().filter_map(|feature| feature_name(*feature)).collect(),
+        chain_state: match info.chain.state {
+            ChainState::Reading => "reading",
+            ChainState::Ready => "ready",
+            ChainState::Failed => "failed",
+            _ => "unknown",
+        },
+        chain_source: match info.chain.source {
+            ChainSource::Files => "files",
+            ChainSource::Node => "node",
+            _ => "unknown",
+        },
+        genesis_hash: info.chain.genesis.to_string(),
+        tip_height: tip.map(|tip| tip.height.0),
+        tip_hash: tip.map(|tip| tip.hash.to_string()),
+        tip_time: tip.map(|tip| tip.time),
+        lowest_height: info.chain.lowest_height.0,
+        reading_bytes_done: info.chain.reading.bytes_done,
+        reading_bytes_total: info.chain.reading.bytes_total,
+        limits: limits_field(&info.limits),
+    })
+}
+
+fn limits_field(limits: &Limits) -> LimitsField {
+    LimitsField {
+        message_bytes_max: limits.message_bytes_max,
+        connections_max: limits.connections_max,
+        scans_per_connection_max: limits.scans_per_connection_max,
+        watch_sets_per_connection_max: limits.watch_sets_per_connection_max,
+        scripts_per_watch_set_max: limits.scripts_per_watch_set_max,
+        outpoints_per_watch_set_max: limits.outpoints_per_watch_set_max,
+    }
+}
+
+/// As the protocol names networks.
+pub(crate) fn network_name(network: Network) -> &'static str {
+    match network {
+        Network::Bitcoin => "main",
+        Network::Testnet => "testnet3",
+        Network::Testnet4 => "testnet4",
+        Network::Signet => "signet",
+        Network::Regtest => "regtest",
+    }
+}
+
+/// Features newer than this program have no name here.
+fn feature_name(feature: Feature) -> Option<&'static str> {
+    match feature {
+        Feature::Scan => Some("scan"),
+        Feature::Blocks => Some("blocks"),
+        Feature::Birthday => Some("birthday"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! The words of the command line.
+//!
+//! It checks their form and how they go together; what they mean for a scan is made of them in `watch`. No message
+//! repeats a word that could hold a key.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use rescan_client::bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
+use rescan_client::{GivenOutpoint, Verify};
+
+use crate::exit_code::{EXIT_CODES_HELP, Exit};
+use crate::output::units;
+
+/// Find a wallet's history in a Bitcoin Core node's block files, through rescan-server.
+#[derive(Debug, Parser)]
+#[command(name = "rescan", version, after_help = EXIT_CODES_HELP, max_term_width = 120)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Rescan for descriptors and coins, and print what was found
+    Scan(Box<ScanArgs>),
+    /// Show what the server is and sees
+    Info(InfoArgs),
+    /// Rescan six wallets in a datadir that comes with this program, and compare with Bitcoin Core's own answers
+    Demo(DemoArgs),
+}
+
+/// How to reach the server.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SocketArgs {
+    /// The server's Unix socket [default: rescan.sock in ~/.bitcoin or the one network folder of it that has one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Which network's socket in ~/.bitcoin
+    #[arg(long, value_name = "NAME", conflicts_with = "socket")]
+    pub(crate) network: Option<NetworkName>,
+}
+
+/// A network, as Bitcoin Core's folders are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworkName {
+    Main,
+    Testnet3,
+    Testnet4,
+    Signet,
+    Regtest,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES_HELP)]
+#[command(group(ArgGroup::new("watched").args(["descriptors", "outpoints"]).required(true).multiple(true)))]
+pub(crate) struct ScanArgs {
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+    /// An output descriptor with public keys only; can be given more than once. In what is printed, `descriptor` is its
+    /// position from 0; of a multipath one (<0;1>), `branch` tells the paths apart
+    #[arg(long = "descriptor", value_name = "DESC")]
+    pub(crate) descriptors: Vec<String>,
+    /// A coin from before the range, whose spend is wanted; can be given more than once. With its amount in satoshi and
+    /// its script in hex, the spend comes with its value
+    #[arg(long = "outpoint", value_name = "TXID:VOUT[:SAT:SCRIPT]", value_parser = parse_outpoint)]
+    pub(crate) outpoints: Vec<GivenOutpoint>,
+    /// The first block to scan [default: 0]
+    #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday")]
+    pub(crate) from_height: Option<u32>,
+    /// When the wallet was made, as seconds since 1970 or YYYY-MM-DD: begins two hours before, as Bitcoin Core does
+    #[arg(long, value_name = "TIME", value_parser = parse_birthday)]
+    pub(crate) birthday: Option<u32>,
+    /// The last block to scan [default: the tip]
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) to_height: Option<u32>,
+    /// Which blocks must hash to the merkle root of their header before they are believed
+    #[arg(long, value_enum, default_value_t = VerifyName::Reported)]
+    pub(crate) verify: VerifyName,
+    /// Print JSON Lines: a transaction each, then the summary
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// With --json, print each transaction as it arrives instead of when the answer is settled
+    #[arg(long, requires = "json")]
+    pub(crate) stream: bool,
+}
+
+/// Which blocks are proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VerifyName {
+    /// Those that are reported
+    Reported,
+    /// Every block, so that a flipped bit on disk cannot hide a match either; slower
+    All,
+    /// None: the disk is trusted, as Bitcoin Core's own rescan trusts it
+    None,
+}
+
+impl From<VerifyName> for Verify {
+    fn from(name: VerifyName) -> Self {
+        match name {
+            VerifyName::Reported => Self::Reported,
+            VerifyName::All => Self::All,
+            VerifyName::None => Self::None,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES_HELP)]
+pub(crate) struct InfoArgs {
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+    /// Print one JSON line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES_HELP)]
+pub(crate) struct DemoArgs {
+    /// The rescan-server to start [default: the one beside this program]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) server: Option<PathBuf>,
+}
+
+/// Reads the command line. What there is to say (help, version, mistakes) is said here.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
+    let cli = Cli::try_parse_from(words).map_err(|error| complain(&error))?;
+    if let Command::Scan(args) = &cli.command
+        && let (Some(from), Some(to)) = (args.from_height, args.to_height)
+        && from > to
+    {
+        write_stderr(&format!(
+            "error: --from-height {from} is above --to-height {to}\nhint: both ends are scanned, the lower one first\n"
+        ));
+        return Err(Exit::Usage);
+    }
+    Ok(cli)
+}
+
+fn complain(error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader of the help that goes away is no failure.
+            drop(error.print());
+            Exit::Complete
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            drop(error.print());
+            Exit::Usage
+        }
+        // These repeat the word, and a descriptor that lost its flag may hold a key.
+        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand if !names_a_flag(error) => {
+            write_stderr(
+                "error: a word that is no option (not repeated here, since it could hold a key)\n\
+                 hint: descriptors go after --descriptor, in quotes; see `rescan scan --help`\n",
+            );
+            Exit::Usage
+        }
+        _ => {
+            let shown = error.render().ansi().to_string();
+            let shown = shown.split("\nFor more information").next().unwrap_or(&shown).trim_end();
+            write_stderr(&format!("{}\nhint: see `rescan --help`, `rescan scan --help`\n", strip_styles(shown)));
+            Exit::Usage
+        }
+    }
+}
+
+/// Whether the word that the error repeats is a flag, and a plain one: without a value after `=`.
+fn names_a_flag(error: &clap::Error) -> bool {
+    use clap::error::{ContextKind, ContextValue};
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) => {
+            word.starts_with('-') && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        }
+        _ => false,
+    }
+}
+
+/// The text without escape sequences: errors are read in logs as often as on terminals.
+fn strip_styles(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        plain.push_str(before);
+        rest = after.split_once('m').map_or("", |(_style, after)| after);
+    }
+    plain.push_str(rest);
+    plain
+}
+
+fn write_stderr(text: &str) {
+    // If stderr is gone, the exit code has to say it alone.
+    drop(std::io::stderr().write_all(text.as_bytes()));
+}
+
+fn parse_birthday(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .or_else(|| units::day_start(text))
+        .ok_or_else(|| "expected seconds since 1970 or YYYY-MM-DD".to_owned())
+}
+
+fn parse_outpoint(text: &str) -> Result<GivenOutpoint, String> {
+    let words: Vec<&str> = text.split(':').collect();
+    let (txid, vout, output) = match words[..] {
+        [txid, vout] => (txid, vout, None),
+        [txid, vout, sat, script] => (txid, vout, Some((sat, script))),
+        _ => return Err("expected TXID:VOUT or TXID:VOUT:SAT:SCRIPT".to_owned()),
+    };
+    let txid = txid.parse().map_err(|error| format!("txid: {error}"))?;
+    let vout = vout.parse().map_err(|error| format!("vout: {error}"))?;
+    let output = output.map(|(sat, script)| parse_output(sat, script)).transpose()?;
+    Ok(GivenOutpoint { outpoint: OutPoint { txid, vout }, output })
+}
+
+fn parse_output(sat: &str, script: &str) -> Result<TxOut, String> {
+    let value = Amount::from_sat(sat.parse().map_err(|error| format!("satoshi: {error}"))?);
+    if value > Amount::MAX_MONEY {
+        return Err(format!("satoshi: {sat} is more than all bitcoin"));
+    }
+    let script_pubkey = ScriptBuf::from_hex(script).map_err(|error| format!("script: {error}"))?;
+    Ok(TxOut { value, script_pubkey })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn words(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    fn scan(line: &str) -> ScanArgs {
+        match words(&format!("rescan scan {line}")).map(|cli| cli.command) {
+            Ok(Command::Scan(args)) => *args,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_lists_the_exit_codes() {
+        for command in ["rescan", "rescan scan", "rescan info", "rescan demo"] {
+            let help = words(&format!("{command} --help")).expect_err("help is an error to clap").to_string();
+            assert!(help.contains(EXIT_CODES_HELP), "{command}");
+        }
+    }
+
+    #[test]
+    fn something_must_be_watched() {
+        assert_eq!(
+            words("rescan scan --socket s").map(|_| ()).map_err(|error| error.kind()),
+            Err(ErrorKind::MissingRequiredArgument)
+        );
+    }
+
+    #[test]
+    fn a_height_and_a_birthday_exclude_each_other() {
+        let error = words("rescan scan --descriptor d --from-height 1 --birthday 2").expect_err("they conflict");
+        assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn a_birthday_is_seconds_or_a_day() {
+        assert_eq!(scan("--descriptor d --birthday 1700000000").birthday, Some(1_700_000_000));
+        assert_eq!(scan("--descriptor d --birthday 2023-11-14").birthday, Some(1_699_920_000));
+    }
+
+    #[test]
+    fn an_outpoint_may_say_what_it_holds() {
+        let txid = "11".repeat(32);
+        let args = scan(&format!("--outpoint {txid}:1 --outpoint {txid}:2:700:0014aa"));
+        assert_eq!(args.outpoints[0].output, None);
+        assert_eq!(args.outpoints[1].outpoint.vout, 2);
+        let output = args.outpoints[1].output.as_ref().expect("it was given");
+        assert_eq!((output.value.to_sat(), output.script_pubkey.to_hex_string()), (700, "0014aa".to_owned()));
+    }
+
+    #[test]
+    fn a_malformed_outpoint_is_refused() {
+        let txid = "11".repeat(32);
+        for text in [
+            "x:1".to_owned(),
+            txid.clone(),
+            format!("{txid}:-1"),
+            format!("{txid}:1:5"),
+            format!("{txid}:1:5:zz"),
+            format!("{txid}:1:2100000000000001:51"),
+        ] {
+            assert!(parse_outpoint(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn streaming_is_for_json() {
+        assert!(words("rescan scan --descriptor d --stream").is_err());
+    }
+
+    #[test]
+    fn styles_leave_the_text() {
+        assert_eq!(strip_styles("\u{1b}[1merror:\u{1b}[0m no"), "error: no");
+    }
+}

@@ -1,0 +1,175 @@
+//! The contract, byte by byte. A change that these fail on breaks the scripts that read the lines.
+
+use rescan_client::bitcoin::hashes::Hash;
+use rescan_client::bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
+use rescan_client::position::{Height, HeightRange};
+use rescan_client::report::{BlockId, Origin};
+use rescan_client::server_info::{ChainInfo, ReadingProgress};
+
+use super::*;
+
+fn text(line: &Line) -> String {
+    serde_json::to_string(line).expect("lines are plain data")
+}
+
+/// Printed hashes are reversed, so the byte that comes last in memory comes first in print.
+fn hash(first_printed: u8) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[31] = first_printed;
+    bytes
+}
+
+fn printed(first: &str) -> String {
+    format!("{first}{}", "0".repeat(62))
+}
+
+fn report(received: Vec<Received>, spent: Vec<Spent>) -> BlockReport {
+    BlockReport {
+        height: Height(712),
+        hash: BlockHash::from_byte_array(hash(0xaa)),
+        time: 1_700_000_000,
+        transactions: vec![TransactionReport { tx_index: 3, txid: Txid::from_byte_array(hash(0xbb)), received, spent }],
+    }
+}
+
+fn received(origins: Vec<Origin>) -> Received {
+    Received { vout: 0, value: Amount::from_sat(1_000), script_pubkey: ScriptBuf::from(vec![0, 0x14]), origins }
+}
+
+fn spent(value: Option<u64>, origins: Vec<Origin>) -> Spent {
+    let prevout = OutPoint { txid: Txid::from_byte_array(hash(0xcc)), vout: 1 };
+    Spent { vin: 0, prevout, value: value.map(Amount::from_sat), origins }
+}
+
+fn only_line(report: &BlockReport, labels: &Labels) -> String {
+    let lines: Vec<String> = transactions(report, labels).map(|line| text(&line)).collect();
+    assert_eq!(lines.len(), 1);
+    lines[0].clone()
+}
+
+fn keychain(keychain: u32, index: Option<u32>) -> Vec<Origin> {
+    vec![Origin::Keychain { keychain, index }]
+}
+
+fn head() -> String {
+    format!(
+        r#"{{"type":"transaction","height":712,"block_hash":"{}","block_time":1700000000,"txid":"{}","tx_index":3,"#,
+        printed("aa"),
+        printed("bb")
+    )
+}
+
+#[test]
+fn a_transaction_line_is_that_of_the_contract() {
+    let report = report(vec![received(keychain(0, Some(5)))], vec![spent(Some(900), keychain(1, Some(2)))]);
+    let expected = format!(
+        r#"{}"received":[{{"vout":0,"value_sat":1000,"script_pubkey":"0014","descriptor":0,"index":5}}],"spent":[{{"vin":0,"prevout":{{"txid":"{}","vout":1}},"value_sat":900,"descriptor":1,"index":2}}]}}"#,
+        head(),
+        printed("cc")
+    );
+    assert_eq!(only_line(&report, &Labels::new([1, 1])), expected);
+}
+
+#[test]
+fn what_is_not_known_or_not_ranged_is_null() {
+    let report = report(vec![received(keychain(0, None))], vec![spent(None, vec![Origin::Outpoint(0)])]);
+    let expected = format!(
+        r#"{}"received":[{{"vout":0,"value_sat":1000,"script_pubkey":"0014","descriptor":0,"index":null}}],"spent":[{{"vin":0,"prevout":{{"txid":"{}","vout":1}},"value_sat":null,"descriptor":null,"index":null}}]}}"#,
+        head(),
+        printed("cc")
+    );
+    assert_eq!(only_line(&report, &Labels::new([1])), expected);
+}
+
+#[test]
+fn a_multipath_descriptor_keeps_its_position_and_names_the_branch() {
+    let report = report(vec![received(keychain(2, Some(5)))], vec![]);
+    let expected = format!(
+        r#"{}"received":[{{"vout":0,"value_sat":1000,"script_pubkey":"0014","descriptor":1,"branch":1,"index":5}}],"spent":[]}}"#,
+        head()
+    );
+    assert_eq!(only_line(&report, &Labels::new([1, 2])), expected);
+}
+
+fn a_summary(outcome: Outcome, keychains: Vec<KeychainUse>) -> Summary {
+    let tip = BlockId { height: Height(1_000), hash: BlockHash::from_byte_array(hash(0xdd)), time: 1_700_000_000 };
+    Summary {
+        outcome,
+        range: HeightRange::new(Height(0), Height(1_000)).expect("ascending"),
+        tip,
+        transactions: 771,
+        unspent_count: 3,
+        unspent: Amount::from_sat(12_085),
+        keychains,
+        blocks_scanned: 1_001,
+        bytes_scanned: 1_077_814_507,
+        prepare_micros: 90_999,
+        elapsed_micros: 240_000,
+        locator: vec![tip.hash, BlockHash::from_byte_array(hash(0xee))],
+    }
+}
+
+#[test]
+fn a_summary_line_is_that_of_the_contract() {
+    let line = summary(&a_summary(Outcome::Complete, vec![KeychainUse::LastUsed(432)]), &Labels::new([1]), 81_234);
+    let expected = format!(
+        r#"{{"type":"summary","outcome":"complete","from_height":0,"to_height":1000,"tip_hash":"{}","transactions":771,"unspent_count":3,"unspent_sat":12085,"keychains":[{{"descriptor":0,"last_used_index":432}}],"blocks_scanned":1001,"bytes_scanned":1077814507,"bytes_received":81234,"prepare_ms":90,"elapsed_ms":240,"outcome_height":null,"locator":["{}","{}"]}}"#,
+        printed("dd"),
+        printed("dd"),
+        printed("ee")
+    );
+    assert_eq!(text(&line), expected);
+}
+
+#[test]
+fn every_outcome_has_its_word_and_two_have_a_height() {
+    let outcomes = [
+        (Outcome::Complete, r#""outcome":"complete""#, r#""outcome_height":null"#),
+        (Outcome::Cancelled, r#""outcome":"cancelled""#, r#""outcome_height":null"#),
+        (Outcome::PrunedBelow(Height(7)), r#""outcome":"pruned""#, r#""outcome_height":7"#),
+        (Outcome::ReorganisedFrom(Height(8)), r#""outcome":"reorganised""#, r#""outcome_height":8"#),
+    ];
+    for (outcome, word, height) in outcomes {
+        let line = text(&summary(&a_summary(outcome, vec![]), &Labels::default(), 0));
+        assert!(line.contains(word) && line.contains(height), "{line}");
+    }
+}
+
+#[test]
+fn a_summary_has_a_keychain_a_branch_and_null_where_there_is_no_index() {
+    let uses = vec![KeychainUse::Unused, KeychainUse::LastUsed(0), KeychainUse::UsedSingle];
+    let line = text(&summary(&a_summary(Outcome::Complete, uses), &Labels::new([2, 1]), 0));
+    let expected = r#""keychains":[{"descriptor":0,"branch":0,"last_used_index":null},{"descriptor":0,"branch":1,"last_used_index":0},{"descriptor":1,"last_used_index":null}]"#;
+    assert!(line.contains(expected), "{line}");
+}
+
+#[test]
+fn an_info_line_says_everything_a_server_does() {
+    let info = ServerInfo {
+        protocol_version: 1,
+        software: "rescan-server 0.1.0".to_owned(),
+        network: Network::Regtest,
+        features: vec![Feature::Scan, Feature::Unknown, Feature::Birthday],
+        chain: ChainInfo {
+            genesis: BlockHash::from_byte_array(hash(0x0f)),
+            state: ChainState::Ready,
+            tip: None,
+            lowest_height: Height(0),
+            source: ChainSource::Files,
+            reading: ReadingProgress { bytes_done: 5, bytes_total: 6 },
+        },
+        limits: Limits {
+            message_bytes_max: 1,
+            connections_max: 2,
+            scans_per_connection_max: 3,
+            watch_sets_per_connection_max: 4,
+            scripts_per_watch_set_max: 5,
+            outpoints_per_watch_set_max: 6,
+        },
+    };
+    let expected = format!(
+        r#"{{"type":"info","software":"rescan-server 0.1.0","protocol_version":1,"network":"regtest","features":["scan","birthday"],"chain_state":"ready","chain_source":"files","genesis_hash":"{}","tip_height":null,"tip_hash":null,"tip_time":null,"lowest_height":0,"reading_bytes_done":5,"reading_bytes_total":6,"limits":{{"message_bytes_max":1,"connections_max":2,"scans_per_connection_max":3,"watch_sets_per_connection_max":4,"scripts_per_watch_set_max":5,"outpoints_per_watch_set_max":6}}}}"#,
+        printed("0f")
+    );
+    assert_eq!(text(&super::info(&info)), expected);
+}

@@ -1,0 +1,147 @@
+//! The progress bar: on stderr, and only where stderr is a terminal.
+//!
+//! It asks the server a few times a second; it never holds up the scan.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rescan_client::ScanHandle;
+use rescan_client::report::{self, Phase};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use crate::output::units;
+
+/// Often enough to look alive; each question costs the server some ten microseconds.
+const INTERVAL: Duration = Duration::from_millis(150);
+
+/// A bar that follows a scan until it is dropped.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    asking: Option<JoinHandle<()>>,
+}
+
+impl Progress {
+    /// Follows the scan, if there is a terminal to show it on.
+    pub(crate) fn watch(scan: ScanHandle) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self { bar: ProgressBar::hidden(), asking: None };
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let asking = tokio::spawn(ask(scan, bar.clone()));
+        Self { bar, asking: Some(asking) }
+    }
+
+    /// Does `work`, which writes to stdout, while the bar is out of the way.
+    pub(crate) fn suspended<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.bar.suspend(work)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(asking) = &self.asking {
+            asking.abort();
+        }
+        self.bar.finish_and_clear();
+    }
+}
+
+async fn ask(scan: ScanHandle, bar: ProgressBar) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match scan.progress().await {
+            Ok(progress) => show(&bar, &progress),
+            // The stream says why.
+            Err(_ended) => return,
+        }
+    }
+}
+
+fn show(bar: &ProgressBar, progress: &report::Progress) {
+    bar.set_style(style(progress.bytes_total > 0));
+    bar.set_length(progress.bytes_total);
+    bar.set_position(progress.bytes_done.min(progress.bytes_total));
+    bar.set_message(describe(progress));
+}
+
+fn style(measured: bool) -> ProgressStyle {
+    let template = if measured { "[{bar:30}] {percent:>3}% {msg}" } else { "{spinner} {msg}" };
+    ProgressStyle::with_template(template).unwrap_or_else(|_bad| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+/// The phase, and while blocks are walked how many, how fast, and how much longer.
+fn describe(progress: &report::Progress) -> String {
+    match progress.phase {
+        Phase::ReadingChain => format!(
+            "the server reads its block files: {} of {}",
+            units::bytes(progress.bytes_done),
+            units::bytes(progress.bytes_total)
+        ),
+        Phase::Deriving => "deriving scripts".to_owned(),
+        Phase::Walking => walking(progress),
+        _ => "finishing".to_owned(),
+    }
+}
+
+fn walking(progress: &report::Progress) -> String {
+    let elapsed = Duration::from_micros(progress.elapsed_micros);
+    let blocks_per_second = u128::from(progress.blocks_done) * 1_000_000 / u128::from(progress.elapsed_micros.max(1));
+    let mut text = format!(
+        "{} of {}, {} blocks/s, {}",
+        units::grouped(progress.blocks_done),
+        units::counted(progress.blocks_total, "block"),
+        units::grouped(u64::try_from(blocks_per_second).unwrap_or(u64::MAX)),
+        units::rate(progress.bytes_done, elapsed),
+    );
+    if let Some(left) = time_left(progress) {
+        text.push_str(&format!(", {} left", units::duration(left)));
+    }
+    text
+}
+
+/// By bytes, since blocks differ in size a thousandfold; none before the first is done.
+fn time_left(progress: &report::Progress) -> Option<Duration> {
+    let left = u128::from(progress.bytes_total.saturating_sub(progress.bytes_done));
+    let micros = (u128::from(progress.elapsed_micros) * left).checked_div(u128::from(progress.bytes_done))?;
+    Some(Duration::from_micros(u64::try_from(micros).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(blocks_done: u64, bytes_done: u64) -> report::Progress {
+        report::Progress {
+            phase: Phase::Walking,
+            blocks_done,
+            blocks_total: 2_000,
+            bytes_done,
+            bytes_total: 4_000_000_000,
+            elapsed_micros: 500_000,
+        }
+    }
+
+    #[test]
+    fn walking_shows_both_rates_and_the_time_left() {
+        assert_eq!(
+            describe(&progress(500, 1_000_000_000)),
+            "500 of 2,000 blocks, 1,000 blocks/s, 2.00 GB/s, 1.50 s left"
+        );
+    }
+
+    #[test]
+    fn before_the_first_block_no_time_is_guessed() {
+        assert_eq!(describe(&progress(0, 0)), "0 of 2,000 blocks, 0 blocks/s, 0 B/s");
+    }
+
+    #[test]
+    fn the_styles_parse() {
+        for template in ["[{bar:30}] {percent:>3}% {msg}", "{spinner} {msg}"] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
+    }
+}

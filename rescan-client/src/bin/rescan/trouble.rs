@@ -1,0 +1,167 @@
+//! What went wrong, for the person at the keyboard: what it is, what to do next, and the exit code.
+
+use std::error::Error;
+use std::io;
+
+use rescan_client::descriptor::DescriptorError;
+use rescan_client::report::{Failure, Refusal, RefusalReason};
+use rescan_client::{CallError, ConnectError, ScanError};
+
+use crate::exit_code::Exit;
+
+/// Why the command ends without having done what it was asked.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) exit: Exit,
+    /// What happened; none where there is nobody to tell: the reader of stdout has gone.
+    pub(crate) message: Option<String>,
+    /// The next step.
+    pub(crate) hint: Option<String>,
+}
+
+impl Trouble {
+    fn new(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit, message: Some(message.into()), hint: Some(hint.into()) }
+    }
+
+    /// Something is broken or missing.
+    pub(crate) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message, hint)
+    }
+
+    /// What was asked for cannot be.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message, hint)
+    }
+
+    /// The operating system would not do something that it nearly always does.
+    pub(crate) fn system(what: &str, error: &io::Error) -> Self {
+        Self::failed(format!("{what}: {error}"), "the operating system refused; its limits (ulimit -a) may be reached")
+    }
+
+    /// Ctrl-C where there is no summary to print.
+    pub(crate) fn interrupted() -> Self {
+        Self { exit: Exit::Interrupted, message: Some("interrupted".to_owned()), hint: None }
+    }
+
+    /// A descriptor that cannot be watched. Its text is not repeated: it may hold a key.
+    pub(crate) fn descriptor(position: u32, error: &DescriptorError) -> Self {
+        let hint = match error {
+            DescriptorError::PrivateKey { .. } => {
+                "`bitcoin-cli listdescriptors` prints descriptors without private keys".to_owned()
+            }
+            DescriptorError::WrongNetwork { .. } => {
+                "give the socket of a server of that network, or the wallet's descriptors for this one".to_owned()
+            }
+            DescriptorError::Checksum { .. } => "`bitcoin-cli getdescriptorinfo` computes a checksum".to_owned(),
+            DescriptorError::Hardened { .. } => {
+                "`bitcoin-cli listdescriptors` shows the extended public key below the hardened steps".to_owned()
+            }
+            _ => "quote the descriptor in the shell: rescan scan --descriptor 'wpkh(..)'".to_owned(),
+        };
+        Self::usage(format!("--descriptor number {position} (counted from 0): {error}"), hint)
+    }
+}
+
+/// stdout or stderr would not take what was written.
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            // Whoever read the output has had enough, as `head` has: that is no failure.
+            return Self { exit: Exit::Complete, message: None, hint: None };
+        }
+        Self::failed(format!("cannot write the output: {error}"), "is the disk full?")
+    }
+}
+
+impl From<ConnectError> for Trouble {
+    fn from(error: ConnectError) -> Self {
+        let hint = match &error {
+            ConnectError::Missing { .. } => {
+                "is rescan-server running, and is this the path it printed? start it with: rescan-server --datadir DIR"
+            }
+            ConnectError::NotASocket { .. } => "give the path of rescan-server's socket, usually DATADIR/rescan.sock",
+            ConnectError::PermissionDenied { .. } => {
+                "the socket is its owner's alone: run this as the user who runs rescan-server, or let it have another --socket"
+            }
+            ConnectError::NobodyListens { .. } => {
+                "rescan-server ended without removing its socket; start it again, it replaces the socket"
+            }
+            ConnectError::PathTooLong { .. } => "start rescan-server with a shorter --socket PATH",
+            ConnectError::ForeignPeer { .. } => {
+                "a server of another user could tell this wallet anything; run this as the user who runs rescan-server"
+            }
+            ConnectError::HungUp => {
+                "it may be at its limit of connections, or not serve this user; rescan-server's log says which"
+            }
+            ConnectError::NotCapnProto { .. } => "another program listens there; give rescan-server's socket",
+            ConnectError::NotRescan { .. } => {
+                "is this Bitcoin Core's own node.sock? rescan-server's socket is rescan.sock beside it"
+            }
+            ConnectError::NewerProtocol { .. } => "upgrade rescan to the server's version",
+            ConnectError::NoAnswer { .. } => "is the server stopped or overloaded? its log may say",
+            _ => "see what the operating system said above",
+        };
+        Self::failed(with_causes(&error), hint)
+    }
+}
+
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        let hint = match &error {
+            CallError::Disconnected { .. } => {
+                "did rescan-server stop? its log says why; what was printed before is true"
+            }
+            CallError::Overloaded { .. } => "wait for other scans to end, and try again",
+            CallError::Unsupported { .. } => "upgrade rescan-server to this rescan's version",
+            _ => {
+                "this is a defect of rescan-server or rescan, or they differ in version; `rescan info` shows the server's"
+            }
+        };
+        Self::failed(error.to_string(), hint)
+    }
+}
+
+impl From<ScanError> for Trouble {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::Refused(refusal) => refused(&refusal),
+            ScanError::Failed(failure) => broken(&failure),
+            ScanError::Call(error) => error.into(),
+            other => Self::failed(other.to_string(), "`rescan info` shows what the server sees"),
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> Trouble {
+    let hint = match refusal.reason {
+        RefusalReason::BadRange => "`rescan info` shows the tip that the server sees",
+        RefusalReason::TooManyScans | RefusalReason::TooManyEntries => "`rescan info` shows the server's limits",
+        RefusalReason::WrongNetwork => "`rescan info` shows the server's network",
+        RefusalReason::Unknown => "upgrade rescan to the server's version to hear more",
+        _ => "`rescan scan --help` shows what can be watched",
+    };
+    Trouble::usage(format!("the server refuses: {}", refusal.detail), hint)
+}
+
+fn broken(failure: &Failure) -> Trouble {
+    let place = failure.at.as_ref().map_or_else(String::new, |at| {
+        format!(" (height {}, {} at offset {})", at.height, at.path.display(), at.offset)
+    });
+    let hint = match failure.at {
+        Some(_) => "check that disk; Bitcoin Core can fetch its blocks again with -reindex",
+        None => "rescan-server's log says more",
+    };
+    Trouble::failed(format!("the scan failed: {}{place}", failure.detail), hint)
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        cause = error.source();
+    }
+    message
+}
