@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use tokio::net::UnixStream;
@@ -91,8 +91,9 @@ impl Server {
         let accepting = listener.accepting().map_err(ServeError::Listen)?;
         tracing::info!(socket = %listener.path().display(), network = %chain.network(), "serving");
         let (refresher, refreshing) = Refresher::new(Arc::clone(&chain));
-        let shared = Rc::new(Shared::new(chain, pool, refresher, limits));
+        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits));
         LocalSet::new().run_until(run(accepting, shared, refreshing, shutdown)).await;
+        workers_idle(&pool).await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -104,11 +105,9 @@ async fn run(
     refreshing: impl Future<Output = ()> + 'static,
     shutdown: impl Future<Output = ()>,
 ) {
-    // Every task lives in this set, and what is left of them ends with it.
-    let mut tasks = JoinSet::new();
-    tasks.spawn_local(refreshing);
+    let refreshing = tokio::task::spawn_local(refreshing);
     let first_reader = Rc::clone(&shared);
-    tasks.spawn_local(async move { first_reader.read_ahead().await });
+    let reading_ahead = tokio::task::spawn_local(async move { first_reader.read_ahead().await });
 
     let connections = Quota::new(shared.limits().connections_max);
     let stop = watch::Sender::new(false);
@@ -154,6 +153,28 @@ async fn run(
     }
     stop.send_replace(true);
     while sessions.join_next().await.is_some() {}
+    // The last to hold what refreshes the chain lets go of it, so that a walk under way ends.
+    reading_ahead.abort();
+    drop(shared);
+    if let Err(error) = refreshing.await {
+        tracing::error!(%error, "the chain's refreshes failed");
+    }
+}
+
+/// Waits until no worker is in a job any more: each of them is to meet all others in one. The scans are gone by now, so
+/// that what is still under way ends within a block.
+async fn workers_idle(pool: &WorkerPool) {
+    let all_here = Arc::new(Barrier::new(pool.workers()));
+    let meet = || {
+        let all_here = Arc::clone(&all_here);
+        pool.run(move || drop(all_here.wait()))
+    };
+    let meetings: Vec<_> = (0..pool.workers()).map(|_worker| meet()).collect();
+    for met in meetings {
+        if let Err(error) = met.await {
+            tracing::error!(%error, "a worker did not end its work");
+        }
+    }
 }
 
 /// Whether the kernel says that the peer is one of ours. Decided before a byte is read.

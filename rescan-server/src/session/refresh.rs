@@ -13,7 +13,7 @@ use rescan_core::report::{Failure, FailureKind};
 use rescan_core::server_info::ChainState;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cancel::CancelOnDrop;
+use crate::cancel::{Cancel, CancelOnDrop};
 use crate::chain::{Chain, ChainError, ChainSnapshot};
 
 /// What a refresh comes to: the chain as it is now, or what is broken.
@@ -27,14 +27,18 @@ const ASKERS_MAX: usize = 64;
 pub(crate) struct Refresher {
     askers: mpsc::Sender<oneshot::Sender<Refreshed>>,
     state: Rc<Cell<ChainState>>,
+    /// A first walk takes minutes, and is not to outlive the server.
+    _stop: CancelOnDrop,
 }
 
 impl Refresher {
-    /// A refresher, and the task that does its work until it is dropped.
+    /// A refresher, and the task that does its work and ends soon after the refresher is dropped.
     pub(crate) fn new(chain: Arc<Chain>) -> (Self, impl Future<Output = ()>) {
         let (askers, waiting) = mpsc::channel(ASKERS_MAX);
         let state = Rc::new(Cell::new(ChainState::Reading));
-        (Self { askers, state: Rc::clone(&state) }, work(chain, waiting, state))
+        let stop = CancelOnDrop::new();
+        let work = work(chain, waiting, Rc::clone(&state), stop.handle());
+        (Self { askers, state, _stop: stop }, work)
     }
 
     /// Whether there is a chain to scan.
@@ -55,15 +59,18 @@ impl Refresher {
     }
 }
 
-async fn work(chain: Arc<Chain>, mut waiting: mpsc::Receiver<oneshot::Sender<Refreshed>>, state: Rc<Cell<ChainState>>) {
-    // Dropped with this task, so that a walk that takes minutes does not outlive the server.
-    let stop = CancelOnDrop::new();
+async fn work(
+    chain: Arc<Chain>,
+    mut waiting: mpsc::Receiver<oneshot::Sender<Refreshed>>,
+    state: Rc<Cell<ChainState>>,
+    stop: Cancel,
+) {
     while let Some(first) = waiting.recv().await {
         let mut askers = vec![first];
         while let Ok(asker) = waiting.try_recv() {
             askers.push(asker);
         }
-        let (chain_of_job, cancel) = (Arc::clone(&chain), stop.handle());
+        let (chain_of_job, cancel) = (Arc::clone(&chain), stop.clone());
         let begun = Instant::now();
         let refreshed = match tokio::task::spawn_blocking(move || chain_of_job.refresh(&cancel)).await {
             Ok(Ok(snapshot)) => Ok(snapshot),

@@ -16,7 +16,7 @@ use crate::server::{TestServer, script};
 /// A chain that is ten times what fits into the window and the socket's buffers.
 fn long_chain(limits: SessionLimits) -> TestServer {
     let mut server = TestServer::new();
-    (0..150).for_each(|_| server.mine(50_000));
+    (0..300).for_each(|_| server.mine(50_000));
     server.start(limits);
     server
 }
@@ -73,7 +73,7 @@ fn a_client_that_vanishes_in_mid_scan_leaves_nothing() {
             client.vanish();
         }
         while Client::connect(&server.socket()).await.info().await.is_err() {}
-        scans_as_ever(&server, 150).await;
+        scans_as_ever(&server, 300).await;
     });
 }
 
@@ -85,13 +85,13 @@ fn a_wallet_that_takes_nothing_holds_up_its_own_scan_and_no_other() {
         let held = Sink::held();
         let scan = client.blocks(whole(), &held);
         held.arrived(1).await;
-        scans_as_ever(&server, 150).await;
+        scans_as_ever(&server, 300).await;
         let stalled = progress(&scan).await;
         assert_eq!(stalled.phase, Phase::Walking);
-        assert!(stalled.blocks_done < 100, "{} of 150 blocks were read for it", stalled.blocks_done);
+        assert!(stalled.blocks_done < 200, "{} of 300 blocks were read for it", stalled.blocks_done);
         held.let_go();
         assert_eq!(held.summary().await.outcome, Outcome::Complete);
-        assert_eq!(held.taken.borrow().blocks.len(), 151);
+        assert_eq!(held.taken.borrow().blocks.len(), 301);
     });
 }
 
@@ -109,9 +109,9 @@ fn a_wallet_that_takes_nothing_for_too_long_has_its_scan_cancelled_and_told_how_
         let taken = held.taken.borrow();
         let last = taken.blocks.last().unwrap();
         assert_eq!(summary.locator.first(), Some(&last.hash), "nothing between the last block and the locator");
-        assert!(last.height < Height(150));
+        assert!(last.height < Height(300));
         drop(scan);
-        assert_eq!(client.info().await.unwrap().chain.tip.unwrap().height, Height(150), "the connection goes on");
+        assert_eq!(client.info().await.unwrap().chain.tip.unwrap().height, Height(300), "the connection goes on");
     });
 }
 
@@ -240,5 +240,5 @@ fn a_server_that_stops_tells_running_scans_how_far_they_came_and_takes_its_socke
         assert!(client.info().await.is_err());
     });
     server.start(SessionLimits::default());
-    run(scans_as_ever(&server, 150));
+    run(scans_as_ever(&server, 300));
 }

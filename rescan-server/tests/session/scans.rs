@@ -193,7 +193,7 @@ fn block_ids_are_those_of_the_pinned_chain() {
 #[test]
 fn a_scan_that_is_cancelled_says_how_far_it_came() {
     let mut server = TestServer::new();
-    (0..60).for_each(|_| server.mine(50_000));
+    (0..300).for_each(|_| server.mine(50_000));
     server.start(SessionLimits::default());
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -206,16 +206,16 @@ fn a_scan_that_is_cancelled_says_how_far_it_came() {
         assert_eq!(summary.outcome, Outcome::Cancelled);
         let taken = sink.taken.borrow();
         let last = taken.blocks.last().unwrap();
-        assert!(last.height < Height(60), "the scan did not stop");
+        assert!(last.height < Height(300), "the scan did not stop");
         assert_eq!(summary.locator.first(), Some(&last.hash), "the locator is of the last block that was sent");
-        assert_eq!(summary.range.last(), Height(60), "the range is what was asked for");
+        assert_eq!(summary.range.last(), Height(300), "the range is what was asked for");
     });
 }
 
 #[test]
 fn a_chain_that_is_left_in_mid_scan_is_said_to_be() {
     let mut server = TestServer::new();
-    (0..60).for_each(|_| server.mine(50_000));
+    (0..300).for_each(|_| server.mine(50_000));
     server.start(SessionLimits::default());
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -223,7 +223,7 @@ fn a_chain_that_is_left_in_mid_scan_is_said_to_be() {
         let _scan = client.blocks(whole(), &sink);
         sink.arrived(1).await;
         server.rewind_to(41);
-        (0..30).for_each(|_| server.mine(0));
+        (0..270).for_each(|_| server.mine(0));
         sink.let_go();
         assert_eq!(sink.summary().await.outcome, Outcome::ReorganisedFrom(Height(42)));
     });
