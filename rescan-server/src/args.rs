@@ -73,7 +73,7 @@ Exit codes:
   2  wrong usage
 
 Environment:
-  RUST_LOG   which events are logged, for example `debug` or `rescan_server=trace`; info and above without it
+  RUST_LOG   which events are logged [default: info]; for example `debug` or `rescan_server=trace`
   NO_COLOR   no colours in the log
 
 Example:
