@@ -349,26 +349,23 @@ mod tests {
         (offset..offset + size).map(|at| (at.wrapping_mul(2_654_435_761) >> (13 + file)).to_le_bytes()[0]).collect()
     }
 
-    proptest! {
-        #[test]
-        fn both_arms_give_the_bytes_of_every_block(
+    #[test]
+    fn both_arms_give_the_bytes_of_every_block() {
+        let arms = [Access::read(), Access::mapped_in_test()].map(two_files);
+        proptest!(|(
             places in prop::collection::vec((0u32..2, 0u32..FILE_BYTES - 5000, 1u32..5000), 1..20)
-        ) {
-            for access in [Access::read(), Access::mapped_in_test()] {
-                let (_dir, files) = two_files(access);
-                let spans = places.iter().map(|(file, offset, size)| {
-                    RecordSpan { file: FileNumber(*file), offset: *offset, size: *size }
-                });
-                let spans: Vec<RecordSpan> = spans.collect();
+        )| {
+            let spans: Vec<RecordSpan> = places.iter().map(|(file, offset, size)| span(*file, *offset, *size)).collect();
+            for (_dir, files) in &arms {
                 let window = files.window(&spans).unwrap();
-                for span in spans {
+                for span in &spans {
                     let mut bytes = Vec::new();
-                    window.block(span).unwrap().copy_clear(&mut bytes);
+                    window.block(*span).unwrap().copy_clear(&mut bytes);
                     prop_assert_eq!(bytes, plain(span.file.0, span.offset, span.size));
                 }
                 window.recheck().unwrap();
             }
-        }
+        });
     }
 
     fn span(file: u32, offset: u32, size: u32) -> RecordSpan {

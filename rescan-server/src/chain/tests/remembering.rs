@@ -1,6 +1,9 @@
 //! What the state file keeps from one start to the next, and what becomes of it where it is of no use.
 
+use rescan_core::obfuscation::ObfuscationKey;
+
 use super::*;
+use crate::state_file::StateFile;
 
 /// Opens, looks, and says how many headers that read.
 fn start(scene: &Scene) -> (Chain, u64) {
@@ -110,13 +113,24 @@ fn a_state_file_damaged_at_any_byte_costs_a_new_walk_and_nothing_else() {
         drop(opened);
         assert_eq!(fs::read(&path).unwrap().len(), whole.len(), "it is written anew");
     };
+    let state_file =
+        StateFile::lock(&scene.state_dir(), &scene.blocks_dir(), Network::Regtest, ObfuscationKey::CLEAR).unwrap();
+    let is_refused = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        state_file.load().is_err()
+    };
     for at in 0..whole.len() {
         let mut damaged = whole.clone();
         damaged[at] ^= 1 << (at % 8);
-        check(&damaged);
+        assert!(is_refused(&damaged), "byte {at}");
+        assert!(is_refused(&whole[..at]), "{at} bytes");
     }
-    for len in (0..whole.len()).step_by(7) {
-        check(&whole[..len]);
+    drop(state_file);
+    for at in (0..whole.len()).step_by(23) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        check(&damaged);
+        check(&whole[..at]);
     }
     check(&[&whole[..], &[0]].concat());
 }
