@@ -1,5 +1,5 @@
 //! Descriptors by their outermost form: those that `miniscript` parses, and those that Bitcoin Core has besides
-//! (`addr`, `raw`: BIP 385; `combo`: BIP 384; `rawtr`: BIP 386; `sortedmulti` outermost: BIP 383).
+//! (`addr`, `raw`: BIP 385; `combo`: BIP 384; `sortedmulti` outermost: BIP 383; `rawtr`: Core's doc/descriptors.md).
 //!
 //! Takes text whose outline was found sound; gives what scripts are compiled from. Derives nothing itself.
 

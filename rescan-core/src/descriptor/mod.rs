@@ -2,7 +2,7 @@
 //!
 //! A [`Keychain`] is one single-path descriptor compiled for derivation; [`expand`] turns a multipath descriptor (BIP 389)
 //! into its single-path ones. Accepted is what the `miniscript` crate accepts, and what Bitcoin Core has besides: `addr`,
-//! `raw` (BIP 385), `combo` (BIP 384), `rawtr` (BIP 386) and `sortedmulti` outermost. Scripts are looked for, not spent, so
+//! `raw` (BIP 385), `combo` (BIP 384), `rawtr` (its doc/descriptors.md) and `sortedmulti` outermost. Scripts are looked for, not spent, so
 //! whether one is sane to use is asked only of the leaves of `tr`, where the parser insists.
 //!
 //! This module deliberately holds no private key: text with one is refused before anything parses it. It keeps two

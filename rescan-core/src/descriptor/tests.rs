@@ -102,7 +102,7 @@ fn vectors_published_with_the_bips_are_derived() {
         "a91484ab21b1b2fd065d4504ff693d832434b6108d7b87",
     ];
     assert_eq!(scripts(&keychain(&filled("combo(K)"), Main), 0), [p2pk, p2pkh, p2wpkh, p2sh]);
-    // BIP 386: the key is the output's, whatever its spelling.
+    // Not from a BIP: the key is the output's as it stands, whatever its spelling.
     for spelling in ["rawtr(K)", "rawtr(X)"] {
         assert_eq!(scripts(&keychain(&filled(spelling), Main), 0), [format!("5120{X_ONLY}")]);
     }
