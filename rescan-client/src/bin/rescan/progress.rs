@@ -62,14 +62,14 @@ async fn ask(scan: ScanHandle, bar: ProgressBar) {
 }
 
 fn show(bar: &ProgressBar, progress: &report::Progress) {
+    bar.set_message(describe(progress));
     bar.set_style(style(progress.bytes_total > 0));
     bar.set_length(progress.bytes_total);
     bar.set_position(progress.bytes_done.min(progress.bytes_total));
-    bar.set_message(describe(progress));
 }
 
 fn style(measured: bool) -> ProgressStyle {
-    let template = if measured { "[{bar:30}] {percent:>3}% {msg}" } else { "{spinner} {msg}" };
+    let template = if measured { "{percent:>3}% [{wide_bar}] {msg}" } else { "{spinner} {msg}" };
     ProgressStyle::with_template(template).unwrap_or_else(|_bad| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_styles_parse() {
-        for template in ["[{bar:30}] {percent:>3}% {msg}", "{spinner} {msg}"] {
+        for template in ["{percent:>3}% [{wide_bar}] {msg}", "{spinner} {msg}"] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }
