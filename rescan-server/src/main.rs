@@ -1,1 +1,49 @@
-fn main() {}
+//! The `rescan-server` command: arguments to configuration, the promise about block files, exit codes.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use rescan_server::args::{AccessName, Args, ArgsError, Environment};
+use rescan_server::block_file::Access;
+use rescan_server::logging::{self, Colours};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let filter = std::env::var("RUST_LOG").ok();
+    let colours = Colours::for_stderr(std::env::var_os("NO_COLOR").as_deref());
+    let started = logging::start(args.log_format, filter.as_deref(), colours);
+    match started.map_err(anyhow::Error::from_boxed).and_then(|()| run(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::from(if error.is::<ArgsError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<()> {
+    let access = match args.access {
+        #[expect(unsafe_code, reason = "the promise is the operator's, made by the choice of --access mapped")]
+        // SAFETY: promised by whoever starts the server beside a node: 1, 2 and 3, block files that a later one has
+        // succeeded are left alone by Bitcoin Core and by everybody else; 4, the server is restarted with a node that
+        // crashed. The help of --access and the documentation say so.
+        AccessName::Mapped => unsafe { Access::mapped() },
+        AccessName::Read => Access::read(),
+    };
+    let environment = Environment { state_home: std::env::var_os("XDG_STATE_HOME"), home: std::env::var_os("HOME") };
+    let config = args.into_config(access, &environment)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let shutdown = async move {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
+            }
+        };
+        Ok(rescan_server::serve(config, shutdown).await?)
+    })
+}

@@ -48,12 +48,12 @@ pub enum DescriptorError {
         /// Where it starts.
         position: usize,
     },
-    /// Functions, braces and wrappers are nested deeper than any script allows.
+    /// Functions and wrappers, or the braces of a tree, are nested too deep.
     #[error("nested more than {max} deep at position {position}")]
     TooDeep {
         /// Where the limit was crossed.
         position: usize,
-        /// [`super::NESTING_MAX`].
+        /// [`super::NESTING_MAX`] or, of braces, [`super::TREE_DEPTH_MAX`].
         max: usize,
     },
     /// A function that is not known.

@@ -1,5 +1,5 @@
 //! Descriptors by their outermost form: those that `miniscript` parses, and those that Bitcoin Core has besides
-//! (`addr`, `raw`: BIP 385; `combo`: BIP 384; `rawtr`: BIP 386; `sortedmulti` outermost: BIP 383).
+//! (`addr`, `raw`: BIP 385; `combo`: BIP 384; `sortedmulti` outermost: BIP 383; `rawtr`: Core's doc/descriptors.md).
 //!
 //! Takes text whose outline was found sound; gives what scripts are compiled from. Derives nothing itself.
 
@@ -9,7 +9,7 @@ use bitcoin::address::NetworkUnchecked;
 use bitcoin::hex::FromHex;
 use bitcoin::{Address, Network, NetworkKind, ScriptBuf};
 use miniscript::descriptor::{DescriptorPublicKey, ShInner};
-use miniscript::{Descriptor, Error};
+use miniscript::{AnalysisError, Descriptor, Error};
 
 use super::{DescriptorError, outline};
 
@@ -101,7 +101,6 @@ fn parse_bare_sortedmulti(body: &str) -> Result<Form, DescriptorError> {
 }
 
 /// What `miniscript` says, without the parts of the text that it quotes.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that map_err takes")]
 fn invalid(error: Error) -> DescriptorError {
     let reason = match error {
         Error::TypeCheck(_) | Error::NonTopLevel(_) | Error::Trailing(_) => {
@@ -122,8 +121,19 @@ fn invalid(error: Error) -> DescriptorError {
         Error::MaxRecursiveDepthExceeded => "its taproot tree or its fragments are nested too deep",
         Error::MultipathDescLenMismatch => "its multipath keys differ in their number of paths",
         Error::ImpossibleSatisfaction => "it can never be spent",
-        Error::AnalysisError(_) => "it fails miniscript's analysis",
+        Error::AnalysisError(analysis) => unsound(&analysis),
         _ => "a function has arguments that it does not take",
     };
     DescriptorError::InvalidScript { reason }
+}
+
+fn unsound(error: &AnalysisError) -> &'static str {
+    match error {
+        AnalysisError::SiglessBranch => "a leaf can be spent without a signature",
+        AnalysisError::RepeatedPubkeys => "a leaf has the same key twice",
+        AnalysisError::BranchExceedResouceLimits => "a leaf has a branch that is too large to be spent",
+        AnalysisError::HeightTimelockCombination => "a leaf mixes lock times in blocks with those in seconds",
+        AnalysisError::Malleable => "a leaf can be spent by witnesses that others may alter",
+        AnalysisError::ContainsRawPkh => "a leaf has a key hash in place of a key",
+    }
 }

@@ -204,3 +204,25 @@ fn halves(hmac: [u8; 64]) -> ([u8; 32], [u8; 32]) {
     right.copy_from_slice(&hmac[32..]);
     (left, right)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::str::FromStr;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_stands_in_several_places_is_derived_once() {
+        const XPUB: &str = "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg7usUDFdp6W1EGMcet8";
+        let mut builder = KeyTableBuilder::default();
+        let mut slot = |text: String| builder.slot(&DescriptorPublicKey::from_str(&text).unwrap()).unwrap();
+        let first = slot(format!("{XPUB}/0/*"));
+        assert_eq!(slot(format!("[00000000/84h]{XPUB}/0/*")), first, "an origin makes no difference");
+        assert_ne!(slot(format!("{XPUB}/0")), first, "a parent is not its child");
+        assert_ne!(slot(format!("{XPUB}/1/*")), first);
+        let table = builder.finish();
+        assert_eq!(table.sources.len(), 3);
+        assert!(table.is_ranged());
+    }
+}

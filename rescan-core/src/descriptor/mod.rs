@@ -2,8 +2,8 @@
 //!
 //! A [`Keychain`] is one single-path descriptor compiled for derivation; [`expand`] turns a multipath descriptor (BIP 389)
 //! into its single-path ones. Accepted is what the `miniscript` crate accepts, and what Bitcoin Core has besides: `addr`,
-//! `raw` (BIP 385), `combo` (BIP 384), `rawtr` (BIP 386) and `sortedmulti` outermost. Scripts are looked for, not spent, so
-//! whether a script is sane to use is not asked.
+//! `raw` (BIP 385), `combo` (BIP 384), `rawtr` (its doc/descriptors.md) and `sortedmulti` outermost. Scripts are looked for, not spent, so
+//! whether one is sane to use is asked only of the leaves of `tr`, where the parser insists.
 //!
 //! This module deliberately holds no private key: text with one is refused before anything parses it. It keeps two
 //! invariants: no text and no index can make it panic, and no error of its carries a piece of a key.
@@ -26,6 +26,7 @@ mod error;
 mod form;
 mod keys;
 mod outline;
+mod placed_key;
 mod template;
 mod text;
 
@@ -33,21 +34,23 @@ use std::fmt;
 use std::sync::Arc;
 
 use bitcoin::{NetworkKind, ScriptBuf};
-use miniscript::descriptor::DescriptorPublicKey;
 
 pub use self::error::{DeriveError, DescriptorError};
 use self::form::Form;
 use self::keys::{KeyTable, KeyTableBuilder};
-use self::outline::PlacedKey;
+use self::placed_key::PlacedKey;
 use self::template::Template;
 
 /// The longest descriptor, in bytes. Room for some 450 keys with origins; the largest script that `wsh` allows holds 105.
 /// What is above it is refused because the text's length bounds the time and memory that parsing takes.
 pub const DESCRIPTOR_BYTES_MAX: usize = 64 * 1024;
 
-/// How deep functions, braces and wrappers may be nested together. Parsers recurse by it: an unoptimised build needs
-/// about 1 MiB of stack at this depth, and a thread has 2 MiB.
-pub const NESTING_MAX: usize = 128;
+/// How deep functions and wrappers may be nested together. Parsers recurse by it, unoptimised ones by 15 KiB of stack a
+/// level: 1 MiB at this depth, where a thread has 2 MiB. Scripts that can be spent seldom reach ten.
+pub const NESTING_MAX: usize = 64;
+
+/// How deep the tree of a `tr` may be (BIP 341). Parsers recurse by it too, but by little.
+pub const TREE_DEPTH_MAX: usize = 128;
 
 /// The most paths of a multipath key. Wallets use two; the number multiplies with the text's length.
 pub const PATHS_MAX: usize = 64;
@@ -80,7 +83,7 @@ impl Keychain {
     pub fn parse(text: &str, network: NetworkKind) -> Result<Self, DescriptorError> {
         let body = text::body(text)?;
         let placed = outline::keys(body)?;
-        let paths = outline::path_count(&placed)?;
+        let paths = placed_key::path_count(&placed)?;
         if paths > 1 {
             return Err(DescriptorError::Multipath { paths });
         }
@@ -140,7 +143,7 @@ pub fn expand(text: &str) -> Result<Vec<String>, DescriptorError> {
     let body = text::body(text)?;
     let placed = outline::keys(body)?;
     let branch = |path| single_path(body, &placed, path);
-    let branches: Vec<String> = (0..outline::path_count(&placed)?).map(branch).collect();
+    let branches: Vec<String> = (0..placed_key::path_count(&placed)?).map(branch).collect();
     if let Some(first) = branches.first() {
         // They differ in numbers only, so what one is, all are.
         compile(first, &Form::parse(first)?)?;
@@ -179,18 +182,10 @@ fn check_network(form: &Form, placed: &[PlacedKey], expected: NetworkKind) -> Re
     {
         return Err(DescriptorError::WrongNetwork { what: "address", expected, found: *found });
     }
-    for placed in placed {
-        let found = match &placed.key {
-            // Hex says nothing of a network.
-            DescriptorPublicKey::Single(_) => continue,
-            DescriptorPublicKey::XPub(xpub) => xpub.xkey.network,
-            DescriptorPublicKey::MultiXPub(xpub) => xpub.xkey.network,
-        };
-        if found != expected {
-            return Err(DescriptorError::WrongNetwork { what: "extended key", expected, found });
-        }
+    match placed.iter().filter_map(PlacedKey::network).find(|found| *found != expected) {
+        Some(found) => Err(DescriptorError::WrongNetwork { what: "extended key", expected, found }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Compiles a descriptor and derives its first scripts: what fails for any keys fails here, not in mid-scan.

@@ -4,16 +4,11 @@
 //! and the drop of what it built) is only given text of bounded depth, and so that refusals can name a function or a
 //! position where the parser would quote the key. It does not decide whether the script is valid.
 
-use std::ops::Range;
-use std::str::FromStr;
-
-use bitcoin::bip32::{DerivationPath, Xpub};
-use bitcoin::secp256k1::XOnlyPublicKey;
 use miniscript::MiniscriptKey;
-use miniscript::descriptor::{DescriptorPublicKey, Wildcard};
 
+use super::placed_key::PlacedKey;
 use super::text::shown;
-use super::{DescriptorError, NESTING_MAX, PATHS_MAX};
+use super::{DescriptorError, NESTING_MAX, TREE_DEPTH_MAX};
 
 /// Functions of the descriptor language and fragments of miniscript, other than those listed further below.
 const FUNCTIONS: &[&str] = &[
@@ -55,18 +50,6 @@ const UNSUPPORTED: &[&str] = &["musig", "sortedmulti_a", "unused"];
 /// The longest name among all of these, and so the longest unknown one that is shown.
 const NAME_LENGTH_MAX: usize = 13;
 
-/// The longest derivation that an extended key can record (BIP 32: one byte of depth).
-const BIP32_DEPTH_MAX: usize = 255;
-
-/// A key as it stands in the text.
-#[derive(Debug)]
-pub(super) struct PlacedKey {
-    /// Where.
-    pub span: Range<usize>,
-    /// What it is.
-    pub key: DescriptorPublicKey,
-}
-
 /// The keys of a descriptor without checksum, in the order of the text.
 ///
 /// # Errors
@@ -86,34 +69,15 @@ pub(super) fn keys(body: &str) -> Result<Vec<PlacedKey>, DescriptorError> {
     outline.finish()
 }
 
-/// How many single-path descriptors the text with these keys stands for.
-///
-/// # Errors
-///
-/// If multipath keys differ in their number of paths, or have too many.
-pub(super) fn path_count(keys: &[PlacedKey]) -> Result<usize, DescriptorError> {
-    let mut multipath = keys.iter().filter(|placed| placed.key.is_multipath());
-    let Some(first) = multipath.next() else { return Ok(1) };
-    let expected = first.key.num_der_paths();
-    if expected > PATHS_MAX {
-        return Err(DescriptorError::TooManyPaths { position: first.span.start, found: expected, max: PATHS_MAX });
-    }
-    for placed in multipath {
-        let found = placed.key.num_der_paths();
-        if found != expected {
-            return Err(DescriptorError::PathCountMismatch { position: placed.span.start, expected, found });
-        }
-    }
-    Ok(expected)
-}
-
 /// A bracket that is open.
 struct Frame<'a> {
     /// The function it belongs to; empty for a brace.
     function: &'a str,
     bracket: u8,
-    /// Functions, braces and wrappers from outermost down to this one.
+    /// Functions and their wrappers from the outermost down to this one.
     depth: usize,
+    /// Braces likewise.
+    tree_depth: usize,
     /// Which argument is being read.
     argument: usize,
     /// Whether that argument is itself a function or a brace.
@@ -139,10 +103,13 @@ impl<'a> Outline<'a> {
         } else if !token.is_empty() || self.open.is_empty() {
             return Err(DescriptorError::Malformed { position, reason: "a brace belongs inside tr(KEY,..)" });
         }
-        let above = self.open.last().map_or(0, |frame| frame.depth);
-        let depth = above.saturating_add(wrappers.len()).saturating_add(1);
-        if depth > NESTING_MAX {
-            return Err(DescriptorError::TooDeep { position: start, max: NESTING_MAX });
+        let (mut depth, mut tree_depth) = self.open.last().map_or((0, 0), |frame| (frame.depth, frame.tree_depth));
+        if bracket == b'(' {
+            depth = check_depth(depth, wrappers, start)?;
+        } else if tree_depth < TREE_DEPTH_MAX {
+            tree_depth = tree_depth.saturating_add(1);
+        } else {
+            return Err(DescriptorError::TooDeep { position, max: TREE_DEPTH_MAX });
         }
         if let Some(frame) = self.open.last_mut() {
             if frame.nested {
@@ -150,7 +117,7 @@ impl<'a> Outline<'a> {
             }
             frame.nested = true;
         }
-        self.open.push(Frame { function, bracket, depth, argument: 0, nested: false });
+        self.open.push(Frame { function, bracket, depth, tree_depth, argument: 0, nested: false });
         self.token_start = position.saturating_add(1);
         Ok(())
     }
@@ -206,19 +173,16 @@ impl<'a> Outline<'a> {
             return Err(DescriptorError::Malformed { position: span.start, reason: "expected a comma or a bracket" });
         }
         // Wrappers may stand before `0` and `1` too.
-        let wrappers = token.rsplit_once(':').map_or(0, |(wrappers, _)| wrappers.len());
-        if frame.depth.saturating_add(wrappers) > NESTING_MAX {
-            return Err(DescriptorError::TooDeep { position: span.start, max: NESTING_MAX });
-        }
+        check_depth(frame.depth, token.rsplit_once(':').map_or("", |(wrappers, _)| wrappers), span.start)?;
         let is_key = match frame.function {
             "pk" | "pkh" | "pk_k" | "pk_h" | "wpkh" | "combo" | "rawtr" | "tr" => frame.argument == 0,
             "multi" | "multi_a" | "sortedmulti" => frame.argument > 0,
             _ => false,
         };
         if is_key {
-            let key = parse_key(token, span.start)?;
-            self.check_key(&key, span.start)?;
-            self.keys.push(PlacedKey { span, key });
+            let placed = PlacedKey::parse(token, span)?;
+            self.check_place(&placed)?;
+            self.keys.push(placed);
         }
         Ok(())
     }
@@ -249,8 +213,9 @@ impl<'a> Outline<'a> {
         }
     }
 
-    /// Checks what a key may be in the place where it stands.
-    fn check_key(&self, key: &DescriptorPublicKey, position: usize) -> Result<(), DescriptorError> {
+    /// Checks that a key may stand where it does.
+    fn check_place(&self, placed: &PlacedKey) -> Result<(), DescriptorError> {
+        let (key, position) = (&placed.key, placed.span.start);
         let inside = |names: &[&'static str]| {
             names.iter().find(|name| self.open.iter().any(|frame| frame.function == **name)).copied()
         };
@@ -262,68 +227,12 @@ impl<'a> Outline<'a> {
         if key.is_x_only_key() && inside(&["tr", "rawtr"]).is_none() {
             return Err(DescriptorError::XOnlyKey { position });
         }
-        let wildcard = match key {
-            DescriptorPublicKey::Single(_) => return Ok(()),
-            DescriptorPublicKey::XPub(xpub) => xpub.wildcard,
-            DescriptorPublicKey::MultiXPub(xpub) => xpub.wildcard,
-        };
-        if wildcard == Wildcard::Hardened || key.has_hardened_step() {
-            return Err(DescriptorError::Hardened { position });
-        }
-        if depth_of_children(key) > BIP32_DEPTH_MAX {
-            return Err(DescriptorError::BadKey { position, reason: "its derivation is deeper than 255 levels" });
-        }
         Ok(())
     }
 }
 
-/// How deep below its master key the keys lie that this one stands for.
-fn depth_of_children(key: &DescriptorPublicKey) -> usize {
-    let (depth, steps) = match key {
-        DescriptorPublicKey::Single(_) => return 0,
-        DescriptorPublicKey::XPub(xpub) => (xpub.xkey.depth, xpub.derivation_path.len()),
-        DescriptorPublicKey::MultiXPub(xpub) => {
-            let steps = xpub.derivation_paths.paths().iter().map(DerivationPath::len).max();
-            (xpub.xkey.depth, steps.unwrap_or(0))
-        }
-    };
-    usize::from(depth).saturating_add(steps).saturating_add(usize::from(key.has_wildcard()))
-}
-
-fn parse_key(token: &str, position: usize) -> Result<DescriptorPublicKey, DescriptorError> {
-    // The parser's own error is dropped for the safety promise of this module's errors.
-    match DescriptorPublicKey::from_str(token) {
-        Ok(key) => Ok(key),
-        Err(_) => Err(DescriptorError::BadKey { position, reason: fault(token) }),
-    }
-}
-
-/// What is wrong with a key that does not parse.
-fn fault(token: &str) -> &'static str {
-    if token.is_empty() {
-        return "expected a key, found nothing";
-    }
-    let key = if token.starts_with('[') {
-        match token.split_once(']') {
-            Some((_, key)) if XOnlyPublicKey::from_str(key).is_ok() || Xpub::from_str(key).is_ok() => {
-                return "expected its origin as [fingerprint/path], the fingerprint being 8 hex digits";
-            }
-            Some((_, key)) => key,
-            None => return "expected its origin to end with ]",
-        }
-    } else {
-        token
-    };
-    let (base, path) = key.split_once('/').unwrap_or((key, ""));
-    match base.get(1..4) {
-        Some("pub") if !base.starts_with(['x', 't']) => {
-            "its prefix is one of SLIP 132; convert it to xpub or tpub, which descriptors use"
-        }
-        Some("pub") if Xpub::from_str(base).is_err() => "the extended key does not decode; a character is wrong",
-        Some("pub") if path.contains('*') && !path.ends_with("/*") && path != "*" => {
-            "expected * as the last step of its path only"
-        }
-        Some("pub") => "its origin or derivation path does not parse",
-        _ => "expected an extended public key, or 66, 130 or (in taproot) 64 hex digits of a point on the curve",
-    }
+/// The depth of a function, or of `0` or `1`, with its wrappers, one a letter.
+fn check_depth(above: usize, wrappers: &str, position: usize) -> Result<usize, DescriptorError> {
+    let depth = above.saturating_add(wrappers.len()).saturating_add(1);
+    if depth > NESTING_MAX { Err(DescriptorError::TooDeep { position, max: NESTING_MAX }) } else { Ok(depth) }
 }

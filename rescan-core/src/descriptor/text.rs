@@ -71,9 +71,10 @@ fn private_key(text: &str) -> Option<usize> {
     None
 }
 
-/// Whether this begins as an extended private key does: `xprv`, `tprv`, and the prefixes of SLIP 132.
+/// Whether this begins as an extended private key does: `xprv`, `tprv`, and the prefixes of SLIP 132. One checksum in
+/// 32,768 begins so too; what is no longer than that is no key.
 fn is_extended_private_key(token: &str) -> bool {
-    token.get(1..4) == Some("prv")
+    token.get(1..4) == Some("prv") && token.len() > CHECKSUM_LENGTH
 }
 
 /// Whether this is a private key in wallet import format, or so like one that it must be a mistyped one.

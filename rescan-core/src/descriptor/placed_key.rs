@@ -1,0 +1,124 @@
+//! Keys as they stand in a descriptor's text: parsed, derivable without private keys, their place remembered.
+//!
+//! Says what is wrong with a key in fixed phrases, never with the key.
+
+use std::ops::Range;
+use std::str::FromStr;
+
+use bitcoin::NetworkKind;
+use bitcoin::bip32::{DerivationPath, Xpub};
+use miniscript::MiniscriptKey;
+use miniscript::descriptor::{DescriptorPublicKey, Wildcard};
+
+use super::{DescriptorError, PATHS_MAX};
+
+/// The longest derivation that an extended key can record (BIP 32: one byte of depth).
+const BIP32_DEPTH_MAX: usize = 255;
+
+/// A key as it stands in the text.
+#[derive(Debug)]
+pub(super) struct PlacedKey {
+    /// Where.
+    pub span: Range<usize>,
+    /// What it is.
+    pub key: DescriptorPublicKey,
+}
+
+impl PlacedKey {
+    /// Parses a key and checks that public derivation is possible all the way.
+    pub(super) fn parse(token: &str, span: Range<usize>) -> Result<Self, DescriptorError> {
+        let position = span.start;
+        // The parser's own error is dropped, so that none of its text can reach ours.
+        let Ok(key) = DescriptorPublicKey::from_str(token) else {
+            return Err(DescriptorError::BadKey { position, reason: fault(token) });
+        };
+        if wildcard(&key) == Wildcard::Hardened || key.has_hardened_step() {
+            return Err(DescriptorError::Hardened { position });
+        }
+        if depth_of_children(&key) > BIP32_DEPTH_MAX {
+            return Err(DescriptorError::BadKey { position, reason: "its derivation is deeper than 255 levels" });
+        }
+        Ok(Self { span, key })
+    }
+
+    /// The network that the key is for; none of hex, which does not say.
+    pub(super) fn network(&self) -> Option<NetworkKind> {
+        match &self.key {
+            DescriptorPublicKey::Single(_) => None,
+            DescriptorPublicKey::XPub(xpub) => Some(xpub.xkey.network),
+            DescriptorPublicKey::MultiXPub(xpub) => Some(xpub.xkey.network),
+        }
+    }
+}
+
+/// How many single-path descriptors the text with these keys stands for.
+///
+/// # Errors
+///
+/// If multipath keys differ in their number of paths, or have too many.
+pub(super) fn path_count(keys: &[PlacedKey]) -> Result<usize, DescriptorError> {
+    let mut multipath = keys.iter().filter(|placed| placed.key.is_multipath());
+    let Some(first) = multipath.next() else { return Ok(1) };
+    let expected = first.key.num_der_paths();
+    if expected > PATHS_MAX {
+        return Err(DescriptorError::TooManyPaths { position: first.span.start, found: expected, max: PATHS_MAX });
+    }
+    for placed in multipath {
+        let found = placed.key.num_der_paths();
+        if found != expected {
+            return Err(DescriptorError::PathCountMismatch { position: placed.span.start, expected, found });
+        }
+    }
+    Ok(expected)
+}
+
+fn wildcard(key: &DescriptorPublicKey) -> Wildcard {
+    match key {
+        DescriptorPublicKey::Single(_) => Wildcard::None,
+        DescriptorPublicKey::XPub(xpub) => xpub.wildcard,
+        DescriptorPublicKey::MultiXPub(xpub) => xpub.wildcard,
+    }
+}
+
+/// How deep below its master key the keys lie that this one stands for.
+fn depth_of_children(key: &DescriptorPublicKey) -> usize {
+    let (depth, steps) = match key {
+        DescriptorPublicKey::Single(_) => return 0,
+        DescriptorPublicKey::XPub(xpub) => (xpub.xkey.depth, xpub.derivation_path.len()),
+        DescriptorPublicKey::MultiXPub(xpub) => {
+            let steps = xpub.derivation_paths.paths().iter().map(DerivationPath::len).max();
+            (xpub.xkey.depth, steps.unwrap_or(0))
+        }
+    };
+    usize::from(depth).saturating_add(steps).saturating_add(usize::from(key.has_wildcard()))
+}
+
+/// What is wrong with a key that does not parse.
+fn fault(token: &str) -> &'static str {
+    if token.is_empty() {
+        return "expected a key, found nothing";
+    }
+    let key = if token.starts_with('[') {
+        match token.split_once(']') {
+            Some((_, key)) if DescriptorPublicKey::from_str(key).is_ok() => {
+                return "expected its origin as [fingerprint/path], with a fingerprint of 8 hex digits";
+            }
+            Some((_, key)) => key,
+            None => return "expected its origin to end with ]",
+        }
+    } else {
+        token
+    };
+    let (base, path) = key.split_once('/').unwrap_or((key, ""));
+    match base.get(1..4) {
+        Some("pub") if !base.starts_with(['x', 't']) => {
+            "its prefix is one of SLIP 132; convert it to xpub or tpub, which descriptors use"
+        }
+        Some("pub") if Xpub::from_str(base).is_err() => "the extended key does not decode; a character is wrong",
+        Some("pub") if path.contains('*') && !path.ends_with("/*") && path != "*" => {
+            "expected * as the last step of its path only"
+        }
+        Some("pub") => "its origin or derivation path does not parse",
+        _ => "expected an extended public key, or 66, 130 or (in taproot) 64 hex digits of a point on the curve",
+    }
+}

@@ -1,0 +1,114 @@
+//! Which entry has a given block hash: sorted lists of entry numbers, sharded by the hash, four bytes an entry.
+//!
+//! It does not keep the hashes: whoever asks says how an entry's number leads to its hash. A copy shares all shards until
+//! one side changes one.
+
+use std::sync::Arc;
+
+use bitcoin::BlockHash;
+use bitcoin::hashes::Hash;
+
+/// Shards, and so the unit of copying: at a million blocks one holds a thousand numbers, 4 KiB.
+const SHARDS: usize = 1024;
+
+/// Entry numbers by block hash.
+#[derive(Clone, Debug)]
+pub(crate) struct HashIndex {
+    shards: Vec<Arc<Vec<u32>>>,
+}
+
+impl Default for HashIndex {
+    fn default() -> Self {
+        Self { shards: vec![Arc::default(); SHARDS] }
+    }
+}
+
+impl HashIndex {
+    /// The index of entries 0, 1, 2, .. with these hashes, which differ.
+    pub(crate) fn of_all<'a>(hashes: impl Iterator<Item = &'a BlockHash>) -> Self {
+        let mut keyed: Vec<Vec<([u8; 32], u32)>> = vec![Vec::new(); SHARDS];
+        for (id, hash) in (0u32..).zip(hashes) {
+            if let Some(shard) = keyed.get_mut(shard_of(hash)) {
+                shard.push((hash.to_byte_array(), id));
+            }
+        }
+        let sorted = |mut shard: Vec<([u8; 32], u32)>| {
+            shard.sort_unstable();
+            Arc::new(shard.into_iter().map(|(_, id)| id).collect())
+        };
+        Self { shards: keyed.into_iter().map(sorted).collect() }
+    }
+
+    /// The entry with `hash`.
+    pub(crate) fn get<'a>(&self, hash: &BlockHash, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) -> Option<u32> {
+        let shard = self.shards.get(shard_of(hash))?;
+        let at = shard.binary_search_by(|id| hash_of(*id).cmp(&Some(hash))).ok()?;
+        shard.get(at).copied()
+    }
+
+    /// Adds entry `id`, whose hash is `hash` and not in the index.
+    pub(crate) fn insert<'a>(&mut self, hash: &BlockHash, id: u32, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) {
+        let Some(shard) = self.shards.get_mut(shard_of(hash)) else { return };
+        if let Err(at) = shard.binary_search_by(|id| hash_of(*id).cmp(&Some(hash))) {
+            let shard = Arc::make_mut(shard);
+            if shard.len() == shard.capacity() {
+                // An eighth of slack: doubling would leave a quarter of all bytes unused.
+                shard.reserve_exact((shard.len() / 8).max(8));
+            }
+            shard.insert(at, id);
+        }
+    }
+
+    /// Removes the entry with `hash`.
+    pub(crate) fn remove<'a>(&mut self, hash: &BlockHash, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) {
+        let Some(shard) = self.shards.get_mut(shard_of(hash)) else { return };
+        if let Ok(at) = shard.binary_search_by(|id| hash_of(*id).cmp(&Some(hash))) {
+            Arc::make_mut(shard).remove(at);
+        }
+    }
+}
+
+/// The first bytes of a hash in internal order are its random end; the zeros of proof of work are in the last ones.
+fn shard_of(hash: &BlockHash) -> usize {
+    let [low, high, ..] = hash.to_byte_array();
+    usize::from(u16::from_le_bytes([low, high])) % SHARDS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_from_hash_to_number(names in prop::collection::vec(any::<u16>(), 1..200), gone in 0usize..200) {
+            let hashes: Vec<BlockHash> = {
+                let distinct: std::collections::BTreeSet<u16> = names.iter().copied().collect();
+                // Most of them in one shard: the first two bytes are the same.
+                distinct.iter().map(|name| {
+                    let mut bytes = [7; 32];
+                    bytes[5..7].copy_from_slice(&name.to_le_bytes());
+                    bytes[0] = u8::from(name % 5 == 0);
+                    BlockHash::from_byte_array(bytes)
+                }).collect()
+            };
+            let hash_of = |id: u32| hashes.get(id as usize);
+            let mut grown = HashIndex::default();
+            let mut plain = BTreeMap::new();
+            for (id, hash) in (0u32..).zip(&hashes).collect::<Vec<_>>().into_iter().rev() {
+                grown.insert(hash, id, hash_of);
+                plain.insert(*hash, id);
+            }
+            let at_once = HashIndex::of_all(hashes.iter());
+            let removed = hashes[gone % hashes.len()];
+            grown.remove(&removed, hash_of);
+            for hash in &hashes {
+                prop_assert_eq!(at_once.get(hash, hash_of), plain.get(hash).copied());
+                prop_assert_eq!(grown.get(hash, hash_of), plain.get(hash).copied().filter(|_| *hash != removed));
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The command line of `rescan-server`.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use bitcoin::ScriptBuf;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use rescan_core::network::Network;
+
+use crate::block_file::Access;
+use crate::chain::ChainConfig;
+use crate::config::ServerConfig;
+use crate::logging::LogFormat;
+use crate::network_dir::{NetworkDir, NetworkDirError};
+use crate::session::limits::SessionLimits;
+
+/// Serves wallets' rescans from the block files of a Bitcoin Core node, over a Unix socket.
+///
+/// Runs beside the node, as the node's user, in the foreground; the node need not run. Nothing is written into the
+/// node's directories but the socket and its lock, and those only where no --socket is given.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "rescan-server", version, after_help = EXIT_CODES, after_long_help = AFTER_LONG_HELP)]
+pub struct Args {
+    /// The node's data directory, as given to its own -datadir
+    #[arg(long, value_name = "DIR", required_unless_present = "blocks_dir", conflicts_with = "blocks_dir")]
+    pub datadir: Option<PathBuf>,
+
+    /// The folder that holds blk00000.dat and its like, where the node's -blocksdir moved it; needs --socket
+    #[arg(long, value_name = "DIR", requires = "socket")]
+    pub blocks_dir: Option<PathBuf>,
+
+    /// Which network's blocks to serve [default: the only one in the data directory, else main]
+    #[arg(long, value_name = "NAME", value_parser = network_names())]
+    pub network: Option<Network>,
+
+    /// Where wallets connect [default: rescan.sock in the data directory of the network]
+    ///
+    /// The socket is for this user alone, and root. A socket that a crashed server left behind is replaced; anything else
+    /// that lies there is left alone.
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+
+    /// Where to remember what was learned of the block files [default: $XDG_STATE_HOME/rescan or ~/.local/state/rescan]
+    ///
+    /// It may be deleted at any time; the next start then reads all block headers again, which takes minutes on mainnet.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// How many threads scan [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<NonZeroUsize>,
+
+    /// How block files are read
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = AccessName::Mapped)]
+    pub access: AccessName,
+
+    /// The block challenge of a custom signet, as hex: needed only where the node pruned the first blocks away
+    #[arg(long, value_name = "HEX", value_parser = challenge)]
+    pub signet_challenge: Option<ScriptBuf>,
+
+    /// How log lines look; RUST_LOG says which are written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Human)]
+    pub log_format: LogFormat,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong usage";
+
+const AFTER_LONG_HELP: &str = "\
+Exit codes:
+  0  stopped by SIGTERM or SIGINT, after telling the wallets of running scans how far they came
+  1  failed: the block files cannot be read, or the socket cannot be had
+  2  wrong usage
+
+Environment:
+  RUST_LOG   which events are logged, for example `debug` or `rescan_server=trace`; info and above without it
+  NO_COLOR   no colours in the log
+
+Example:
+  rescan-server --datadir ~/.bitcoin &
+  rescan info --socket ~/.bitcoin/rescan.sock";
+
+/// The names that Bitcoin Core's -chain takes.
+fn network_names() -> impl TypedValueParser<Value = Network> {
+    PossibleValuesParser::new([
+        PossibleValue::new("main"),
+        PossibleValue::new("test").alias("testnet3"),
+        PossibleValue::new("testnet4"),
+        PossibleValue::new("signet").help("the default signet, or a custom one"),
+        PossibleValue::new("regtest"),
+    ])
+    .try_map(|name| name.parse::<Network>())
+}
+
+/// How block files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AccessName {
+    /// Finished files are mapped into memory: fastest, and safe beside Bitcoin Core, but a node that crashes and rewrites
+    /// finished files can end this process
+    Mapped,
+    /// Files are only read: slower, and nothing that happens to them can end this process
+    Read,
+}
+
+/// What of the process's environment the defaults depend on.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// `$XDG_STATE_HOME`.
+    pub state_home: Option<OsString>,
+    /// `$HOME`.
+    pub home: Option<OsString>,
+}
+
+/// What is wrong with a command line that parses.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgsError {
+    /// There are no block files where the arguments say.
+    #[error(transparent)]
+    NetworkDir(#[from] NetworkDirError),
+    /// Neither a data directory nor a socket was given.
+    #[error("a blocks directory does not say where the socket goes: give --socket")]
+    NoSocket,
+    /// There is no default state directory.
+    #[error("neither XDG_STATE_HOME nor HOME is set, so that there is no place for the state file: give --state-dir")]
+    NoStateDir,
+}
+
+impl Args {
+    /// The configuration that these arguments and the environment come to. Looks into the data directory for networks.
+    ///
+    /// # Errors
+    /// [`ArgsError`], if something that has no default is missing.
+    pub fn into_config(self, access: Access, environment: &Environment) -> Result<ServerConfig, ArgsError> {
+        let state_dir = match self.state_dir {
+            Some(directory) => directory,
+            None => default_state_dir(environment).ok_or(ArgsError::NoStateDir)?,
+        };
+        let (blocks_dir, network, default_socket) = match (self.blocks_dir, self.datadir) {
+            (Some(blocks_dir), _) => (blocks_dir, self.network, None),
+            (None, datadir) => {
+                let found = NetworkDir::find(&datadir.unwrap_or_default(), self.network)?;
+                (found.blocks_dir, Some(found.network), Some(found.directory.join("rescan.sock")))
+            }
+        };
+        let workers = self.workers.or_else(|| std::thread::available_parallelism().ok());
+        Ok(ServerConfig {
+            chain: ChainConfig { blocks_dir, network, signet_challenge: self.signet_challenge, state_dir, access },
+            socket: self.socket.or(default_socket).ok_or(ArgsError::NoSocket)?,
+            workers: workers.unwrap_or(NonZeroUsize::MIN),
+            limits: SessionLimits::default(),
+        })
+    }
+}
+
+/// The XDG base directory rule: a relative `$XDG_STATE_HOME` counts as none.
+fn default_state_dir(environment: &Environment) -> Option<PathBuf> {
+    let absolute = |value: &Option<OsString>| value.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
+    let state_home = absolute(&environment.state_home);
+    let state_home =
+        state_home.or_else(|| absolute(&environment.home).map(|home| home.join(Path::new(".local/state"))));
+    state_home.map(|state_home| state_home.join("rescan"))
+}
+
+fn challenge(hex: &str) -> Result<ScriptBuf, String> {
+    match ScriptBuf::from_hex(hex) {
+        Ok(script) if script.is_empty() => Err("a block challenge is not empty".to_owned()),
+        Ok(script) => Ok(script),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Args, ErrorKind> {
+        Args::try_parse_from([&["rescan-server"], arguments].concat()).map_err(|error| error.kind())
+    }
+
+    fn environment(state_home: &str, home: &str) -> Environment {
+        let value = |text: &str| (!text.is_empty()).then(|| OsString::from(text));
+        Environment { state_home: value(state_home), home: value(home) }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn one_of_datadir_and_blocks_dir_is_needed_and_only_one() {
+        assert_eq!(parse(&[]).unwrap_err(), ErrorKind::MissingRequiredArgument);
+        let both = ["--datadir", "/d", "--blocks-dir", "/b", "--socket", "/s"];
+        assert_eq!(parse(&both).unwrap_err(), ErrorKind::ArgumentConflict);
+        parse(&["--datadir", "/d"]).unwrap();
+    }
+
+    #[test]
+    fn a_blocks_dir_needs_a_socket() {
+        assert_eq!(parse(&["--blocks-dir", "/b"]).unwrap_err(), ErrorKind::MissingRequiredArgument);
+        parse(&["--blocks-dir", "/b", "--socket", "/s"]).unwrap();
+    }
+
+    #[test]
+    fn no_workers_are_too_few() {
+        assert_eq!(parse(&["--datadir", "/d", "--workers", "0"]).unwrap_err(), ErrorKind::ValueValidation);
+    }
+
+    #[test]
+    fn a_challenge_is_hex_and_not_empty() {
+        for bad in ["", "5", "xx"] {
+            let arguments = ["--datadir", "/d", "--signet-challenge", bad];
+            assert_eq!(parse(&arguments).unwrap_err(), ErrorKind::ValueValidation, "{bad:?}");
+        }
+        assert!(parse(&["--datadir", "/d", "--signet-challenge", "51"]).unwrap().signet_challenge.is_some());
+    }
+
+    #[test]
+    fn the_exit_codes_are_in_the_help() {
+        let help = Args::command().render_long_help().to_string();
+        assert!(help.contains("2  wrong usage"), "{help}");
+    }
+
+    #[test]
+    fn the_state_directory_follows_the_xdg_rule() {
+        let of = |state_home, home| default_state_dir(&environment(state_home, home));
+        assert_eq!(of("/state", "/home/u"), Some(PathBuf::from("/state/rescan")));
+        assert_eq!(of("", "/home/u"), Some(PathBuf::from("/home/u/.local/state/rescan")));
+        assert_eq!(of("relative", "/home/u"), Some(PathBuf::from("/home/u/.local/state/rescan")));
+        assert_eq!(of("", ""), None);
+    }
+}

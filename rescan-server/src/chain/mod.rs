@@ -1,0 +1,258 @@
+//! The active chain of a blocks directory that a live node may be writing to.
+//!
+//! A refresh looks at what the directory says of each file, walks those that are new or changed, forgets those that are gone, lets the
+//! header tree choose, and publishes a new immutable snapshot; scans that run keep theirs. It never asks a node: what files alone
+//! cannot prove is warned of in the log.
+//!
+//! All methods may block on disk reads; none of them holds a lock while it waits for anything but the disk.
+
+pub(crate) mod file_state;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bitcoin::ScriptBuf;
+pub use rescan_core::chain_snapshot::{ChainBlock, ChainSnapshot};
+use rescan_core::network::Network;
+use rescan_core::position::FileNumber;
+
+use crate::block_file::Access;
+use crate::block_files::BlockFiles;
+use crate::blocks_dir::{BlocksDirError, read_key};
+use crate::cancel::Cancel;
+use crate::network_dir::{NetworkDirError, network_of};
+use crate::state_file::{StateFile, StateFileError};
+use walk::Walk;
+
+/// What a chain is opened with.
+#[derive(Clone, Debug)]
+pub struct ChainConfig {
+    /// The folder that holds `blk*.dat`.
+    pub blocks_dir: PathBuf,
+    /// The network, if it is to be no other; else the one the files are of.
+    pub network: Option<Network>,
+    /// The block challenge of a custom signet, for where its genesis is pruned away.
+    pub signet_challenge: Option<ScriptBuf>,
+    /// Where the state file is kept; made if missing. Nothing is ever written into `blocks_dir`.
+    pub state_dir: PathBuf,
+    /// How finished block files are reached.
+    pub access: Access,
+}
+
+/// Why the chain cannot be told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// The blocks directory cannot be used.
+    #[error(transparent)]
+    BlocksDir(#[from] BlocksDirError),
+    /// It is not told which network this is.
+    #[error(transparent)]
+    Network(#[from] NetworkDirError),
+    /// Another server holds the state file.
+    #[error(transparent)]
+    StateLocked(StateFileError),
+    /// A block file cannot be read.
+    #[error("cannot read {} near offset {offset}: check the disk", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// How far the walk had come, in bytes from the start of the file.
+        offset: u64,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// `xor.dat` changed: this is another node's directory than it was.
+    #[error("the key in {} changed: the blocks directory was made anew; restart rescan-server", path.display())]
+    KeyChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The refresh was told to stop. What it had read is kept.
+    #[error("the reading of block files was cancelled")]
+    Cancelled,
+}
+
+/// How far a refresh has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadingProgress {
+    /// Bytes of block files passed.
+    pub bytes_done: u64,
+    /// Bytes of block files to pass.
+    pub bytes_total: u64,
+    /// Headers read and hashed since the chain was opened.
+    pub headers_read: u64,
+}
+
+/// The same, where a refresh can write while others read.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    bytes_done: AtomicU64,
+    bytes_total: AtomicU64,
+    headers_read: AtomicU64,
+}
+
+/// The active chain of one blocks directory.
+#[derive(Debug)]
+pub struct Chain {
+    network: Network,
+    files: BlockFiles,
+    state_file: Option<StateFile>,
+    walk: Mutex<Walk>,
+    newest: RwLock<Option<Arc<ChainSnapshot>>>,
+    progress: Progress,
+    suspects: Mutex<BTreeSet<FileNumber>>,
+}
+
+impl Chain {
+    /// Opens a blocks directory: finds the network and the key, locks and loads the state file. It does not walk yet.
+    ///
+    /// # Errors
+    /// [`ChainError`]: no such directory, a network that cannot be told, a state file that another server holds. A state
+    /// file that is of no use, or a state directory that cannot be written, is only warned of.
+    pub fn open(config: ChainConfig) -> Result<Self, ChainError> {
+        let ChainConfig { blocks_dir, network, signet_challenge, state_dir, access } = config;
+        let key = read_key(&blocks_dir)?;
+        let network = network_of(&blocks_dir, network, signet_challenge.as_ref())?;
+        let state_file = match StateFile::lock(&state_dir, &blocks_dir, network, key) {
+            Ok(state_file) => Some(state_file),
+            Err(error @ StateFileError::Locked { .. }) => return Err(ChainError::StateLocked(error)),
+            Err(error) => {
+                let reason = with_source(&error);
+                tracing::warn!(%reason, "no state is kept, so that every start reads all headers; make --state-dir writable");
+                None
+            }
+        };
+        let remembered = state_file.as_ref().and_then(|state_file| match state_file.load() {
+            Ok(remembered) => remembered,
+            Err(error) => {
+                let reason = with_source(&error);
+                tracing::warn!(%reason, "the state file is of no use; all headers are read anew and it is replaced");
+                None
+            }
+        });
+        Ok(Self {
+            network,
+            files: BlockFiles::new(blocks_dir, key, access),
+            state_file,
+            walk: Mutex::new(Walk::new(network, remembered)),
+            newest: RwLock::default(),
+            progress: Progress::default(),
+            suspects: Mutex::default(),
+        })
+    }
+
+    /// Reads what was appended, changed or taken away since the last time, publishes the chain as it is now and returns
+    /// it. Callers at the same time wait for each other. The first one after opening reads every header that the state file does not have.
+    ///
+    /// # Errors
+    /// [`ChainError`]; the snapshot published before stays.
+    pub fn refresh(&self, cancel: &Cancel) -> Result<Arc<ChainSnapshot>, ChainError> {
+        let mut walk = self.lock_walk();
+        if read_key(self.files.directory())? != self.files.key() {
+            return Err(ChainError::KeyChanged { path: self.files.directory().join("xor.dat") });
+        }
+        let suspects = std::mem::take(&mut *lock(&self.suspects));
+        let found = walk.look(&self.files, &suspects, &self.progress, cancel);
+        if let Err(error) = found {
+            lock(&self.suspects).extend(suspects);
+            return Err(error);
+        }
+        let is_changed = walk.settle(&self.files);
+        self.files.set_mappable(walk.mappable(&lock(&self.suspects)));
+        let snapshot = match self.newest().filter(|_| !is_changed) {
+            Some(newest) => newest,
+            None => self.publish(walk.snapshot()),
+        };
+        if let Some(state_file) = self.state_file.as_ref().filter(|_| walk.is_worth_saving()) {
+            save(state_file, &mut walk);
+        }
+        Ok(snapshot)
+    }
+
+    /// The snapshot that was published last; none before the first refresh. Reads nothing.
+    #[must_use]
+    pub fn newest(&self) -> Option<Arc<ChainSnapshot>> {
+        self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How far the refresh under way has come, or the last one came. Cheap.
+    #[must_use]
+    pub fn reading(&self) -> ReadingProgress {
+        // Relaxed: these are figures for people, and order nothing.
+        let load = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        ReadingProgress {
+            bytes_done: load(&self.progress.bytes_done),
+            bytes_total: load(&self.progress.bytes_total),
+            headers_read: load(&self.progress.headers_read),
+        }
+    }
+
+    /// The network of the chain.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.network
+    }
+
+    /// The bytes of its blocks.
+    #[must_use]
+    pub fn files(&self) -> &BlockFiles {
+        &self.files
+    }
+
+    /// A file is not what it was, as whoever read it found. From here on it is read and not mapped, until the next refresh has walked it from
+    /// its start.
+    pub fn suspect(&self, file: FileNumber) {
+        if lock(&self.suspects).insert(file) {
+            tracing::warn!(path = %self.files.path(file).display(), "the file is not what it was; it is read anew at the next refresh");
+        }
+        self.files.stop_mapping(file);
+    }
+
+    fn publish(&self, snapshot: ChainSnapshot) -> Arc<ChainSnapshot> {
+        let snapshot = Arc::new(snapshot);
+        *self.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&snapshot));
+        if let Some(tip) = snapshot.tip() {
+            tracing::info!(height = tip.height.0, hash = %tip.hash, "active chain, from files, not confirmed by a node");
+        }
+        snapshot
+    }
+
+    fn lock_walk(&self) -> MutexGuard<'_, Walk> {
+        lock(&self.walk)
+    }
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        let mut walk = lock(&self.walk);
+        if let Some(state_file) = self.state_file.as_ref().filter(|_| walk.has_unsaved()) {
+            walk.settle(&self.files);
+            save(state_file, &mut walk);
+        }
+    }
+}
+
+fn save(state_file: &StateFile, walk: &mut Walk) {
+    if let Err(error) = walk.save(state_file) {
+        let reason = with_source(&error);
+        tracing::warn!(%reason, "the state is not saved; the next start reads more headers; check the --state-dir");
+    }
+}
+
+/// A panic while one of these was held is our own bug, told elsewhere; what they guard is whole after every statement.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! What a server is told, checked once. Nothing here touches a disk.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use crate::chain::ChainConfig;
+use crate::session::limits::SessionLimits;
+
+/// What a server is told.
+#[derive(Debug)]
+pub struct ServerConfig {
+    /// Which block files to serve.
+    pub chain: ChainConfig,
+    /// Where clients connect.
+    pub socket: PathBuf,
+    /// How many threads scan.
+    pub workers: NonZeroUsize,
+    /// What clients may use.
+    pub limits: SessionLimits,
+}

@@ -1,0 +1,339 @@
+//! The socket: where it lies, who may have it, who may speak to it.
+//!
+//! One server a path: a lock file beside the socket decides, since a socket file says nothing about whether its server
+//! lives. Only what is a socket and has nobody listening is ever removed. The socket is its owner's alone from the moment
+//! it exists, and before a byte is read from a peer, the kernel is asked who it is.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+/// `sockaddr_un` has room for 108 bytes, the last of them a zero.
+const PATH_BYTES_MAX: usize = 107;
+
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: i32 = 64;
+
+/// Read, write and search by the owner, as Bitcoin Core's own `node.sock` has it.
+const SOCKET_MODE: u32 = 0o700;
+
+/// Why there is no socket to listen on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The kernel has no room for a path of that length.
+    #[error("the socket path {path} has {found} bytes, at most {PATH_BYTES_MAX} are possible: give a shorter --socket")]
+    PathTooLong {
+        /// The path.
+        path: PathBuf,
+        /// Its length in bytes.
+        found: usize,
+    },
+    /// Another server has the lock.
+    #[error("another rescan-server serves {path}: stop it, or give another --socket")]
+    AlreadyServed {
+        /// The path of the socket.
+        path: PathBuf,
+    },
+    /// Something listens there that does not take our lock.
+    #[error("another program listens on {path}: give another --socket")]
+    ListenedOn {
+        /// The path of the socket.
+        path: PathBuf,
+    },
+    /// Something else than a socket lies there.
+    #[error("{path} exists and is not a socket: give another --socket")]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file system does not keep to the permissions that it was given.
+    #[error("the socket {path} has mode {found:03o}, expected 700: choose a --socket on a local file system")]
+    Exposed {
+        /// The path of the socket.
+        path: PathBuf,
+        /// Its permissions.
+        found: u32,
+    },
+    /// The operating system refused.
+    #[error("cannot {verb} {path}")]
+    Io {
+        /// What was attempted.
+        verb: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A bound socket and the lock beside it. Dropping it removes the socket, if it is still this one.
+#[derive(Debug)]
+pub struct Listener {
+    listener: UnixListener,
+    path: PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
+    /// Held for as long as the socket exists, and dropped after it is removed.
+    _lock: File,
+}
+
+impl Listener {
+    /// Binds and locks `path`, in a directory that exists.
+    ///
+    /// # Errors
+    /// [`BindError`], which says what to do.
+    pub fn bind(path: &Path) -> Result<Self, BindError> {
+        let found = path.as_os_str().as_bytes().len();
+        if found > PATH_BYTES_MAX {
+            return Err(BindError::PathTooLong { path: path.to_owned(), found });
+        }
+        let lock = lock(path)?;
+        remove_stale(path)?;
+        let listener = bind_private(path)?;
+        let metadata = fs::symlink_metadata(path).map_err(io_error("look at", path))?;
+        let mode = metadata.permissions().mode() & 0o777;
+        let bound = Self { listener, path: path.to_owned(), identity: (metadata.dev(), metadata.ino()), _lock: lock };
+        if mode & 0o077 != 0 {
+            return Err(BindError::Exposed { path: path.to_owned(), found: mode });
+        }
+        warn_of_open_directory(path);
+        Ok(bound)
+    }
+
+    /// Where it is bound.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A handle to accept connections with, for the runtime that this is called in.
+    ///
+    /// # Errors
+    /// If the socket cannot be made non-blocking or there is no runtime.
+    pub(crate) fn accepting(&self) -> io::Result<tokio::net::UnixListener> {
+        let listener = self.listener.try_clone()?;
+        listener.set_nonblocking(true)?;
+        tokio::net::UnixListener::from_std(listener)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let ours = fs::symlink_metadata(&self.path).is_ok_and(|it| (it.dev(), it.ino()) == self.identity);
+        if ours && let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "the socket cannot be removed; the next start will");
+        }
+    }
+}
+
+/// Whether a peer may be served: the server's own user, and root, who can read everything anyway.
+pub(crate) fn may_connect(peer_uid: u32, own_uid: u32) -> bool {
+    peer_uid == own_uid || peer_uid == 0
+}
+
+/// The lock's path: `rescan.lock` for `rescan.sock`.
+fn lock_path(socket: &Path) -> PathBuf {
+    if socket.extension().is_some_and(|extension| extension == "lock") {
+        let mut name = socket.as_os_str().to_owned();
+        name.push(".lock");
+        return PathBuf::from(name);
+    }
+    socket.with_extension("lock")
+}
+
+fn lock(socket: &Path) -> Result<File, BindError> {
+    let path = lock_path(socket);
+    let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(&path);
+    let file = file.map_err(io_error("open the lock", &path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(BindError::AlreadyServed { path: socket.to_owned() }),
+        Err(error) => Err(io_error("lock", &path)(error.into())),
+    }
+}
+
+/// Removes what a server that crashed left behind, and nothing else. The lock is held, so that no server of ours can
+/// come between the look and the removal.
+fn remove_stale(path: &Path) -> Result<(), BindError> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error("look at", path)(error)),
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(BindError::NotASocket { path: path.to_owned() });
+    }
+    match UnixStream::connect(path) {
+        Ok(_listening) => Err(BindError::ListenedOn { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            tracing::info!(path = %path.display(), "removing the socket of a server that is gone");
+            fs::remove_file(path).map_err(io_error("remove", path))
+        }
+        Err(error) => Err(io_error("try", path)(error)),
+    }
+}
+
+/// Binds with the permissions already on, so that there is no moment at which others may connect. Changing the umask
+/// instead would change it for every thread of the process.
+fn bind_private(path: &Path) -> Result<UnixListener, BindError> {
+    let bound = || -> rustix::io::Result<OwnedFd> {
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        // Linux makes the file with the mode that the socket has; where that is not so, the check after binding tells.
+        let _ = rustix::fs::fchmod(socket.as_fd(), Mode::from_raw_mode(SOCKET_MODE));
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(socket)
+    };
+    bound().map(UnixListener::from).map_err(|error| io_error("bind", path)(error.into()))
+}
+
+fn warn_of_open_directory(path: &Path) {
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
+    const STICKY: u32 = 0o1000;
+    let Some(Ok(directory)) = path.parent().map(fs::metadata) else { return };
+    let mode = directory.permissions().mode();
+    if mode & WRITABLE_BY_OTHERS != 0 && mode & STICKY == 0 {
+        tracing::warn!(
+            path = %path.display(),
+            "other users can write to the socket's directory, and so put a socket of theirs in its place"
+        );
+    }
+}
+
+fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BindError {
+    let path = path.to_owned();
+    move |source| BindError::Io { verb, path, source }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn directory() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn the_socket_is_its_owners_alone() {
+        let directory = directory();
+        let path = directory.path().join("rescan.sock");
+        let _listener = Listener::bind(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_second_server_on_one_path_is_refused() {
+        let directory = directory();
+        let path = directory.path().join("rescan.sock");
+        let first = Listener::bind(&path).unwrap();
+        assert!(matches!(Listener::bind(&path), Err(BindError::AlreadyServed { .. })));
+        drop(first);
+        Listener::bind(&path).unwrap();
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced() {
+        let directory = directory();
+        let path = directory.path().join("rescan.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "closing a listener leaves its file");
+        let _listener = Listener::bind(&path).unwrap();
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_socket_that_somebody_listens_on_is_left_alone() {
+        let directory = directory();
+        let path = directory.path().join("rescan.sock");
+        let _other = UnixListener::bind(&path).unwrap();
+        assert!(matches!(Listener::bind(&path), Err(BindError::ListenedOn { .. })));
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_not_a_socket_is_left_alone() {
+        let directory = directory();
+        let path = directory.path().join("rescan.sock");
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(Listener::bind(&path), Err(BindError::NotASocket { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_link_to_a_socket_is_not_followed() {
+        let directory = directory();
+        let path = directory.path().join("rescan.sock");
+        drop(UnixListener::bind(directory.path().join("other.sock")).unwrap());
+        std::os::unix::fs::symlink("other.sock", &path).unwrap();
+        assert!(matches!(Listener::bind(&path), Err(BindError::NotASocket { .. })));
+    }
+
+    #[test]
+    fn the_socket_goes_with_its_server() {
+        let directory = directory();
+        let path = directory.path().join("rescan.sock");
+        drop(Listener::bind(&path).unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_socket_that_took_the_place_of_ours_stays() {
+        let directory = directory();
+        let path = directory.path().join("rescan.sock");
+        let listener = Listener::bind(&path).unwrap();
+        fs::rename(&path, directory.path().join("moved.sock")).unwrap();
+        let _other = UnixListener::bind(&path).unwrap();
+        drop(listener);
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_path_that_the_kernel_has_no_room_for_is_named() {
+        let directory = directory();
+        let path = directory.path().join("s".repeat(108));
+        let error = Listener::bind(&path).unwrap_err();
+        assert!(matches!(error, BindError::PathTooLong { .. }), "{error}");
+        assert!(error.to_string().contains("at most 107 are possible"), "{error}");
+    }
+
+    #[test]
+    fn the_longest_path_there_is_can_be_bound() {
+        let directory = directory();
+        let room = PATH_BYTES_MAX - directory.path().as_os_str().len() - 1;
+        Listener::bind(&directory.path().join("s".repeat(room))).unwrap();
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let error = Listener::bind(Path::new("/nonexistent/rescan.sock")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot open the lock /nonexistent/rescan.lock");
+    }
+
+    #[test]
+    fn only_the_same_user_and_root_may_connect() {
+        assert!(may_connect(1000, 1000));
+        assert!(may_connect(0, 1000));
+        assert!(!may_connect(1001, 1000));
+        // What a user of another container appears as.
+        assert!(!may_connect(65534, 1000));
+    }
+
+    #[test]
+    fn the_lock_lies_beside_the_socket_under_another_name() {
+        assert_eq!(lock_path(Path::new("/d/rescan.sock")), Path::new("/d/rescan.lock"));
+        assert_eq!(lock_path(Path::new("/d/rescan")), Path::new("/d/rescan.lock"));
+        assert_eq!(lock_path(Path::new("/d/rescan.lock")), Path::new("/d/rescan.lock.lock"));
+    }
+}

@@ -1,0 +1,231 @@
+//! The walk of one block file: `magic | u32 size | block`, one after the other, of each block no more than its header.
+//!
+//! Whatever is not a record is skipped: a preallocated tail or a hole is zeros *on disk*, which no key was applied to; anything
+//! else is searched for the magic, and what follows a magic must be a header that has met its proof of work. A record counts if
+//! another record's magic stands at its end, or if it ends a file that a later one has succeeded; any other may be torn, and
+//! counts once its transactions hash to its header's merkle root.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use bitcoin::BlockHash;
+use rescan_core::header::{HEADER_BYTES, Header};
+use rescan_core::header_tree::HeaderRecord;
+use rescan_core::network::Network;
+use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::position::{FileNumber, RecordSpan};
+use rescan_core::proof::Prover;
+
+/// Magic and size before each block, in bytes.
+const PREFIX_BYTES: usize = 8;
+/// The largest block (`MAX_BLOCK_SERIALIZED_SIZE`); Bitcoin Core skips larger records when it reindexes.
+const BLOCK_BYTES_MAX: u32 = 4_000_000;
+/// The smallest thing with a header and a transaction count.
+const BLOCK_BYTES_MIN: u32 = 81;
+/// Bytes per read while records follow each other: a page is what the disk gives anyway, and early blocks are so small
+/// that it holds twenty.
+const READ_BYTES: usize = 4096;
+/// Bytes per read in the search for a magic.
+const SEARCH_BYTES: usize = 1 << 16;
+
+/// Where a file's bytes come from.
+pub trait ByteSource {
+    /// Reads at `offset` until `buffer` is full or the file ends, and returns how many bytes that were.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+impl ByteSource for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match FileExt::read_at(self, rest, offset + filled as u64) {
+                // usize fits u64
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+impl ByteSource for &[u8] {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+/// What a walk needs to know of the file besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct FileKind {
+    /// Its number.
+    pub number: FileNumber,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Whether a later file holds records: then nothing is appended to this one as a rule.
+    pub has_successor: bool,
+}
+
+/// A walk of one file; gives the records in the order in which they lie.
+#[derive(Debug)]
+pub struct RecordWalk<'a, S> {
+    source: &'a S,
+    file: FileKind,
+    key: ObfuscationKey,
+    network: Network,
+    position: u64,
+    buffer: Vec<u8>,
+    buffer_at: u64,
+    headers_read: u64,
+    prover: Prover,
+}
+
+impl<'a, S: ByteSource> RecordWalk<'a, S> {
+    /// A walk of a whole file of `network` under `key`.
+    #[must_use]
+    pub fn new(source: &'a S, file: FileKind, key: ObfuscationKey, network: Network) -> Self {
+        let (buffer, prover) = (Vec::new(), Prover::default());
+        Self { source, file, key, network, position: 0, buffer, buffer_at: 0, headers_read: 0, prover }
+    }
+
+    /// How far the walk has come, in bytes from the start of the file.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// How many headers it read and hashed.
+    #[must_use]
+    pub fn headers_read(&self) -> u64 {
+        self.headers_read
+    }
+
+    /// The next record that counts; none at the end of the file.
+    ///
+    /// # Errors
+    /// What the operating system says. Nothing that stands in the file is an error.
+    pub fn next_record(&mut self) -> io::Result<Option<HeaderRecord>> {
+        while self.position < self.file.len {
+            let at = self.position;
+            if let Some(record) = self.record_at(at)? {
+                self.position = record.span.end();
+                if self.is_whole(record.span)? {
+                    return Ok(Some(record));
+                }
+            }
+            self.position = self.next_magic(at + 1)?;
+        }
+        Ok(None)
+    }
+
+    /// The record whose magic is at `at`, if there is one.
+    fn record_at(&mut self, at: u64) -> io::Result<Option<HeaderRecord>> {
+        let (key, network) = (self.key, self.network);
+        let Some(&raw) = self.bytes_at(at)?.first_chunk::<{ PREFIX_BYTES + HEADER_BYTES }>() else { return Ok(None) };
+        if raw[..PREFIX_BYTES] == [0; PREFIX_BYTES] {
+            return Ok(None);
+        }
+        let mut clear = raw;
+        key.advanced(at).apply(&mut clear);
+        let [m0, m1, m2, m3, s0, s1, s2, s3, header @ ..] = clear;
+        let size = u32::from_le_bytes([s0, s1, s2, s3]);
+        let Ok(offset) = u32::try_from(at + PREFIX_BYTES as u64) else { return Ok(None) }; // 8 fits
+        if [m0, m1, m2, m3] != network.magic().0 || !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&size) {
+            return Ok(None);
+        }
+        let header = Header::new(header);
+        let hash = header.hash();
+        self.headers_read += 1;
+        let span = RecordSpan { file: self.file.number, offset, size };
+        Ok(header.meets_target(hash, network).then(|| HeaderRecord::new(&header, hash, span)))
+    }
+
+    /// Whether the body of a record is there, as far as that can be told without reading it; where it cannot, by reading it.
+    fn is_whole(&mut self, span: RecordSpan) -> io::Result<bool> {
+        let end = span.end();
+        if end > self.file.len {
+            return Ok(false);
+        }
+        if end == self.file.len && self.file.has_successor {
+            return Ok(true);
+        }
+        let (key, magic) = (self.key, self.network.magic());
+        if let Some(&after) = self.bytes_at(end)?.first_chunk::<4>() {
+            let mut clear = after;
+            key.advanced(end).apply(&mut clear);
+            if clear == magic.0 {
+                return Ok(true);
+            }
+        }
+        let mut block = vec![0; usize::try_from(span.size).map_err(io::Error::other)?];
+        let read = self.source.read_at(&mut block, u64::from(span.offset))?;
+        let raw = RawBlock::new(&block, key.advanced(u64::from(span.offset)));
+        Ok(read == block.len() && self.prover.prove(raw, &[]).is_ok())
+    }
+
+    /// The bytes from `at` on: enough for a record's start unless the file ends before.
+    fn bytes_at(&mut self, at: u64) -> io::Result<&[u8]> {
+        let held = |buffer: &[u8], buffer_at: u64| -> Option<usize> {
+            let start = usize::try_from(at.checked_sub(buffer_at)?).ok()?;
+            (start + PREFIX_BYTES + HEADER_BYTES <= buffer.len()).then_some(start)
+        };
+        let start = match held(&self.buffer, self.buffer_at) {
+            Some(start) => start,
+            None => {
+                self.fill(at, READ_BYTES)?;
+                0
+            }
+        };
+        Ok(&self.buffer[start..])
+    }
+
+    fn fill(&mut self, at: u64, bytes: usize) -> io::Result<()> {
+        self.buffer.resize(bytes, 0);
+        let read = self.source.read_at(&mut self.buffer, at)?;
+        self.buffer.truncate(read);
+        self.buffer_at = at;
+        Ok(())
+    }
+
+    /// Where the next magic stands from `from` on; the end of the file if nowhere.
+    fn next_magic(&mut self, from: u64) -> io::Result<u64> {
+        let magic = self.network.magic().0;
+        let mut at = from;
+        while at < self.file.len {
+            self.fill(at, SEARCH_BYTES)?;
+            if self.buffer.len() < magic.len() {
+                break;
+            }
+            // The zeros of a tail of 16 MiB need not be searched.
+            if self.buffer.iter().any(|byte| *byte != 0) {
+                let mut clear = self.buffer.clone();
+                self.key.advanced(at).apply(&mut clear);
+                if let Some(found) = clear.windows(magic.len()).position(|window| window == magic) {
+                    return Ok(at + found as u64); // usize fits u64
+                }
+            }
+            at += (self.buffer.len() - (magic.len() - 1)) as u64; // usize fits u64
+        }
+        Ok(self.file.len)
+    }
+}
+
+/// The header at a known place, if the file still reaches that far: what remembered positions are checked by.
+pub(crate) fn header_at(
+    source: &impl ByteSource,
+    span: RecordSpan,
+    key: ObfuscationKey,
+) -> io::Result<Option<BlockHash>> {
+    let mut bytes = [0; HEADER_BYTES];
+    let read = source.read_at(&mut bytes, u64::from(span.offset))?;
+    key.advanced(u64::from(span.offset)).apply(&mut bytes);
+    Ok((read == HEADER_BYTES).then(|| Header::new(bytes).hash()))
+}

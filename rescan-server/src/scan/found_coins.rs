@@ -1,0 +1,223 @@
+//! The coins that a scan has found and not yet seen spent, shared by its workers.
+//!
+//! Workers run ahead of the order of the chain, so a worker may miss a coin that an earlier segment found meanwhile. To
+//! mend that afterwards, coins are committed segment by segment in chain order, each worker notes how many segments were
+//! committed when it began, and what came after that can be asked for. A spent coin is forgotten.
+//!
+//! Invariant: the filter denies no committed coin, no given outpoint, and no coin of the worker that asks.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bitcoin::OutPoint;
+use bitcoin::hashes::Hash;
+use rescan_core::filter::WordFilter;
+use rescan_core::matching::{Coins, FoundCoin, can_be_coin};
+use rescan_core::position::Height;
+use rescan_core::report::BlockReport;
+use rescan_core::watch::{WatchSet, outpoint_word};
+
+/// Found coins that the first filter is laid out for; it is made anew for twice as many whenever it is full.
+const FIRST_CAPACITY: usize = 1_024;
+
+/// The coins of one scan.
+#[derive(Debug)]
+pub(super) struct FoundCoins {
+    inner: RwLock<Inner>,
+    /// How many commits are remembered: as many as a segment can be behind.
+    log_length: usize,
+}
+
+#[derive(Debug)]
+struct Inner {
+    coins: HashMap<OutPoint, FoundCoin>,
+    /// What the coins carry together. Wide, since with unproven blocks any eight bytes may be an amount.
+    total_sat: u128,
+    filter: Arc<WordFilter>,
+    /// How many words the filter is laid out for, and how many were inserted.
+    capacity: usize,
+    inserted: usize,
+    /// The coins of the latest commits, the last one at the back.
+    log: VecDeque<Vec<OutPoint>>,
+    /// How many segments were committed.
+    committed: u64,
+}
+
+/// What a scan's coins come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CoinTotals {
+    /// How many there are.
+    pub count: u64,
+    /// What they carry together, in satoshi.
+    pub total_sat: u64,
+}
+
+impl FoundCoins {
+    /// No coins yet, and the given outpoints of `watch` in the filter. `log_length` is how many segments may be under way
+    /// at once.
+    pub(super) fn new(watch: &WatchSet, log_length: usize) -> Self {
+        let capacity = FIRST_CAPACITY.saturating_add(watch.outpoint_count());
+        let inner = Inner {
+            coins: HashMap::new(),
+            total_sat: 0,
+            filter: Arc::new(filter_of(capacity, watch, &HashMap::new())),
+            capacity,
+            inserted: watch.outpoint_count(),
+            log: VecDeque::new(),
+            committed: 0,
+        };
+        Self { inner: RwLock::new(inner), log_length }
+    }
+
+    /// What a worker matches a segment against: everything committed so far, and what it finds itself.
+    pub(super) fn view(&self) -> CoinView<'_> {
+        let inner = self.read();
+        CoinView { filter: Arc::clone(&inner.filter), known: inner.committed, shared: self, found: HashMap::new() }
+    }
+
+    /// The coins of the segments from number `known` on that are committed and not spent.
+    pub(super) fn since(&self, known: u64) -> Vec<OutPoint> {
+        let inner = self.read();
+        let commits = usize::try_from(inner.committed.saturating_sub(known)).unwrap_or(usize::MAX);
+        assert!(commits <= self.log_length, "a segment is {commits} commits behind, and {} are kept", self.log_length);
+        let skip = inner.log.len().saturating_sub(commits);
+        let coins = inner.log.iter().skip(skip).flatten();
+        coins.filter(|outpoint| inner.coins.contains_key(*outpoint)).copied().collect()
+    }
+
+    /// Takes in the settled reports of the next segment in chain order. Gives the number of coins that it made.
+    pub(super) fn commit(
+        &self,
+        reports: &[BlockReport],
+        found: &HashMap<OutPoint, FoundCoin>,
+        watch: &WatchSet,
+    ) -> usize {
+        let mut inner = self.write();
+        let mut made = Vec::new();
+        for report in reports {
+            for transaction in &report.transactions {
+                for spent in &transaction.spent {
+                    inner.forget(&spent.prevout);
+                }
+                if report.height == Height::GENESIS {
+                    continue; // its output never entered the coin database
+                }
+                for received in
+                    transaction.received.iter().filter(|output| can_be_coin(output.script_pubkey.as_bytes()))
+                {
+                    let outpoint = OutPoint { txid: transaction.txid, vout: received.vout };
+                    if let Some(coin) = found.get(&outpoint) {
+                        inner.remember(outpoint, *coin);
+                        made.push(outpoint);
+                    }
+                }
+            }
+        }
+        let count = made.len();
+        inner.grow_filter(watch);
+        inner.committed += 1; // a chain has fewer segments than blocks
+        inner.log.push_back(made);
+        if inner.log.len() > self.log_length {
+            inner.log.pop_front();
+        }
+        count
+    }
+
+    /// What is committed and not spent.
+    pub(super) fn totals(&self) -> CoinTotals {
+        let inner = self.read();
+        CoinTotals { count: inner.coins.len() as u64, total_sat: u64::try_from(inner.total_sat).unwrap_or(u64::MAX) }
+    }
+
+    // A worker that panicked ended its scan; what others do with the same coins is of no more consequence.
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn remember(&mut self, outpoint: OutPoint, coin: FoundCoin) {
+        // Of BIP30 twins only the later is a coin.
+        self.forget(&outpoint);
+        self.filter.insert(word(&outpoint));
+        self.inserted = self.inserted.saturating_add(1);
+        self.total_sat = self.total_sat.saturating_add(u128::from(coin.value.to_sat()));
+        self.coins.insert(outpoint, coin);
+    }
+
+    fn forget(&mut self, outpoint: &OutPoint) {
+        if let Some(coin) = self.coins.remove(outpoint) {
+            self.total_sat = self.total_sat.saturating_sub(u128::from(coin.value.to_sat()));
+        }
+    }
+
+    /// Makes the filter anew when it is full; spent coins leave it then.
+    fn grow_filter(&mut self, watch: &WatchSet) {
+        if self.inserted <= self.capacity {
+            return;
+        }
+        self.inserted = self.coins.len().saturating_add(watch.outpoint_count());
+        self.capacity = self.inserted.saturating_mul(2);
+        self.filter = Arc::new(filter_of(self.capacity, watch, &self.coins));
+    }
+}
+
+/// The coins as one worker sees them while it walks one segment.
+#[derive(Debug)]
+pub(super) struct CoinView<'a> {
+    filter: Arc<WordFilter>,
+    known: u64,
+    shared: &'a FoundCoins,
+    found: HashMap<OutPoint, FoundCoin>,
+}
+
+impl CoinView<'_> {
+    /// A view that holds `found` already.
+    pub(super) fn with_found(mut self, found: HashMap<OutPoint, FoundCoin>) -> Self {
+        found.keys().for_each(|outpoint| self.filter.insert(word(outpoint)));
+        self.found = found;
+        self
+    }
+
+    /// How many segments were committed when the view was made.
+    pub(super) fn known(&self) -> u64 {
+        self.known
+    }
+
+    /// What was found through this view.
+    pub(super) fn into_found(self) -> HashMap<OutPoint, FoundCoin> {
+        self.found
+    }
+}
+
+impl Coins for CoinView<'_> {
+    #[inline(always)]
+    fn may_hold(&self, word: u64) -> bool {
+        self.filter.may_contain(word)
+    }
+
+    fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin> {
+        self.found.get(outpoint).copied().or_else(|| self.shared.read().coins.get(outpoint).copied())
+    }
+
+    fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
+        self.filter.insert(word(&outpoint));
+        self.found.insert(outpoint, coin);
+    }
+}
+
+/// The word that filters know an outpoint by.
+pub(super) fn word(outpoint: &OutPoint) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = outpoint.txid.to_byte_array();
+    outpoint_word(u64::from_le_bytes([a, b, c, d, e, f, g, h]), outpoint.vout)
+}
+
+fn filter_of(capacity: usize, watch: &WatchSet, coins: &HashMap<OutPoint, FoundCoin>) -> WordFilter {
+    let filter = WordFilter::with_capacity(capacity);
+    watch.outpoints().chain(coins.keys()).for_each(|outpoint| filter.insert(word(outpoint)));
+    filter
+}

@@ -1,0 +1,237 @@
+//! Order restored: workers finish segments in any order, and this gives them back in the order of the chain.
+//!
+//! Jobs go to the pool by credit: no more segments are under way than the credit allows, and a new one starts only when
+//! the one in front has been taken. Whoever takes slowly slows the work and holds no worker. Here, too, it is decided
+//! how work on a pinned chain ends: complete, cancelled, pruned, reorganised, or failed.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use rescan_core::chain_snapshot::ChainSnapshot;
+use rescan_core::position::{Height, HeightRange, RecordSpan};
+use rescan_core::report::{Failure, FailureKind, FailurePlace, Outcome};
+
+use super::pinned::{BlockFault, Pinned, SegmentFault};
+use super::pool::{Job, WorkerPanicked, WorkerPool};
+use super::progress::ScanProgress;
+use super::segments::Segments;
+use crate::cancel::Cancel;
+
+/// Segments under way for each worker: one that it works on, one that waits for it, so that it never does.
+const SEGMENTS_PER_WORKER: usize = 2;
+
+/// How often a segment is tried again after the chain was found to have changed beneath it.
+const RETRIES_MAX: u32 = 2;
+
+/// What a worker does with a segment.
+type Work<T> = Arc<dyn Fn(HeightRange) -> Result<T, SegmentFault> + Send + Sync>;
+
+/// Work on consecutive segments of a pinned chain.
+pub(super) struct Ordered<T> {
+    pool: WorkerPool,
+    pinned: Pinned,
+    range: HeightRange,
+    work: Work<T>,
+    segments: Segments,
+    under_way: VecDeque<(HeightRange, Job<Result<T, SegmentFault>>)>,
+    /// The newest snapshot that the pin was compared with.
+    compared: Arc<ChainSnapshot>,
+    /// The last height given out.
+    settled: Option<Height>,
+    outcome: Option<Outcome>,
+    progress: Arc<ScanProgress>,
+}
+
+impl<T> fmt::Debug for Ordered<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ordered").field("range", &self.range).field("settled", &self.settled).finish_non_exhaustive()
+    }
+}
+
+/// How many segments a pool of that size has under way for one scan.
+pub(super) fn segments_under_way_max(pool: &WorkerPool) -> usize {
+    pool.workers().saturating_mul(SEGMENTS_PER_WORKER).saturating_add(1)
+}
+
+impl<T: Send + 'static> Ordered<T> {
+    /// Work on `range` of the pinned chain, every height of which is on disk.
+    pub(super) fn new(
+        pool: &WorkerPool,
+        pinned: Pinned,
+        segments: Segments,
+        work: impl Fn(HeightRange) -> Result<T, SegmentFault> + Send + Sync + 'static,
+    ) -> Self {
+        let range = segments.range();
+        let progress = Arc::new(ScanProgress::new(range.count(), pinned.snapshot.data_bytes(range)));
+        Self {
+            pool: pool.clone(),
+            compared: Arc::clone(&pinned.snapshot),
+            pinned,
+            range,
+            work: Arc::new(work),
+            segments,
+            under_way: VecDeque::new(),
+            settled: None,
+            outcome: None,
+            progress,
+        }
+    }
+
+    /// The next segment in chain order with what its worker made of it; none when the work has come to its outcome.
+    ///
+    /// # Errors
+    /// [`Failure`] where a block is at fault in every copy, or a worker panicked. The work is over then.
+    pub(super) async fn next(&mut self) -> Result<Option<(HeightRange, T)>, Failure> {
+        if self.outcome.is_some() {
+            return Ok(None);
+        }
+        self.start_segments();
+        let Some((heights, job)) = self.under_way.pop_front() else {
+            self.outcome = Some(self.final_outcome().await?);
+            return Ok(None);
+        };
+        let mut done = job.await.map_err(panicked)?;
+        let mut retries = 0;
+        loop {
+            if self.pinned.cancel.is_cancelled() {
+                done = Err(SegmentFault::Cancelled);
+            }
+            match done {
+                Ok(value) => match self.reorganised() {
+                    None => return Ok(Some((heights, value))),
+                    reorganised => self.outcome = reorganised,
+                },
+                Err(fault) => self.outcome = self.outcome_of(fault, retries).await?,
+            }
+            if self.outcome.is_some() {
+                self.under_way.clear();
+                return Ok(None);
+            }
+            retries += 1;
+            let work = Arc::clone(&self.work);
+            done = self.pool.run(move || work(heights)).await.map_err(panicked)?;
+        }
+    }
+
+    /// Takes note that a segment is settled. Segments leave in chain order without a gap.
+    pub(super) fn settle(&mut self, heights: HeightRange) {
+        let expected = self.settled.map_or(Some(self.range.first()), Height::next);
+        assert_eq!(Some(heights.first()), expected, "segments must leave in chain order, each once");
+        self.settled = Some(heights.last());
+        self.progress.settle(heights.count(), self.pinned.snapshot.data_bytes(heights));
+    }
+
+    pub(super) fn progress(&self) -> &Arc<ScanProgress> {
+        &self.progress
+    }
+
+    pub(super) fn settled(&self) -> Option<Height> {
+        self.settled
+    }
+
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// Runs a job on the segment in hand, outside the credit.
+    pub(super) async fn run<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> Result<R, Failure> {
+        self.pool.run(job).await.map_err(panicked)
+    }
+
+    /// Ends the work on account of a fault that was met outside it.
+    pub(super) async fn fail(&mut self, fault: SegmentFault) -> Result<(), Failure> {
+        self.under_way.clear();
+        self.outcome = self.outcome_of(fault, RETRIES_MAX).await?;
+        Ok(())
+    }
+
+    fn start_segments(&mut self) {
+        while self.under_way.len() < segments_under_way_max(&self.pool)
+            && let Some(heights) = self.segments.next(&self.pinned.snapshot)
+        {
+            let work = Arc::clone(&self.work);
+            self.under_way.push_back((heights, self.pool.run(move || work(heights))));
+        }
+    }
+
+    /// Whether the newest chain has left the pinned one within the range, and from which height.
+    fn reorganised(&mut self) -> Option<Outcome> {
+        let newest = self.pinned.chain.newest()?;
+        if Arc::ptr_eq(&newest, &self.compared) {
+            return None;
+        }
+        let fork = self.pinned.snapshot.fork_height(&newest);
+        self.compared = newest;
+        fork.filter(|height| *height <= self.range.last()).map(Outcome::ReorganisedFrom)
+    }
+
+    /// All segments are settled: complete, unless the chain was left while they were.
+    async fn final_outcome(&mut self) -> Result<Outcome, Failure> {
+        if self.pinned.cancel.is_cancelled() {
+            return Ok(Outcome::Cancelled);
+        }
+        self.refresh().await?;
+        Ok(self.reorganised().unwrap_or(Outcome::Complete))
+    }
+
+    /// What a fault means, by the chain as it is now. None: the segment is worth another try.
+    async fn outcome_of(&mut self, fault: SegmentFault, retries: u32) -> Result<Option<Outcome>, Failure> {
+        let (height, failure) = match fault {
+            SegmentFault::Cancelled => return Ok(Some(Outcome::Cancelled)),
+            SegmentFault::Missing(height) => (height, self.missing(height)),
+            SegmentFault::Block { height, span, cause } => (height, self.failure(height, span, &cause)),
+        };
+        self.refresh().await?;
+        if let Some(reorganised) = self.reorganised() {
+            return Ok(Some(reorganised));
+        }
+        let newest = self.pinned.chain.newest();
+        let lowest = newest.as_ref().and_then(|newest| newest.lowest_complete_to(self.range.last()));
+        match lowest {
+            Some(lowest) if lowest > height => Ok(Some(Outcome::PrunedBelow(lowest))),
+            _ if retries < RETRIES_MAX => Ok(None),
+            _ => Err(failure),
+        }
+    }
+
+    async fn refresh(&self) -> Result<(), Failure> {
+        let chain = Arc::clone(&self.pinned.chain);
+        // Not the scan's own flag: a cancelled scan leaves the chain as it would be without it.
+        let refreshed = self.run(move || chain.refresh(&Cancel::new())).await?;
+        refreshed.map(drop).map_err(|error| Failure {
+            kind: FailureKind::Unreadable,
+            detail: format!("cannot read the block files again: {error}"),
+            at: None,
+        })
+    }
+
+    fn missing(&self, height: Height) -> Failure {
+        let detail = format!("the chain has no block on disk at height {height}");
+        Failure { kind: FailureKind::Unreadable, detail, at: None }
+    }
+
+    fn failure(&self, height: Height, span: RecordSpan, cause: &BlockFault) -> Failure {
+        let kind = match cause {
+            BlockFault::File(_) => FailureKind::Unreadable,
+            _ => FailureKind::CorruptBlock,
+        };
+        let path = self.pinned.chain.files().path(span.file);
+        let detail = format!(
+            "block {height} in {} at offset {}: {}; stop the node and run it with -reindex if its own checks agree",
+            path.display(),
+            span.offset,
+            error_chain(cause)
+        );
+        Failure { kind, detail, at: Some(FailurePlace { height, path, offset: u64::from(span.offset) }) }
+    }
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+fn panicked(panicked: WorkerPanicked) -> Failure {
+    Failure { kind: FailureKind::Internal, detail: panicked.to_string(), at: None }
+}

@@ -1,0 +1,152 @@
+//! One segment: consecutive heights walked by one worker as one unit of work.
+//!
+//! A segment is walked against the coins that are known when its worker begins. What earlier segments found meanwhile is
+//! looked for afterwards, when the segment's turn in chain order has come, and only in blocks that may spend it. What is
+//! reported is proven as the scan's `verify` asks.
+
+use std::collections::HashMap;
+
+use bitcoin::OutPoint;
+use rescan_core::filter::WordFilter;
+use rescan_core::matching::{BlockPlace, FoundCoin, Matcher, SpendLog, spend_mark};
+use rescan_core::obfuscation::RawBlock;
+use rescan_core::position::{Height, HeightRange};
+use rescan_core::proof::{Prover, Unproven};
+use rescan_core::report::{BlockReport, TransactionReport};
+use rescan_core::request::Verify;
+
+use super::ScanShared;
+use super::found_coins::{CoinView, word};
+use super::pinned::{BlockFault, SegmentBlocks, SegmentFault};
+
+/// What a worker brings back from a segment.
+#[derive(Debug)]
+pub(super) struct WalkedSegment {
+    pub(super) reports: Vec<BlockReport>,
+    /// The coins that it made.
+    pub(super) found: HashMap<OutPoint, FoundCoin>,
+    /// How many segments were committed when it was begun: coins of later ones it may have missed.
+    pub(super) known: u64,
+    /// What each of its blocks spends, where that was asked for.
+    spends: Option<SegmentSpends>,
+}
+
+/// What the blocks of a segment spend.
+#[derive(Debug, Default)]
+struct SegmentSpends {
+    log: SpendLog,
+    /// Where each block ends in the log.
+    ends: Vec<usize>,
+}
+
+/// The buffers that serve one block after another.
+struct Workbench<'w> {
+    matcher: Matcher<'w>,
+    prover: Prover,
+    verify: Verify,
+}
+
+/// Walks the blocks of `heights`.
+pub(super) fn walk_segment(shared: &ScanShared, heights: HeightRange) -> Result<WalkedSegment, SegmentFault> {
+    let mut bench = Workbench::new(shared);
+    let mut view = shared.coins.view();
+    let known = view.known();
+    let mut spends = shared.logs_spends().then(SegmentSpends::default);
+    let mut reports = Vec::new();
+    let blocks = SegmentBlocks::open(&shared.pinned, heights);
+    for height in heights.iter() {
+        let (block, transactions) = blocks.examine(height, |raw| {
+            let log = spends.as_mut().map(|spends| &mut spends.log);
+            let transactions = bench.match_block(raw, height, &mut view, log)?;
+            bench.prove(raw, &transactions)?;
+            Ok(transactions)
+        })?;
+        if let Some(spends) = &mut spends {
+            spends.ends.push(spends.log.len());
+        }
+        if !transactions.is_empty() {
+            reports.push(BlockReport { height, hash: block.hash, time: block.time, transactions });
+        }
+    }
+    Ok(WalkedSegment { reports, found: view.into_found(), known, spends })
+}
+
+/// Looks in a walked segment for spends of `fresh` coins, which were found in earlier segments while it was walked. Blocks
+/// that may spend one are matched anew, now that every earlier coin is known.
+pub(super) fn rematch_segment(
+    shared: &ScanShared,
+    heights: HeightRange,
+    mut walked: WalkedSegment,
+    fresh: &[OutPoint],
+) -> Result<WalkedSegment, SegmentFault> {
+    let suspects: Vec<Height> = match &walked.spends {
+        Some(spends) => {
+            heights.iter().zip(spends.spenders(fresh)).filter_map(|(height, may)| may.then_some(height)).collect()
+        }
+        None => heights.iter().collect(),
+    };
+    let mut bench = Workbench::new(shared);
+    let mut view = shared.coins.view().with_found(std::mem::take(&mut walked.found));
+    let blocks = SegmentBlocks::open(&shared.pinned, heights);
+    for height in suspects {
+        let place = walked.reports.binary_search_by_key(&height, |report| report.height);
+        let (block, transactions) = blocks.examine(height, |raw| {
+            let transactions = bench.match_block(raw, height, &mut view, None)?;
+            if place.is_err() {
+                bench.prove(raw, &transactions)?; // one that was reported before was proven then
+            }
+            Ok(transactions)
+        })?;
+        match place {
+            Ok(place) => walked.reports[place].transactions = transactions,
+            Err(_) if transactions.is_empty() => {}
+            Err(place) => {
+                walked.reports.insert(place, BlockReport { height, hash: block.hash, time: block.time, transactions });
+            }
+        }
+    }
+    walked.found = view.into_found();
+    Ok(walked)
+}
+
+impl<'w> Workbench<'w> {
+    fn new(shared: &'w ScanShared) -> Self {
+        Self { matcher: Matcher::new(&shared.watch), prover: Prover::default(), verify: shared.verify }
+    }
+
+    fn prove(&mut self, raw: RawBlock<'_>, transactions: &[TransactionReport]) -> Result<(), BlockFault> {
+        let wanted = match self.verify {
+            Verify::All => true,
+            Verify::Reported => !transactions.is_empty(),
+            Verify::None => false,
+        };
+        if wanted { Ok(self.prover.prove(raw, transactions)?) } else { Ok(()) }
+    }
+
+    fn match_block(
+        &mut self,
+        raw: RawBlock<'_>,
+        height: Height,
+        view: &mut CoinView<'_>,
+        log: Option<&mut SpendLog>,
+    ) -> Result<Vec<TransactionReport>, BlockFault> {
+        let place = if height == Height::GENESIS { BlockPlace::Genesis } else { BlockPlace::Later };
+        let matched = match log {
+            Some(log) => self.matcher.match_block_logging_spends(raw, place, view, log),
+            None => self.matcher.match_block(raw, place, view),
+        };
+        Ok(matched.map_err(Unproven::from)?)
+    }
+}
+
+impl SegmentSpends {
+    /// For each block in turn: whether it may spend one of `coins`.
+    fn spenders(&self, coins: &[OutPoint]) -> impl Iterator<Item = bool> {
+        let marks = WordFilter::with_capacity(coins.len());
+        coins.iter().for_each(|coin| marks.insert(u64::from(spend_mark(word(coin)))));
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(move |(start, end)| self.log[start..*end].iter().any(|mark| marks.may_contain(u64::from(*mark))))
+    }
+}

@@ -1,0 +1,97 @@
+//! What a scan carries to a wallet: reports or whole blocks, in batches, each kind into its own kind of sink.
+
+use capnp::capability::Promise;
+use rescan_core::report::{BlockReport, Ending, FullBlock};
+use rescan_core::rescan_capnp::{block_sink, report_sink};
+use rescan_core::wire;
+
+/// One piece of what a scan yields.
+pub(super) trait Cargo: Sized + 'static {
+    /// The wallet's side that takes it.
+    type Sink: Clone + 'static;
+
+    /// A batch closes before it would grow above this, in bytes; one piece alone may be larger.
+    const BATCH_BYTES_MAX: usize;
+
+    /// About how many bytes this piece takes in a message.
+    fn bytes(&self) -> usize;
+
+    /// Sends a batch. The promise is kept once there is room for another; an error of the wallet's with this batch shows
+    /// with a later call.
+    ///
+    /// # Errors
+    /// If a piece cannot be said in a message.
+    fn push(sink: &Self::Sink, batch: &[Self]) -> capnp::Result<Promise<(), capnp::Error>>;
+
+    /// Says how it ended. The promise is kept once the wallet has taken that and everything before it.
+    ///
+    /// # Errors
+    /// If the ending cannot be said in a message.
+    fn done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>>;
+}
+
+impl Cargo for BlockReport {
+    type Sink = report_sink::Client;
+
+    /// Below 16 KiB the cost of a message rules, above 128 KiB nothing is gained: measured over a Unix socket.
+    const BATCH_BYTES_MAX: usize = 64 << 10;
+
+    fn bytes(&self) -> usize {
+        wire::report_bytes(self)
+    }
+
+    fn push(sink: &Self::Sink, batch: &[Self]) -> capnp::Result<Promise<(), capnp::Error>> {
+        let mut request = sink.reports_request();
+        let length = length(batch)?;
+        let mut list = request.get().init_batch(length);
+        for (index, report) in (0..length).zip(batch) {
+            wire::write_report(report, list.reborrow().get(index)).map_err(unsayable)?;
+        }
+        Ok(request.send())
+    }
+
+    fn done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>> {
+        let mut request = sink.done_request();
+        wire::write_ending(ending, request.get().init_result()).map_err(unsayable)?;
+        let answer = request.send().promise;
+        Ok(Promise::from_future(async move { answer.await.map(drop) }))
+    }
+}
+
+impl Cargo for FullBlock {
+    type Sink = block_sink::Client;
+
+    /// As the schema has it: small blocks share a message, and large ones travel one by one.
+    const BATCH_BYTES_MAX: usize = 1 << 20;
+
+    fn bytes(&self) -> usize {
+        const HEADER_AND_POINTERS: usize = 72;
+        self.data.len() + HEADER_AND_POINTERS
+    }
+
+    fn push(sink: &Self::Sink, batch: &[Self]) -> capnp::Result<Promise<(), capnp::Error>> {
+        let mut request = sink.blocks_request();
+        let length = length(batch)?;
+        let mut list = request.get().init_batch(length);
+        for (index, block) in (0..length).zip(batch) {
+            wire::write_full_block(block, list.reborrow().get(index)).map_err(unsayable)?;
+        }
+        Ok(request.send())
+    }
+
+    fn done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>> {
+        let mut request = sink.done_request();
+        wire::write_ending(ending, request.get().init_result()).map_err(unsayable)?;
+        let answer = request.send().promise;
+        Ok(Promise::from_future(async move { answer.await.map(drop) }))
+    }
+}
+
+fn length<T>(batch: &[T]) -> capnp::Result<u32> {
+    u32::try_from(batch.len()).map_err(|error| capnp::Error::failed(error.to_string()))
+}
+
+/// A defect of ours, since domain values come from our own side.
+fn unsayable(error: wire::WireError) -> capnp::Error {
+    capnp::Error::failed(super::refresh::with_causes(&error))
+}

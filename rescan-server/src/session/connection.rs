@@ -1,0 +1,74 @@
+//! One connection: Cap'n Proto over a Unix socket, from the first byte to the last.
+//!
+//! Whatever goes wrong here ends this connection and nothing else.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use capnp::message::ReaderOptions;
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use capnp_rpc::{RpcSystem, rpc_capnp, twoparty};
+use futures::io::{BufReader, BufWriter};
+use rescan_core::rescan_capnp::rescan;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+
+use super::gate::gated;
+use super::limits::WINDOW_BYTES;
+use super::{Session, Shared};
+
+/// How long a stopping server waits for a client to take what is on its way to it.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+/// How many levels of structs and lists a message may have. Ours have ten; the transport needs five.
+const NESTING_MAX: i32 = 32;
+
+/// Serves one client until it leaves, breaks the protocol, or `stop` is kept.
+pub(crate) async fn serve(stream: UnixStream, shared: Rc<Shared>, stop: impl Future<Output = ()>) {
+    let mut options = ReaderOptions::new();
+    options.traversal_limit_in_words(Some(shared.limits.message_bytes_max / size_of::<capnp::Word>()));
+    options.nesting_limit(NESTING_MAX);
+    let (reader, writer) = stream.into_split();
+    let (reader, writer) = gated(reader.compat(), writer.compat_write());
+    // 8 KiB each way, their default: larger buffers copy more and gain nothing, none at all doubles the system calls.
+    let mut network = twoparty::VatNetwork::new(BufReader::new(reader), BufWriter::new(writer), Side::Server, options);
+    network.set_window_size(WINDOW_BYTES);
+    let bootstrap: rescan::Client = capnp_rpc::new_client(Session::new(shared));
+    let mut system = RpcSystem::new(Box::new(network), Some(bootstrap.client));
+    let disconnector = system.get_disconnector();
+    tokio::select! {
+        ended = &mut system => said(ended),
+        () = stop => {
+            // The disconnector flushes what is queued, which the system must be polled for.
+            let farewell = async {
+                tokio::select! {
+                    ended = &mut system => said(ended),
+                    ended = disconnector => said(ended),
+                }
+            };
+            if timeout(FAREWELL_MAX, farewell).await.is_err() {
+                tracing::debug!("a client did not take its last messages");
+            }
+        }
+    }
+}
+
+fn said(ended: capnp::Result<()>) {
+    match ended {
+        Ok(()) => tracing::debug!("a client left"),
+        Err(error) => tracing::info!(%error, "a connection is ended: its peer broke the protocol"),
+    }
+}
+
+/// Tells a client in the protocol's own words why it is not served.
+pub(crate) async fn turn_away(mut stream: UnixStream, reason: &str) {
+    let mut message = capnp::message::Builder::new_default();
+    let mut abort = message.init_root::<rpc_capnp::message::Builder<'_>>().init_abort();
+    abort.set_reason(reason);
+    abort.set_type(rpc_capnp::exception::Type::Overloaded);
+    let bytes = capnp::serialize::write_message_to_words(&message);
+    // A new socket's buffer has room for this; if not, the client is none the wiser, and no worse off.
+    drop(timeout(FAREWELL_MAX, stream.write_all(&bytes)).await);
+}

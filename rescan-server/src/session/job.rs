@@ -1,0 +1,318 @@
+//! One scan from call to summary, on the RPC thread: watch set, refresh, range, delivery, ending.
+//!
+//! The task belongs to the scan's capability and dies with it. It does no work itself: it asks the source for the next
+//! settled segment only when everything before is on its way, so that a wallet that takes nothing has no job running.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bitcoin::Amount;
+use rescan_core::position::{Height, HeightRange};
+use rescan_core::report::{BlockId, BlockReport, Ending, Failure, FullBlock, KeychainUse, Outcome, Refusal, Summary};
+use rescan_core::request::RangeRequest;
+use tokio::time::timeout;
+
+use super::Shared;
+use super::cargo::Cargo;
+use super::control::{Begun, Control, Stage, micros_since};
+use super::outbox::{Blocked, Outbox};
+use super::range;
+use crate::chain::ChainSnapshot;
+use crate::scan::{BlockReader, CoinTotals, Scan, ScanProgress, ScanTotals};
+
+/// Where cargo comes from.
+pub(super) trait Source {
+    type Piece: Cargo;
+
+    /// The next settled segment in chain order; it may be empty. None once the source ended.
+    ///
+    /// # Errors
+    /// What is broken.
+    async fn next(&mut self) -> Result<Option<Vec<Self::Piece>>, Failure>;
+
+    fn progress(&self) -> Arc<ScanProgress>;
+
+    /// How it ended; none while it goes on.
+    fn outcome(&self) -> Option<Outcome>;
+
+    /// The last height that was settled.
+    fn settled(&self) -> Option<Height>;
+
+    /// What it comes to so far.
+    fn totals(&self) -> ScanTotals;
+
+    fn height_of(piece: &Self::Piece) -> Height;
+}
+
+impl Source for Scan {
+    type Piece = BlockReport;
+
+    async fn next(&mut self) -> Result<Option<Vec<BlockReport>>, Failure> {
+        Scan::next(self).await
+    }
+
+    fn progress(&self) -> Arc<ScanProgress> {
+        Scan::progress(self)
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        Scan::outcome(self)
+    }
+
+    fn settled(&self) -> Option<Height> {
+        Scan::settled(self)
+    }
+
+    fn totals(&self) -> ScanTotals {
+        Scan::totals(self)
+    }
+
+    fn height_of(report: &BlockReport) -> Height {
+        report.height
+    }
+}
+
+impl Source for BlockReader {
+    type Piece = FullBlock;
+
+    async fn next(&mut self) -> Result<Option<Vec<FullBlock>>, Failure> {
+        BlockReader::next(self).await
+    }
+
+    fn progress(&self) -> Arc<ScanProgress> {
+        BlockReader::progress(self)
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        BlockReader::outcome(self)
+    }
+
+    fn settled(&self) -> Option<Height> {
+        BlockReader::settled(self)
+    }
+
+    fn totals(&self) -> ScanTotals {
+        ScanTotals {
+            transactions: 0,
+            coins: CoinTotals { count: 0, total_sat: 0 },
+            keychains: Vec::new(),
+            blocks_scanned: BlockReader::progress(self).blocks_done(),
+            bytes_scanned: BlockReader::progress(self).bytes_done(),
+        }
+    }
+
+    fn height_of(block: &FullBlock) -> Height {
+        block.height
+    }
+}
+
+/// A scan that was called for.
+pub(super) struct Job<S: Source> {
+    pub(super) shared: Rc<Shared>,
+    pub(super) control: Rc<Control>,
+    pub(super) sink: <S::Piece as Cargo>::Sink,
+    pub(super) range: RangeRequest,
+}
+
+/// What a scan looks for, ready.
+pub(super) struct Prepared<W> {
+    pub(super) watched: W,
+    pub(super) keychain_count: u32,
+}
+
+/// Why a scan ends before it begins.
+pub(super) enum Early {
+    Cancelled,
+    Refused(Refusal),
+    Failed(Failure),
+}
+
+/// A scan with a definite range in a pinned chain.
+struct Pinned {
+    chain: Arc<ChainSnapshot>,
+    range: HeightRange,
+    tip: BlockId,
+    keychain_count: u32,
+    prepare_micros: u64,
+}
+
+impl<S: Source> Job<S> {
+    /// Runs the scan to its end. `prepare` gives what the scan looks for; `start` sets the source going.
+    pub(super) async fn run<W>(
+        self,
+        prepare: impl Future<Output = Result<Prepared<W>, Early>>,
+        start: impl FnOnce(W, Arc<ChainSnapshot>, HeightRange) -> S,
+    ) {
+        let ending = tokio::select! {
+            biased;
+            () = self.control.asked_to_end() => Err(Early::Cancelled),
+            begun = self.begin(prepare) => begun,
+        };
+        let ending = match ending {
+            Ok((watched, pinned)) => self.walk(watched, pinned, start).await,
+            Err(Early::Cancelled) => Some(Ending::Summary(self.nothing_scanned())),
+            Err(Early::Refused(refusal)) => Some(Ending::Refused(refusal)),
+            Err(Early::Failed(failure)) => Some(Ending::Failed(failure)),
+        };
+        self.control.end();
+        if let Some(ending) = ending {
+            say_done::<S::Piece>(&self.sink, &ending, self.shared.limits.stalled_after).await;
+        }
+        self.control.set_over();
+    }
+
+    async fn begin<W>(&self, prepare: impl Future<Output = Result<Prepared<W>, Early>>) -> Result<(W, Pinned), Early> {
+        let Prepared { watched, keychain_count } = prepare.await?;
+        let prepare_micros = micros_since(self.control.called);
+        self.control.enter(Stage::ReadingChain);
+        let chain = self.shared.refresher.refresh().await.map_err(Early::Failed)?;
+        let range = range::definite(&self.range, &chain).map_err(Early::Refused)?;
+        let tip = chain.id(range.last()).ok_or_else(|| {
+            Early::Failed(super::refresh::internal(format!("height {} of the active chain has no id", range.last())))
+        })?;
+        Ok((watched, Pinned { chain, range, tip, keychain_count, prepare_micros }))
+    }
+
+    /// Delivers what the source yields. None if the wallet is past hearing how it ended.
+    async fn walk<W>(
+        &self,
+        watched: W,
+        pinned: Pinned,
+        start: impl FnOnce(W, Arc<ChainSnapshot>, HeightRange) -> S,
+    ) -> Option<Ending> {
+        if let Some(below) = range::pruned_below(pinned.range, &pinned.chain) {
+            let summary = Summary { outcome: Outcome::PrunedBelow(below), ..self.nothing_of(&pinned) };
+            return Some(Ending::Summary(summary));
+        }
+        let mut source = start(watched, Arc::clone(&pinned.chain), pinned.range);
+        self.control.enter(Stage::Walking(Begun { pin: Arc::clone(&pinned.chain), progress: source.progress() }));
+        let mut outbox = Outbox::new(self.sink.clone(), self.shared.limits.stalled_after, S::height_of);
+        let stalled = match deliver(&mut source, &mut outbox).await {
+            Ok(()) => None,
+            Err(Stopped::Failed(failure)) => return Some(Ending::Failed(failure)),
+            Err(Stopped::Blocked(Blocked::Gone(error))) => {
+                tracing::debug!(%error, "the wallet takes no more");
+                self.control.end_early();
+                return None;
+            }
+            Err(Stopped::Blocked(Blocked::Stalled)) => {
+                tracing::info!(after = ?self.shared.limits.stalled_after, "a scan is cancelled: its wallet takes nothing");
+                self.control.end_early();
+                Some(outbox.sent_through())
+            }
+        };
+        Some(Ending::Summary(self.summary(&pinned, &source, stalled)))
+    }
+
+    /// `stalled` is the height of the last piece that left, where the wallet stopped taking them.
+    fn summary(&self, pinned: &Pinned, source: &S, stalled: Option<Option<Height>>) -> Summary {
+        let settled = source.settled();
+        let (outcome, delivered) = match (stalled, source.outcome()) {
+            (None, Some(outcome)) => (outcome, settled),
+            (None, None) => (Outcome::Cancelled, settled),
+            (Some(sent_through), _) => (Outcome::Cancelled, sent_through),
+        };
+        // The source has compared its pin at every segment; only an early end may have come since.
+        let now = (outcome == Outcome::Cancelled).then(|| self.shared.chain.newest()).flatten();
+        let reorganised = now.and_then(|now| range::reorganised_from(&pinned.chain, &now, settled?));
+        let totals = source.totals();
+        Summary {
+            outcome: reorganised.map_or(outcome, Outcome::ReorganisedFrom),
+            transactions: totals.transactions,
+            unspent_count: totals.coins.count,
+            unspent: Amount::from_sat(totals.coins.total_sat),
+            keychains: totals.keychains,
+            blocks_scanned: totals.blocks_scanned,
+            bytes_scanned: totals.bytes_scanned,
+            locator: delivered.map_or_else(Vec::new, |height| pinned.chain.locator(height)),
+            ..self.nothing_of(pinned)
+        }
+    }
+
+    /// The summary of a scan that has scanned nothing of its range.
+    fn nothing_of(&self, pinned: &Pinned) -> Summary {
+        Summary {
+            range: pinned.range,
+            tip: pinned.tip,
+            keychains: (0..pinned.keychain_count).map(|_keychain| KeychainUse::Unused).collect(),
+            prepare_micros: pinned.prepare_micros,
+            ..self.nothing_scanned()
+        }
+    }
+
+    /// The summary of a scan that was cancelled before its range was definite: that of the genesis block, which every
+    /// chain has, with nothing scanned.
+    fn nothing_scanned(&self) -> Summary {
+        let genesis = bitcoin::constants::genesis_block(self.shared.chain.network().to_bitcoin());
+        let tip = BlockId { height: Height::GENESIS, hash: genesis.block_hash(), time: genesis.header.time };
+        Summary {
+            outcome: Outcome::Cancelled,
+            range: HeightRange::new(Height::GENESIS, Height::GENESIS).expect("genesis is not above itself"),
+            tip,
+            transactions: 0,
+            unspent_count: 0,
+            unspent: Amount::ZERO,
+            keychains: Vec::new(),
+            blocks_scanned: 0,
+            bytes_scanned: 0,
+            prepare_micros: 0,
+            elapsed_micros: micros_since(self.control.called),
+            locator: Vec::new(),
+        }
+    }
+}
+
+enum Stopped {
+    Blocked(Blocked),
+    Failed(Failure),
+}
+
+impl From<Blocked> for Stopped {
+    fn from(blocked: Blocked) -> Self {
+        Self::Blocked(blocked)
+    }
+}
+
+/// Moves everything from the source to the outbox. What was settled before a failure is delivered all the same.
+async fn deliver<S: Source>(source: &mut S, outbox: &mut Outbox<S::Piece>) -> Result<(), Stopped> {
+    loop {
+        let settled = {
+            let mut next = std::pin::pin!(source.next());
+            loop {
+                tokio::select! {
+                    biased;
+                    settled = &mut next => break settled,
+                    () = outbox.due() => outbox.flush().await?,
+                }
+            }
+        };
+        match settled {
+            Ok(Some(segment)) => {
+                for piece in segment {
+                    outbox.put(piece).await?;
+                }
+            }
+            Ok(None) => return Ok(outbox.flush().await?),
+            Err(failure) => {
+                outbox.flush().await?;
+                return Err(Stopped::Failed(failure));
+            }
+        }
+    }
+}
+
+/// Tells the wallet how its scan ended, and waits for it to hear, but not for ever.
+pub(super) async fn say_done<C: Cargo>(sink: &C::Sink, ending: &Ending, patience: std::time::Duration) {
+    let heard = match C::done(sink, ending) {
+        Ok(heard) => timeout(patience, heard).await,
+        Err(error) => {
+            tracing::error!(%error, "a scan's ending cannot be told");
+            return;
+        }
+    };
+    match heard {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the wallet does not hear how its scan ended"),
+        Err(elapsed) => tracing::debug!(%elapsed, "the wallet does not hear how its scan ended"),
+    }
+}

@@ -1,0 +1,155 @@
+//! What a client may use, and the counting that keeps it to that.
+//!
+//! The server trusts its clients with the wallet's privacy, not with its memory: each limit has a name, a reason, and is
+//! told to clients. Going over one is a refusal or an `overloaded` exception, never a crash; only an oversized message
+//! costs the client its connection, because nothing after it can be made out.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rescan_core::server_info::Limits;
+
+/// The largest message that is read, in bytes. What a message announces is allocated before it arrives, so this is also
+/// what a silent peer can reserve; 65,536 scripts of the usual kinds fit into half of it.
+pub const MESSAGE_BYTES_MAX: usize = 8 << 20;
+
+/// Connections at a time. With a descriptor each, and one a block file in hand, they stay well below the usual limit of
+/// 1,024 open files.
+pub const CONNECTIONS_MAX: u32 = 256;
+
+/// Scans at a time on one connection. A wallet needs one; a service that scans for several wallets takes turns or puts
+/// them into one watch set. Above it, one client would hold up all workers with segments in flight.
+pub const SCANS_PER_CONNECTION_MAX: u32 = 8;
+
+/// Watch sets alive at a time on one connection: the memory of each is the client's to ask for.
+pub const WATCH_SETS_PER_CONNECTION_MAX: u32 = 16;
+
+/// Scripts of one watch set, given and derived. About 100 bytes each: 200 MB for one that is full.
+pub const SCRIPTS_PER_WATCH_SET_MAX: u64 = 2_000_000;
+
+/// Given outpoints of one watch set. About 200 bytes each.
+pub const OUTPOINTS_PER_WATCH_SET_MAX: u64 = 1_000_000;
+
+/// Bytes of what was given to one watch set: scripts, and the text of descriptors. A script of the usual kinds has 22 to
+/// 34 bytes; without this, a million of the longest would be 10 GB.
+pub const ENTRY_BYTES_PER_WATCH_SET_MAX: u64 = 256 << 20;
+
+/// Calls of one connection that may wait at a time for something to happen on the server.
+pub const CALLS_WAITING_MAX: u32 = 64;
+
+/// Heights in one call for block ids, as the schema has it.
+pub const BLOCK_IDS_PER_CALL_MAX: u32 = 4_096;
+
+/// Refused scans of one connection whose refusal the client has not yet taken.
+pub const REFUSALS_WAITING_MAX: u32 = 16;
+
+/// Bytes that may be on their way to one sink before its scan waits. Measured over a Unix socket: larger windows gain
+/// nothing, and this is memory that each stalled wallet holds.
+pub const WINDOW_BYTES: usize = 512 << 10;
+
+/// How long a wallet may take nothing before its scan is cancelled. Long enough for a wallet that writes to a slow disk,
+/// short enough that a stuck one does not hold its window and its pinned chain for hours.
+pub const STALLED_AFTER: Duration = Duration::from_secs(60);
+
+/// The limits of a running server. The constants above are what it has unless it is told otherwise, as tests do.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLimits {
+    /// The largest message that is read, in bytes.
+    pub message_bytes_max: usize,
+    /// Connections at a time.
+    pub connections_max: u32,
+    /// Scans at a time on one connection, block shipments included.
+    pub scans_per_connection_max: u32,
+    /// Watch sets alive at a time on one connection.
+    pub watch_sets_per_connection_max: u32,
+    /// Scripts of one watch set, given and derived.
+    pub scripts_per_watch_set_max: u64,
+    /// Given outpoints of one watch set.
+    pub outpoints_per_watch_set_max: u64,
+    /// Bytes of what was given to one watch set.
+    pub entry_bytes_per_watch_set_max: u64,
+    /// Calls of one connection that may wait at a time.
+    pub calls_waiting_max: u32,
+    /// How long a wallet may take nothing before its scan is cancelled.
+    pub stalled_after: Duration,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: MESSAGE_BYTES_MAX,
+            connections_max: CONNECTIONS_MAX,
+            scans_per_connection_max: SCANS_PER_CONNECTION_MAX,
+            watch_sets_per_connection_max: WATCH_SETS_PER_CONNECTION_MAX,
+            scripts_per_watch_set_max: SCRIPTS_PER_WATCH_SET_MAX,
+            outpoints_per_watch_set_max: OUTPOINTS_PER_WATCH_SET_MAX,
+            entry_bytes_per_watch_set_max: ENTRY_BYTES_PER_WATCH_SET_MAX,
+            calls_waiting_max: CALLS_WAITING_MAX,
+            stalled_after: STALLED_AFTER,
+        }
+    }
+}
+
+impl SessionLimits {
+    /// What clients are told.
+    #[must_use]
+    pub fn told(&self) -> Limits {
+        Limits {
+            message_bytes_max: self.message_bytes_max as u64, // usize has at most 64 bits
+            connections_max: self.connections_max,
+            scans_per_connection_max: self.scans_per_connection_max,
+            watch_sets_per_connection_max: self.watch_sets_per_connection_max,
+            scripts_per_watch_set_max: self.scripts_per_watch_set_max,
+            outpoints_per_watch_set_max: self.outpoints_per_watch_set_max,
+        }
+    }
+}
+
+/// So many of something at a time, on the RPC thread.
+#[derive(Debug)]
+pub(crate) struct Quota {
+    taken: Cell<u32>,
+    max: u32,
+}
+
+impl Quota {
+    pub(crate) fn new(max: u32) -> Rc<Self> {
+        Rc::new(Self { taken: Cell::new(0), max })
+    }
+
+    /// One of them, until the slot is dropped; none if all are taken.
+    pub(crate) fn take(self: &Rc<Self>) -> Option<Slot> {
+        let taken = self.taken.get();
+        (taken < self.max).then(|| {
+            self.taken.set(taken + 1);
+            Slot(Rc::clone(self))
+        })
+    }
+}
+
+/// One of a [`Quota`], given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Slot(Rc<Quota>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.taken.set(self.0.taken.get() - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_that_is_dropped_can_be_taken_again() {
+        let quota = Quota::new(2);
+        let first = quota.take();
+        let second = quota.take();
+        assert!(first.is_some() && second.is_some());
+        assert!(quota.take().is_none());
+        drop(first);
+        assert!(quota.take().is_some());
+    }
+}

@@ -1,0 +1,269 @@
+//! What one client can do over its connection: the bootstrap object, its watch sets, its scans.
+//!
+//! Everything here runs on the one RPC thread and computes nothing; work goes to the pool as jobs, and what a client
+//! started is owned by the capability that it holds. A client that vanishes takes all of it along.
+
+mod cargo;
+pub(crate) mod connection;
+mod control;
+mod gate;
+mod job;
+pub mod limits;
+mod outbox;
+mod range;
+pub(crate) mod refresh;
+mod scan;
+mod sealing;
+mod watch_set;
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use capnp_rpc::CapabilityServerSet;
+use rescan_core::report::{Refusal, RefusalReason};
+use rescan_core::request::RangeRequest;
+use rescan_core::rescan_capnp::{rescan, watch_set as watch_set_capnp};
+use rescan_core::server_info::{ChainInfo, ChainSource, Feature, PROTOCOL_VERSION, ReadingProgress, ServerInfo};
+use rescan_core::wire;
+
+use self::cargo::Cargo;
+use self::control::Control;
+use self::job::{Early, Job, Prepared, Source};
+use self::limits::{Quota, REFUSALS_WAITING_MAX, SessionLimits};
+use self::refresh::Refresher;
+use self::scan::ScanServer;
+use self::sealing::{SealError, Sealed};
+use self::watch_set::WatchSetServer;
+use crate::chain::{Chain, ChainSnapshot};
+use crate::scan::{BlockReader, Scan, ScanPlan, SegmentSize, WorkerPool};
+
+/// What all sessions of a server have in common.
+pub(crate) struct Shared {
+    chain: Arc<Chain>,
+    pool: WorkerPool,
+    refresher: Refresher,
+    limits: SessionLimits,
+    /// The scans under way, so that a stopping server can end them.
+    scans: RefCell<Vec<Weak<Control>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(chain: Arc<Chain>, pool: WorkerPool, refresher: Refresher, limits: SessionLimits) -> Self {
+        Self { chain, pool, refresher, limits, scans: RefCell::default() }
+    }
+
+    pub(crate) fn limits(&self) -> &SessionLimits {
+        &self.limits
+    }
+
+    /// Reads the chain without waiting for somebody to ask for it.
+    pub(crate) async fn read_ahead(&self) {
+        // What is wrong is logged, and the next scan tries again.
+        drop(self.refresher.refresh().await);
+    }
+
+    /// Ends all scans early; their wallets are told how far they came.
+    pub(crate) fn end_scans(&self) {
+        for control in self.scans.borrow().iter().filter_map(Weak::upgrade) {
+            control.end_early();
+        }
+    }
+
+    /// Waits until the wallet of every scan was told how it ended.
+    pub(crate) async fn scans_over(&self) {
+        let scans: Vec<_> = self.scans.borrow().iter().filter_map(Weak::upgrade).collect();
+        for control in scans {
+            control.over().await;
+        }
+    }
+
+    fn remember(&self, control: &Rc<Control>) {
+        let mut scans = self.scans.borrow_mut();
+        scans.retain(|scan| scan.upgrade().is_some_and(|control| !control.is_over()));
+        scans.push(Rc::downgrade(control));
+    }
+}
+
+/// The bootstrap object of one connection.
+pub(crate) struct Session {
+    shared: Rc<Shared>,
+    watch_sets: RefCell<CapabilityServerSet<WatchSetServer, watch_set_capnp::Client>>,
+    watch_set_slots: Rc<Quota>,
+    scan_slots: Rc<Quota>,
+    refusal_slots: Rc<Quota>,
+    calls_waiting: Rc<Quota>,
+}
+
+impl Session {
+    pub(crate) fn new(shared: Rc<Shared>) -> Self {
+        let limits = shared.limits;
+        Self {
+            shared,
+            watch_sets: RefCell::default(),
+            watch_set_slots: Quota::new(limits.watch_sets_per_connection_max),
+            scan_slots: Quota::new(limits.scans_per_connection_max),
+            refusal_slots: Quota::new(REFUSALS_WAITING_MAX),
+            calls_waiting: Quota::new(limits.calls_waiting_max),
+        }
+    }
+
+    fn describe(&self) -> ServerInfo {
+        let chain = &self.shared.chain;
+        let reading = chain.reading();
+        let snapshot = chain.newest();
+        let tip = snapshot.as_ref().and_then(|snapshot| snapshot.tip());
+        let lowest = snapshot.zip(tip).and_then(|(snapshot, tip)| snapshot.lowest_complete_to(tip.height));
+        ServerInfo {
+            protocol_version: PROTOCOL_VERSION,
+            software: concat!("rescan-server ", env!("CARGO_PKG_VERSION")).to_owned(),
+            network: chain.network().to_bitcoin(),
+            features: vec![Feature::Scan, Feature::Blocks, Feature::Birthday],
+            chain: ChainInfo {
+                genesis: chain.network().genesis_hash(),
+                state: self.shared.refresher.state(),
+                tip,
+                lowest_height: lowest.unwrap_or_default(),
+                source: ChainSource::Files,
+                reading: ReadingProgress { bytes_done: reading.bytes_done, bytes_total: reading.bytes_total },
+            },
+            limits: self.shared.limits.told(),
+        }
+    }
+
+    /// Has a job run as a task of a new scan capability, or refuses it if there are too many.
+    fn begin<S, W>(
+        &self,
+        range: RangeRequest,
+        sink: <S::Piece as Cargo>::Sink,
+        prepare: impl Future<Output = Result<Prepared<W>, Early>> + 'static,
+        start: impl FnOnce(&Shared, &Control, W, Pin) -> S + 'static,
+    ) -> capnp::Result<rescan_core::rescan_capnp::scan::Client>
+    where
+        S: Source + 'static,
+        W: 'static,
+    {
+        let shared = Rc::clone(&self.shared);
+        let control = Rc::new(Control::new(Arc::clone(&shared.chain)));
+        let (slot, task) = match self.scan_slots.take() {
+            Some(slot) => {
+                shared.remember(&control);
+                let job = Job::<S> { shared: Rc::clone(&shared), control: Rc::clone(&control), sink, range };
+                let started = Rc::clone(&control);
+                let run = job.run(prepare, move |watched, pin, range| {
+                    start(&shared, &started, watched, Pin { snapshot: pin, range })
+                });
+                (slot, tokio::task::spawn_local(run))
+            }
+            None => (self.refusal_slots.take().ok_or_else(too_many_calls)?, self.refuse::<S::Piece>(&control, sink)),
+        };
+        let calls_waiting = Rc::clone(&self.calls_waiting);
+        Ok(capnp_rpc::new_client(ScanServer::new(control, task.abort_handle(), calls_waiting, slot)))
+    }
+
+    fn refuse<C: Cargo>(&self, control: &Rc<Control>, sink: C::Sink) -> tokio::task::JoinHandle<()> {
+        let max = self.shared.limits.scans_per_connection_max;
+        let ending = rescan_core::report::Ending::Refused(Refusal {
+            reason: RefusalReason::TooManyScans,
+            position: 0,
+            detail: format!("a connection runs at most {max} scans at a time: drop one first"),
+        });
+        let patience = self.shared.limits.stalled_after;
+        control.end();
+        tokio::task::spawn_local(async move { job::say_done::<C>(&sink, &ending, patience).await })
+    }
+}
+
+/// The chain that a scan is pinned to, and the heights that it covers.
+struct Pin {
+    snapshot: Arc<ChainSnapshot>,
+    range: rescan_core::position::HeightRange,
+}
+
+impl rescan::Server for Session {
+    async fn info(self: Rc<Self>, _params: rescan::InfoParams, mut results: rescan::InfoResults) -> capnp::Result<()> {
+        wire::write_server_info(&self.describe(), results.get().init_info()).map_err(|error| failed(&error))
+    }
+
+    async fn new_watch_set(
+        self: Rc<Self>,
+        _params: rescan::NewWatchSetParams,
+        mut results: rescan::NewWatchSetResults,
+    ) -> capnp::Result<()> {
+        let slot = self.watch_set_slots.take().ok_or_else(|| {
+            let max = self.shared.limits.watch_sets_per_connection_max;
+            capnp::Error::overloaded(format!("a connection has at most {max} watch sets: drop one first"))
+        })?;
+        let watch_set = WatchSetServer::new(Rc::clone(&self.shared), Rc::clone(&self.calls_waiting), slot);
+        let mut watch_sets = self.watch_sets.borrow_mut();
+        watch_sets.gc();
+        results.get().set_watch_set(watch_sets.new_client(watch_set));
+        Ok(())
+    }
+
+    async fn scan(self: Rc<Self>, params: rescan::ScanParams, mut results: rescan::ScanResults) -> capnp::Result<()> {
+        let params = params.get()?;
+        let request = wire::read_scan_request(params.get_request()?).map_err(|error| failed(&error))?;
+        let prepare = prepare(Rc::clone(&self), params.get_watch_set()?);
+        let start = move |shared: &Shared, control: &Control, sealed: Sealed, pin: Pin| {
+            let plan = ScanPlan {
+                snapshot: pin.snapshot,
+                range: pin.range,
+                watch: sealed.watch,
+                keychain_count: sealed.size.keychains,
+                verify: request.verify,
+                segment_size: SegmentSize::default(),
+            };
+            Scan::start(&shared.pool, Arc::clone(&shared.chain), plan, control.cancel_handle())
+        };
+        let scan = self.begin(request.range, params.get_sink()?, prepare, start)?;
+        results.get().set_scan(scan);
+        Ok(())
+    }
+
+    async fn blocks(
+        self: Rc<Self>,
+        params: rescan::BlocksParams,
+        mut results: rescan::BlocksResults,
+    ) -> capnp::Result<()> {
+        let params = params.get()?;
+        let range = wire::read_range(params.get_range()?).map_err(|error| failed(&error))?;
+        let prepare = std::future::ready(Ok(Prepared { watched: (), keychain_count: 0 }));
+        let start = |shared: &Shared, control: &Control, (): (), pin: Pin| {
+            let chain = Arc::clone(&shared.chain);
+            BlockReader::start(&shared.pool, chain, pin.snapshot, pin.range, control.cancel_handle())
+        };
+        let scan = self.begin(range, params.get_sink()?, prepare, start)?;
+        results.get().set_scan(scan);
+        Ok(())
+    }
+}
+
+/// Finds the watch set behind a capability that a client gave back, and waits until it is derived.
+///
+/// The capability may be a promise that the client never keeps; that costs it one of its scans and nobody else.
+async fn prepare(session: Rc<Session>, given: watch_set_capnp::Client) -> Result<Prepared<Sealed>, Early> {
+    let resolved = capnp::capability::get_resolved_cap(given).await;
+    let found = session.watch_sets.borrow().get_local_server_of_resolved(&resolved);
+    // The capability is held for as long as the scan waits for it, so that the watch set does not vanish beneath it.
+    let watch_set = found.ok_or_else(|| {
+        Early::Refused(Refusal {
+            reason: RefusalReason::ForeignWatchSet,
+            position: 0,
+            detail: "the watch set is not one that this connection was given".to_owned(),
+        })
+    })?;
+    match watch_set.sealed().await {
+        Ok(sealed) => Ok(Prepared { keychain_count: sealed.size.keychains, watched: sealed }),
+        Err(SealError::Refused(refusal)) => Err(Early::Refused(refusal)),
+        Err(SealError::Failed(failure)) => Err(Early::Failed(failure)),
+    }
+}
+
+fn too_many_calls() -> capnp::Error {
+    capnp::Error::overloaded("too many calls of this connection are waiting: take some answers first".to_owned())
+}
+
+fn failed(error: &wire::WireError) -> capnp::Error {
+    capnp::Error::failed(refresh::with_causes(error))
+}

@@ -1,0 +1,87 @@
+//! Batches on their way to a wallet.
+//!
+//! Small first: the first piece leaves at once, so that a wallet has something to show; later ones share messages. A
+//! batch that is not full leaves when it is [`BATCH_AGE_MAX`] old. Whoever puts something in waits until there is room
+//! in the wallet's window, and that wait is all the back-pressure there is: no worker ever waits for a wallet.
+
+use std::time::Duration;
+
+use rescan_core::position::Height;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::cargo::Cargo;
+
+/// How long a batch waits for more. Long against the cost of a message, short against a person's patience.
+const BATCH_AGE_MAX: Duration = Duration::from_millis(100);
+
+/// A batch that is being filled, and where it goes.
+pub(super) struct Outbox<C: Cargo> {
+    sink: C::Sink,
+    stalled_after: Duration,
+    batch: Vec<C>,
+    bytes: usize,
+    /// When the batch leaves at the latest; none while it is empty.
+    due: Option<Instant>,
+    /// The height of the last piece that was sent.
+    sent_through: Option<Height>,
+    height_of: fn(&C) -> Height,
+}
+
+/// Why nothing more can be sent.
+#[derive(Debug)]
+pub(super) enum Blocked {
+    /// The wallet made no room for so long that its scan is to be cancelled.
+    Stalled,
+    /// The wallet's sink failed, or the wallet is gone.
+    Gone(capnp::Error),
+}
+
+impl<C: Cargo> Outbox<C> {
+    pub(super) fn new(sink: C::Sink, stalled_after: Duration, height_of: fn(&C) -> Height) -> Self {
+        Self { sink, stalled_after, batch: Vec::new(), bytes: 0, due: None, sent_through: None, height_of }
+    }
+
+    /// The height up to which everything that was put in has been sent.
+    pub(super) fn sent_through(&self) -> Option<Height> {
+        self.sent_through
+    }
+
+    /// Puts a piece in, and sends what has to be sent.
+    pub(super) async fn put(&mut self, piece: C) -> Result<(), Blocked> {
+        let bytes = piece.bytes();
+        if !self.batch.is_empty() && self.bytes.saturating_add(bytes) > C::BATCH_BYTES_MAX {
+            self.flush().await?;
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.batch.push(piece);
+        self.due.get_or_insert_with(|| Instant::now() + BATCH_AGE_MAX);
+        if self.sent_through.is_none() || self.bytes >= C::BATCH_BYTES_MAX {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the batch has to leave; for ever while it is empty.
+    pub(super) async fn due(&self) {
+        match self.due {
+            Some(due) => sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Sends the batch, and waits until there is room for another.
+    pub(super) async fn flush(&mut self) -> Result<(), Blocked> {
+        let Some(last) = self.batch.last() else { return Ok(()) };
+        let through = (self.height_of)(last);
+        let room = C::push(&self.sink, &self.batch).map_err(Blocked::Gone)?;
+        // From here on it is the transport's to deliver, whether or not there is room for more.
+        self.sent_through = Some(through);
+        self.batch.clear();
+        self.bytes = 0;
+        self.due = None;
+        match timeout(self.stalled_after, room).await {
+            Ok(kept) => kept.map_err(Blocked::Gone),
+            Err(_elapsed) => Err(Blocked::Stalled),
+        }
+    }
+}

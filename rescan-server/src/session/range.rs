@@ -1,0 +1,121 @@
+//! From the range that a wallet names to the heights of one chain.
+
+use rescan_core::position::{Height, HeightRange};
+use rescan_core::report::{Refusal, RefusalReason};
+use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
+
+use crate::chain::ChainSnapshot;
+
+/// The heights that `request` means in `chain`.
+///
+/// A birthday later than every block means the tip alone: that a node is behind, or that the wallet was made a moment
+/// ago, is no mistake of the wallet's.
+///
+/// # Errors
+/// [`RefusalReason::BadRange`] where the range is upside down or reaches above the tip.
+pub(super) fn definite(request: &RangeRequest, chain: &ChainSnapshot) -> Result<HeightRange, Refusal> {
+    let Some(tip) = chain.tip() else {
+        return Err(refusal("the block files hold no blocks yet".to_owned()));
+    };
+    ends(request, tip.height, |time| chain.first_height_since(time))
+}
+
+/// The lowest height that is complete up to the range's end, where blocks of the range are missing: one above the range
+/// if its last block is.
+pub(super) fn pruned_below(range: HeightRange, chain: &ChainSnapshot) -> Option<Height> {
+    match chain.lowest_complete_to(range.last()) {
+        Some(lowest) => (range.first() < lowest).then_some(lowest),
+        None => range.last().next(),
+    }
+}
+
+/// The lowest height whose block in `pin` is not in the chain as it is now, if that lies within what was scanned.
+pub(super) fn reorganised_from(pin: &ChainSnapshot, now: &ChainSnapshot, last: Height) -> Option<Height> {
+    pin.fork_height(now).filter(|&fork| fork <= last)
+}
+
+fn ends(
+    request: &RangeRequest,
+    tip: Height,
+    first_height_since: impl FnOnce(u32) -> Option<Height>,
+) -> Result<HeightRange, Refusal> {
+    let last = match request.to {
+        RangeEnd::Tip => tip,
+        RangeEnd::Height(height) => height,
+    };
+    if last > tip {
+        return Err(refusal(format!("the range ends at height {last}, and the tip is at height {tip}")));
+    }
+    let first = match request.from {
+        RangeStart::Height(height) => height,
+        RangeStart::Birthday(time) => first_height_since(time).unwrap_or(tip),
+    };
+    if first > tip {
+        return Err(refusal(format!("the range begins at height {first}, and the tip is at height {tip}")));
+    }
+    HeightRange::new(first, last)
+        .ok_or_else(|| refusal(format!("the range begins at height {first} and ends below it, at height {last}")))
+}
+
+fn refusal(detail: String) -> Refusal {
+    Refusal { reason: RefusalReason::BadRange, position: 0, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIP: Height = Height(100);
+
+    fn of(from: RangeStart, to: RangeEnd) -> Result<(u32, u32), String> {
+        // The block at height h has the time 10 h.
+        let since = |time: u32| (time <= 1_000).then(|| Height(time.div_ceil(10)));
+        ends(&RangeRequest { from, to }, TIP, since)
+            .map(|range| (range.first().0, range.last().0))
+            .map_err(|refusal| refusal.detail)
+    }
+
+    #[test]
+    fn a_range_to_the_tip_ends_there() {
+        assert_eq!(of(RangeStart::Height(Height(7)), RangeEnd::Tip), Ok((7, 100)));
+        assert_eq!(of(RangeStart::Height(Height(7)), RangeEnd::Height(Height(100))), Ok((7, 100)));
+    }
+
+    #[test]
+    fn a_birthday_is_the_first_block_since() {
+        assert_eq!(of(RangeStart::Birthday(95), RangeEnd::Tip), Ok((10, 100)));
+    }
+
+    #[test]
+    fn a_birthday_later_than_every_block_means_the_tip() {
+        assert_eq!(of(RangeStart::Birthday(1_001), RangeEnd::Tip), Ok((100, 100)));
+    }
+
+    #[test]
+    fn an_end_above_the_tip_is_refused_with_both_heights() {
+        assert_eq!(
+            of(RangeStart::Height(Height(0)), RangeEnd::Height(Height(101))),
+            Err("the range ends at height 101, and the tip is at height 100".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_start_above_the_tip_is_refused_with_both_heights() {
+        assert_eq!(
+            of(RangeStart::Height(Height(u32::MAX)), RangeEnd::Tip),
+            Err("the range begins at height 4294967295, and the tip is at height 100".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_range_upside_down_is_refused_with_both_heights() {
+        assert_eq!(
+            of(RangeStart::Height(Height(9)), RangeEnd::Height(Height(8))),
+            Err("the range begins at height 9 and ends below it, at height 8".to_owned())
+        );
+        assert_eq!(
+            of(RangeStart::Birthday(500), RangeEnd::Height(Height(8))),
+            Err("the range begins at height 50 and ends below it, at height 8".to_owned())
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! The watch-set capability: filled in chunks, sealed once, scanned any number of times.
+//!
+//! Filling never fails for what it is given: the first entry that cannot be watched is remembered, nothing after it is
+//! kept, and `seal` says which it was. Descriptors are only kept as text here; reading them takes a millisecond each,
+//! which the RPC thread does not have.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures::FutureExt;
+use rescan_core::report::{Origin, Refusal, RefusalReason};
+use rescan_core::request::GivenOutpoint;
+use rescan_core::rescan_capnp::watch_set;
+use rescan_core::watch::WatchSetBuilder;
+use rescan_core::wire;
+
+use super::Shared;
+use super::limits::{Quota, SessionLimits, Slot};
+use super::refresh::with_causes;
+use super::sealing::{KEYCHAIN_INDEXES, SealError, Sealed, Sealing, seal};
+
+/// A watch set of one connection.
+pub(crate) struct WatchSetServer {
+    shared: Rc<Shared>,
+    calls_waiting: Rc<Quota>,
+    state: RefCell<State>,
+    _slot: Slot,
+}
+
+enum State {
+    Filling(Filling),
+    Sealed {
+        sealing: Sealing,
+        /// An entry that came too late.
+        late: Option<Refusal>,
+    },
+}
+
+/// What was given so far.
+#[derive(Default)]
+pub(super) struct Filling {
+    pub(super) builder: WatchSetBuilder,
+    /// The text of each keychain's descriptor.
+    pub(super) descriptors: Vec<String>,
+    scripts: u32,
+    outpoints: u32,
+    /// Bytes of all entries.
+    bytes: u64,
+    /// The first entry that cannot be watched. All that came before it is above.
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl WatchSetServer {
+    pub(super) fn new(shared: Rc<Shared>, calls_waiting: Rc<Quota>, slot: Slot) -> Self {
+        Self { shared, calls_waiting, state: RefCell::new(State::Filling(Filling::default())), _slot: slot }
+    }
+
+    /// What to scan for, once it is derived.
+    ///
+    /// # Errors
+    /// A refusal if nobody has begun to seal it, or what sealing it came to.
+    pub(super) async fn sealed(&self) -> Result<Sealed, SealError> {
+        let sealing = match &*self.state.borrow() {
+            State::Sealed { sealing, .. } => sealing.clone(),
+            State::Filling(_) => {
+                return Err(SealError::Refused(Refusal {
+                    reason: RefusalReason::NotSealed,
+                    position: 0,
+                    detail: "the watch set is not sealed: call seal before scan".to_owned(),
+                }));
+            }
+        };
+        sealing.await
+    }
+
+    /// Lets `add` put something in, unless something was refused before or the set is sealed.
+    fn fill(&self, add: impl FnOnce(&mut Filling, &SessionLimits) -> capnp::Result<()>) -> capnp::Result<()> {
+        match &mut *self.state.borrow_mut() {
+            State::Filling(filling) if filling.refusal.is_some() => Ok(()),
+            State::Filling(filling) => add(filling, &self.shared.limits),
+            State::Sealed { late, .. } => {
+                late.get_or_insert_with(|| Refusal {
+                    reason: RefusalReason::AlreadySealed,
+                    position: 0,
+                    detail: "entries were added after the watch set was sealed: make a new one for them".to_owned(),
+                });
+                Ok(())
+            }
+        }
+    }
+
+    fn begin_sealing(self: &Rc<Self>) -> (Sealing, Option<Refusal>) {
+        let mut state = self.state.borrow_mut();
+        if let State::Filling(filling) = &mut *state {
+            let sealing = seal(Rc::clone(&self.shared), std::mem::take(filling)).boxed_local().shared();
+            *state = State::Sealed { sealing, late: None };
+        }
+        match &*state {
+            State::Sealed { sealing, late } => (sealing.clone(), late.clone()),
+            State::Filling(_) => unreachable!("it was sealed above"),
+        }
+    }
+}
+
+impl Filling {
+    fn add_keychain(&mut self, descriptor: &str, limits: &SessionLimits) {
+        let number = self.descriptors.len();
+        if self.has_room(number as u64, descriptor.len(), limits) {
+            self.descriptors.push(descriptor.to_owned());
+        }
+        if self.scripts_at_least() > limits.scripts_per_watch_set_max {
+            self.refuse(RefusalReason::TooManyEntries, number as u64, too_many_scripts(limits));
+        }
+    }
+
+    fn add_script(&mut self, script: &[u8], limits: &SessionLimits) {
+        let number = u64::from(self.scripts);
+        if !self.has_room(number, script.len(), limits) {
+            return;
+        }
+        if self.scripts_at_least() >= limits.scripts_per_watch_set_max {
+            return self.refuse(RefusalReason::TooManyEntries, number, too_many_scripts(limits));
+        }
+        match self.builder.add_script(script, Origin::Script(self.scripts)) {
+            Ok(()) => self.scripts += 1,
+            Err(error) => self.refuse(RefusalReason::BadScript, number, with_causes(&error)),
+        }
+    }
+
+    fn add_outpoint(&mut self, given: Result<GivenOutpoint, wire::WireError>, limits: &SessionLimits) {
+        let number = u64::from(self.outpoints);
+        let given = match given {
+            Ok(given) => given,
+            Err(error) => return self.refuse(RefusalReason::BadOutpoint, number, with_causes(&error)),
+        };
+        if number >= limits.outpoints_per_watch_set_max {
+            let max = limits.outpoints_per_watch_set_max;
+            let detail = format!("a watch set holds at most {max} outpoints: scan for the rest in another");
+            return self.refuse(RefusalReason::TooManyEntries, number, detail);
+        }
+        let value = given.output.map(|output| output.value);
+        self.builder.add_outpoint(given.outpoint, value, Origin::Outpoint(self.outpoints));
+        self.outpoints += 1;
+    }
+
+    /// Counts every entry, also one that was given before: each has an origin of its own in what is reported.
+    fn scripts_at_least(&self) -> u64 {
+        let derived = (self.descriptors.len() as u64).saturating_mul(u64::from(KEYCHAIN_INDEXES));
+        derived.saturating_add(u64::from(self.scripts))
+    }
+
+    fn has_room(&mut self, number: u64, bytes: usize, limits: &SessionLimits) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        let max = limits.entry_bytes_per_watch_set_max;
+        let has_room = self.bytes <= max;
+        if !has_room {
+            self.refuse(
+                RefusalReason::TooManyEntries,
+                number,
+                format!("a watch set takes at most {max} bytes of descriptors and scripts"),
+            );
+        }
+        has_room
+    }
+
+    fn refuse(&mut self, reason: RefusalReason, position: u64, detail: String) {
+        self.refusal.get_or_insert(Refusal { reason, position, detail });
+    }
+}
+
+/// What to say when there are more scripts than one watch set holds.
+pub(super) fn too_many_scripts(limits: &SessionLimits) -> String {
+    let max = limits.scripts_per_watch_set_max;
+    format!(
+        "a watch set holds at most {max} scripts, {KEYCHAIN_INDEXES} for each ranged descriptor: scan for the rest in \
+         another"
+    )
+}
+
+impl watch_set::Server for WatchSetServer {
+    async fn add_keychains(self: Rc<Self>, params: watch_set::AddKeychainsParams) -> capnp::Result<()> {
+        self.fill(|filling, limits| {
+            for keychain in params.get()?.get_keychains()? {
+                filling.add_keychain(keychain.get_descriptor()?.to_str()?, limits);
+            }
+            Ok(())
+        })
+    }
+
+    async fn add_scripts(self: Rc<Self>, params: watch_set::AddScriptsParams) -> capnp::Result<()> {
+        self.fill(|filling, limits| {
+            for script in params.get()?.get_scripts()? {
+                filling.add_script(script?, limits);
+                if filling.refusal.is_some() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn add_outpoints(self: Rc<Self>, params: watch_set::AddOutpointsParams) -> capnp::Result<()> {
+        self.fill(|filling, limits| {
+            for outpoint in params.get()?.get_outpoints()? {
+                filling.add_outpoint(wire::read_given_outpoint(outpoint), limits);
+                if filling.refusal.is_some() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn seal(
+        self: Rc<Self>,
+        _params: watch_set::SealParams,
+        mut results: watch_set::SealResults,
+    ) -> capnp::Result<()> {
+        let _waits = self.calls_waiting.take().ok_or_else(super::too_many_calls)?;
+        let (sealing, late) = self.begin_sealing();
+        let sealed = match late {
+            Some(refusal) => Err(SealError::Refused(refusal)),
+            None => sealing.await,
+        };
+        let result = results.get().init_result();
+        match sealed {
+            Ok(sealed) => wire::write_watch_set_size(&sealed.size, result.init_sealed()),
+            Err(SealError::Refused(refusal)) => {
+                wire::write_refusal(&refusal, result.init_refused()).map_err(|error| super::failed(&error))?;
+            }
+            Err(SealError::Failed(failure)) => return Err(capnp::Error::failed(failure.detail)),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! Sessions over a real socket: a minimal client made of the generated code alone against a server in this process.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod client;
+mod limits;
+mod misbehaviour;
+mod refusals;
+mod scans;
+mod server;

@@ -1,0 +1,244 @@
+//! Clients that vanish, stall, or speak something else. Throughout, the server serves the next one.
+
+use std::time::Duration;
+
+use capnp_rpc::rpc_capnp;
+use rescan_core::position::Height;
+use rescan_core::report::{Outcome, Phase};
+use rescan_server::session::limits::SessionLimits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::client::{Client, Sink, progress, run, whole};
+use crate::server::{TestServer, script};
+
+/// A chain that is ten times what fits into the window and the socket's buffers.
+fn long_chain(limits: SessionLimits) -> TestServer {
+    let mut server = TestServer::new();
+    (0..300).for_each(|_| server.mine(50_000));
+    server.start(limits);
+    server
+}
+
+async fn scans_as_ever(server: &TestServer, blocks: u64) {
+    let client = Client::connect(&server.socket()).await;
+    let sink = Sink::new();
+    let _scan = client.scan(&client.watching(&[script().as_bytes()]).await, whole(), &sink);
+    assert_eq!(sink.summary().await.transactions, blocks);
+}
+
+#[test]
+fn a_peer_that_speaks_no_capnproto_is_hung_up_on() {
+    let server = TestServer::with_blocks(2);
+    run(async {
+        for noise in [&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], &[0xff; 64], &[0; 64], b"\n\n\n\n\n\n\n\n"] {
+            let mut stream = UnixStream::connect(server.socket()).await.unwrap();
+            stream.write_all(noise).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            // A reset is as good an end as a clean one.
+            drop(stream.read_to_end(&mut answer).await);
+        }
+        scans_as_ever(&server, 2).await;
+    });
+}
+
+#[test]
+fn a_peer_that_announces_much_and_sends_nothing_holds_up_nobody() {
+    let server = TestServer::with_blocks(2);
+    run(async {
+        let mut silent = UnixStream::connect(server.socket()).await.unwrap();
+        // One segment of a million words.
+        silent.write_all(&[0, 0, 0, 0, 0, 0, 0x0f, 0]).await.unwrap();
+        scans_as_ever(&server, 2).await;
+    });
+}
+
+#[test]
+fn a_client_that_vanishes_in_mid_scan_leaves_nothing() {
+    let server = long_chain(SessionLimits { connections_max: 2, ..SessionLimits::default() });
+    run(async {
+        for _ in 0..10 {
+            let client = loop {
+                // The server learns of the one before in its own time.
+                let client = Client::connect(&server.socket()).await;
+                if client.info().await.is_ok() {
+                    break client;
+                }
+            };
+            let sink = Sink::held();
+            let _scan = client.blocks(whole(), &sink);
+            sink.arrived(1).await;
+            client.vanish();
+        }
+        while Client::connect(&server.socket()).await.info().await.is_err() {}
+        scans_as_ever(&server, 300).await;
+    });
+}
+
+#[test]
+fn a_wallet_that_takes_nothing_holds_up_its_own_scan_and_no_other() {
+    let server = long_chain(SessionLimits::default());
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let held = Sink::held();
+        let scan = client.blocks(whole(), &held);
+        held.arrived(1).await;
+        scans_as_ever(&server, 300).await;
+        let stalled = progress(&scan).await;
+        assert_eq!(stalled.phase, Phase::Walking);
+        assert!(stalled.blocks_done < 200, "{} of 300 blocks were read for it", stalled.blocks_done);
+        held.let_go();
+        assert_eq!(held.summary().await.outcome, Outcome::Complete);
+        assert_eq!(held.taken.borrow().blocks.len(), 301);
+    });
+}
+
+#[test]
+fn a_wallet_that_takes_nothing_for_too_long_has_its_scan_cancelled_and_told_how_far_it_came() {
+    let server = long_chain(SessionLimits { stalled_after: Duration::from_millis(200), ..SessionLimits::default() });
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let held = Sink::held();
+        let scan = client.blocks(whole(), &held);
+        while progress(&scan).await.phase != Phase::Done {}
+        held.let_go();
+        let summary = held.summary().await;
+        assert_eq!(summary.outcome, Outcome::Cancelled);
+        let taken = held.taken.borrow();
+        let last = taken.blocks.last().unwrap();
+        assert_eq!(summary.locator.first(), Some(&last.hash), "nothing between the last block and the locator");
+        assert!(last.height < Height(300));
+        drop(scan);
+        assert_eq!(client.info().await.unwrap().chain.tip.unwrap().height, Height(300), "the connection goes on");
+    });
+}
+
+#[test]
+fn a_scan_that_is_dropped_stops_and_says_nothing_more() {
+    let server = long_chain(SessionLimits { scans_per_connection_max: 1, ..SessionLimits::default() });
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        for _ in 0..5 {
+            let held = Sink::held();
+            let scan = client.blocks(whole(), &held);
+            held.arrived(1).await;
+            drop(scan);
+            held.let_go();
+            // What follows on this connection comes after all that was sent before.
+            client.info().await.unwrap();
+            assert_eq!(held.taken.borrow().endings, 0);
+        }
+        let sink = Sink::new();
+        let _scan = client.blocks(whole(), &sink);
+        assert_eq!(sink.summary().await.outcome, Outcome::Complete);
+    });
+}
+
+#[test]
+fn a_sink_that_fails_ends_its_scan() {
+    use rescan_core::rescan_capnp::report_sink;
+
+    struct Failing;
+    impl report_sink::Server for Failing {}
+
+    let server = TestServer::with_blocks(50);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let mut request = client.rescan.scan_request();
+        request.get().set_watch_set(client.watching(&[script().as_bytes()]).await);
+        request.get().set_sink(capnp_rpc::new_client(Failing));
+        let scan = request.send().pipeline.get_scan();
+        while progress(&scan).await.phase != Phase::Done {}
+        scans_as_ever(&server, 50).await;
+    });
+}
+
+/// The calls of a client that asks and never listens, and where each ends.
+fn calls(count: u32) -> (Vec<u8>, Vec<usize>) {
+    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+    let mut append = |fill: &dyn Fn(rpc_capnp::message::Builder<'_>)| {
+        let mut message = capnp::message::Builder::new_default();
+        fill(message.init_root());
+        bytes.extend(capnp::serialize::write_message_to_words(&message));
+        ends.push(bytes.len());
+    };
+    append(&|message| message.init_bootstrap().set_question_id(0));
+    for question in 1..=count {
+        append(&|message| {
+            let mut call = message.init_call();
+            call.set_question_id(question);
+            let mut target = call.reborrow().init_target().init_promised_answer();
+            target.set_question_id(0);
+            // `Rescan.info`.
+            call.set_interface_id(0x91f2_921c_1380_65d1);
+            call.set_method_id(0);
+            call.init_params();
+        });
+    }
+    (bytes, ends)
+}
+
+#[test]
+fn a_client_that_asks_without_reading_is_not_listened_to_and_loses_nothing() {
+    // 24 MB; the socket's buffers hold a hundredth of that.
+    const CALLS: u32 = 200_000;
+    let server = TestServer::with_blocks(2);
+    run(async {
+        let (calls, ends) = calls(CALLS);
+        let mut stream = UnixStream::connect(server.socket()).await.unwrap();
+        let (mut reader, mut writer) = stream.split();
+        let mut sent = 0;
+        // Until the server takes no more: a second is for ever between two processes that have nothing else to do.
+        while let Ok(taken) = timeout(Duration::from_secs(1), writer.write(&calls[sent..])).await {
+            sent += taken.unwrap();
+            assert!(sent < calls.len(), "the server took all {sent} bytes of calls, and held the answers in memory");
+        }
+        scans_as_ever(&server, 2).await;
+        // Once it reads, everything that it asked is answered.
+        let begun = ends.partition_point(|&end| end < sent);
+        let (sending, receiving) =
+            tokio::join!(writer.write_all(&calls[sent..ends[begun]]), read_messages(&mut reader, begun + 1));
+        sending.unwrap();
+        receiving.unwrap();
+    });
+}
+
+async fn read_messages(from: &mut (impl tokio::io::AsyncRead + Unpin), count: usize) -> std::io::Result<()> {
+    let mut from = tokio::io::BufReader::new(from);
+    for _ in 0..count {
+        let segments = from.read_u32_le().await? + 1;
+        let mut words = 0;
+        for _ in 0..segments {
+            words += u64::from(from.read_u32_le().await?);
+        }
+        if segments % 2 == 0 {
+            from.read_u32_le().await?;
+        }
+        tokio::io::copy(&mut (&mut from).take(words * 8), &mut tokio::io::sink()).await?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_that_stops_tells_running_scans_how_far_they_came_and_takes_its_socket_along() {
+    let mut server = long_chain(SessionLimits::default());
+    let socket = server.socket();
+    run(async {
+        let client = Client::connect(&socket).await;
+        let held = Sink::held();
+        let _scan = client.blocks(whole(), &held);
+        held.arrived(1).await;
+        let stopping = server.tell_to_stop().unwrap();
+        held.let_go();
+        let summary = held.summary().await;
+        assert_eq!(summary.outcome, Outcome::Cancelled);
+        assert_eq!(summary.locator.first(), held.taken.borrow().blocks.last().map(|block| &block.hash));
+        tokio::task::spawn_blocking(move || stopping.join().unwrap()).await.unwrap();
+        assert!(!socket.exists());
+        assert!(client.info().await.is_err());
+    });
+    server.start(SessionLimits::default());
+    run(scans_as_ever(&server, 300));
+}

@@ -1,0 +1,218 @@
+//! A caller's mistakes: each is a value that says what was wrong, and the connection goes on.
+
+use rescan_core::report::RefusalReason;
+use rescan_core::rescan_capnp::watch_set;
+use rescan_server::session::limits::SessionLimits;
+
+use crate::client::{Client, Sink, add_keychain, add_outpoint, add_scripts, from_to, run, seal, whole};
+use crate::server::{TestServer, script};
+
+#[test]
+fn a_range_upside_down_or_above_the_tip_is_refused_with_the_numbers() {
+    let server = TestServer::with_blocks(5);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watching(&[script().as_bytes()]).await;
+        let refused = async |range| {
+            let sink = Sink::new();
+            let _scan = client.scan(&watch_set, range, &sink);
+            let refusal = sink.refusal().await;
+            assert_eq!(refusal.reason, RefusalReason::BadRange);
+            let blocks = Sink::new();
+            let _scan = client.blocks(range, &blocks);
+            assert_eq!(blocks.refusal().await, refusal);
+            refusal.detail
+        };
+        assert_eq!(refused(from_to(4, Some(3))).await, "the range begins at height 4 and ends below it, at height 3");
+        assert_eq!(refused(from_to(0, Some(6))).await, "the range ends at height 6, and the tip is at height 5");
+        assert_eq!(refused(from_to(6, None)).await, "the range begins at height 6, and the tip is at height 5");
+        let sink = Sink::new();
+        let _scan = client.scan(&watch_set, whole(), &sink);
+        assert_eq!(sink.summary().await.transactions, 5, "the connection goes on");
+    });
+}
+
+#[test]
+fn a_watch_set_that_is_not_sealed_is_refused() {
+    let server = TestServer::with_blocks(1);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watch_set().await.unwrap();
+        let sink = Sink::new();
+        let _scan = client.scan(&watch_set, whole(), &sink);
+        assert_eq!(sink.refusal().await.reason, RefusalReason::NotSealed);
+    });
+}
+
+/// A watch set of the client's own making.
+struct Own;
+impl watch_set::Server for Own {}
+
+#[test]
+fn a_watch_set_of_the_clients_own_making_is_refused() {
+    let server = TestServer::with_blocks(1);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let sink = Sink::new();
+        let _scan = client.scan(&capnp_rpc::new_client(Own), whole(), &sink);
+        assert_eq!(sink.refusal().await.reason, RefusalReason::ForeignWatchSet);
+    });
+}
+
+#[test]
+fn a_watch_set_of_another_connection_is_refused() {
+    let server = TestServer::with_blocks(1);
+    run(async {
+        let (one, other) = (Client::connect(&server.socket()).await, Client::connect(&server.socket()).await);
+        let watch_set = one.watching(&[script().as_bytes()]).await;
+        let sink = Sink::new();
+        let _scan = other.scan(&watch_set, whole(), &sink);
+        assert_eq!(sink.refusal().await.reason, RefusalReason::ForeignWatchSet);
+    });
+}
+
+#[test]
+fn the_first_entry_that_cannot_be_watched_is_named() {
+    let server = TestServer::with_blocks(1);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let refused = async |watch_set: watch_set::Client| {
+            let refusal = seal(&watch_set).await.unwrap_err();
+            let sink = Sink::new();
+            let _scan = client.scan(&watch_set, whole(), &sink);
+            assert_eq!(sink.refusal().await, refusal, "a scan for it is refused for the same reason");
+            (refusal.reason, refusal.position)
+        };
+        let watch_set = client.watch_set().await.unwrap();
+        add_scripts(&watch_set, &[b"good", b"good too", b"", b"good"]).await;
+        assert_eq!(refused(watch_set).await, (RefusalReason::BadScript, 2));
+
+        let watch_set = client.watch_set().await.unwrap();
+        add_scripts(&watch_set, &[&[1; 10_001]]).await;
+        assert_eq!(refused(watch_set).await, (RefusalReason::BadScript, 0));
+
+        let watch_set = client.watch_set().await.unwrap();
+        add_outpoint(&watch_set, 32).await;
+        add_outpoint(&watch_set, 31).await;
+        assert_eq!(refused(watch_set).await, (RefusalReason::BadOutpoint, 1));
+
+        let watch_set = client.watch_set().await.unwrap();
+        add_keychain(&watch_set, "raw(51)").await;
+        add_keychain(&watch_set, "raw(nothing)").await;
+        add_scripts(&watch_set, &[b""]).await;
+        assert_eq!(refused(watch_set).await, (RefusalReason::BadDescriptor, 1), "the keychain came first");
+
+        let watch_set = client.watch_set().await.unwrap();
+        add_scripts(&watch_set, &[b""]).await;
+        add_keychain(&watch_set, "raw(nothing)").await;
+        assert_eq!(refused(watch_set).await, (RefusalReason::BadScript, 0), "the script came first");
+    });
+}
+
+#[test]
+fn a_private_key_is_refused_and_not_echoed() {
+    let server = TestServer::with_blocks(1);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watch_set().await.unwrap();
+        let key = "cMzLdeGd5vEqxB8B6VFQoRopQ3sLAAvEzDAoQgvX54xwofSWj1fx";
+        add_keychain(&watch_set, &format!("wpkh({key})")).await;
+        let refusal = seal(&watch_set).await.unwrap_err();
+        assert_eq!(refusal.reason, RefusalReason::BadDescriptor);
+        assert!(!refusal.detail.contains(&key[..8]), "{}", refusal.detail);
+    });
+}
+
+#[test]
+fn a_key_of_the_other_network_is_refused_as_that() {
+    let server = TestServer::with_blocks(1);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watch_set().await.unwrap();
+        let main = "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg7usUDFdp6W1EGMcet8";
+        add_keychain(&watch_set, &format!("wpkh({main}/*)")).await;
+        assert_eq!(seal(&watch_set).await.unwrap_err().reason, RefusalReason::WrongNetwork);
+    });
+}
+
+#[test]
+fn an_entry_after_sealing_is_refused_and_never_watched() {
+    let server = TestServer::with_blocks(1);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watching(&[b"nothing pays this"]).await;
+        add_scripts(&watch_set, &[script().as_bytes()]).await;
+        assert_eq!(seal(&watch_set).await.unwrap_err().reason, RefusalReason::AlreadySealed);
+        let sink = Sink::new();
+        let _scan = client.scan(&watch_set, whole(), &sink);
+        assert_eq!(sink.summary().await.transactions, 0, "what was sealed is scanned for");
+    });
+}
+
+#[test]
+fn more_entries_than_a_watch_set_holds_are_refused() {
+    let mut server = TestServer::new();
+    server.start(SessionLimits {
+        scripts_per_watch_set_max: 1_001,
+        outpoints_per_watch_set_max: 1,
+        entry_bytes_per_watch_set_max: 1_000,
+        ..SessionLimits::default()
+    });
+    let ranged = "wpkh(tpubD6NzVbkrYhZ4WaWSyoBvQwbpLkojyoTZPRsgXELWz3Popb3qkjcJyJUGLnL4qHHoQvao8ESaAstxYSnhyswJ76uZPStJRJCTKvosUCJZL5B/0/*)";
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let refused = async |watch_set: watch_set::Client| {
+            let refusal = seal(&watch_set).await.unwrap_err();
+            assert_eq!(refusal.reason, RefusalReason::TooManyEntries, "{}", refusal.detail);
+            refusal.position
+        };
+        let watch_set = client.watch_set().await.unwrap();
+        add_keychain(&watch_set, ranged).await;
+        add_scripts(&watch_set, &[b"one", b"one too many"]).await;
+        assert_eq!(refused(watch_set).await, 1);
+
+        let watch_set = client.watch_set().await.unwrap();
+        add_keychain(&watch_set, ranged).await;
+        add_keychain(&watch_set, ranged).await;
+        assert_eq!(refused(watch_set).await, 1);
+
+        // Four scripts an index.
+        let watch_set = client.watch_set().await.unwrap();
+        add_keychain(&watch_set, &ranged.replace("wpkh", "combo")).await;
+        assert_eq!(refused(watch_set).await, 0);
+
+        let watch_set = client.watch_set().await.unwrap();
+        add_outpoint(&watch_set, 32).await;
+        add_outpoint(&watch_set, 32).await;
+        assert_eq!(refused(watch_set).await, 1);
+
+        let watch_set = client.watch_set().await.unwrap();
+        add_scripts(&watch_set, &[&[1; 500], &[2; 500], &[3; 1]]).await;
+        assert_eq!(refused(watch_set).await, 2);
+    });
+}
+
+#[test]
+fn more_scans_than_a_connection_may_run_are_refused_until_one_is_dropped() {
+    let mut server = TestServer::new();
+    server.mine(0);
+    server.start(SessionLimits { scans_per_connection_max: 2, ..SessionLimits::default() });
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watching(&[script().as_bytes()]).await;
+        let held = Sink::held();
+        let first = client.scan(&watch_set, whole(), &held);
+        let _second = client.blocks(whole(), &held);
+        let sink = Sink::new();
+        let _third = client.scan(&watch_set, whole(), &sink);
+        assert_eq!(sink.refusal().await.reason, RefusalReason::TooManyScans);
+        let other = Client::connect(&server.socket()).await;
+        let sink = Sink::new();
+        let _scan = other.blocks(whole(), &sink);
+        sink.summary().await;
+        drop(first);
+        let sink = Sink::new();
+        let _fourth = client.scan(&watch_set, whole(), &sink);
+        assert_eq!(sink.summary().await.transactions, 1);
+    });
+}

@@ -1,0 +1,230 @@
+//! What a scan says to a wallet that behaves.
+
+use bitcoin::Network;
+use rescan_core::position::Height;
+use rescan_core::report::{Origin, Outcome, Phase};
+use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
+use rescan_core::server_info::{ChainState, PROTOCOL_VERSION};
+use rescan_core::wire;
+use rescan_server::session::limits::SessionLimits;
+
+use crate::client::{Client, Sink, add_keychain, add_scripts, from_to, progress, run, seal, whole};
+use crate::server::{TestServer, script};
+
+#[test]
+fn a_server_says_what_it_is_and_what_it_sees() {
+    let server = TestServer::with_blocks(3);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        // A scan waits for the first reading of the chain.
+        let sink = Sink::new();
+        let _scan = client.scan(&client.watching(&[b"x"]).await, whole(), &sink);
+        sink.summary().await;
+        let info = client.info().await.unwrap();
+        assert_eq!((info.protocol_version, info.network), (PROTOCOL_VERSION, Network::Regtest));
+        assert_eq!(info.chain.state, ChainState::Ready);
+        assert_eq!(info.chain.tip.map(|tip| (tip.height, tip.hash)), Some((Height(3), server.tip())));
+        assert_eq!(info.chain.genesis, server.block(0).block_hash());
+        assert_eq!(info.limits, SessionLimits::default().told());
+    });
+}
+
+#[test]
+fn a_scan_reports_every_match_once_in_height_order_and_then_its_summary() {
+    let server = TestServer::with_blocks(40);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watching(&[b"nothing pays this", script().as_bytes()]).await;
+        let sink = Sink::new();
+        let scan = client.scan(&watch_set, whole(), &sink);
+        let summary = sink.summary().await;
+        assert_eq!(summary.outcome, Outcome::Complete);
+        assert_eq!((summary.range.first(), summary.range.last()), (Height(0), Height(40)));
+        assert_eq!((summary.tip.hash, summary.blocks_scanned, summary.transactions), (server.tip(), 41, 40));
+        assert_eq!(summary.locator.first(), Some(&server.tip()));
+        let taken = sink.taken.borrow();
+        let heights: Vec<u32> = taken.reports.iter().map(|report| report.height.0).collect();
+        assert_eq!(heights, (1..=40).collect::<Vec<_>>());
+        let first = &taken.reports[0].transactions[0];
+        assert_eq!(first.txid, server.block(1).txdata[0].compute_txid());
+        assert_eq!(first.received[0].origins, [Origin::Script(1)]);
+        assert_eq!(taken.batches[0], 1, "the first match leaves alone");
+        assert_eq!(progress(&scan).await.phase, Phase::Done);
+        drop(scan);
+        assert_eq!(taken.endings, 1);
+    });
+}
+
+#[test]
+fn a_keychain_is_derived_and_its_use_reported() {
+    let server = TestServer::with_blocks(2);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watch_set().await.unwrap();
+        add_keychain(&watch_set, &format!("raw({:x})", script())).await;
+        // A ranged one: 1,000 scripts that nothing pays.
+        add_keychain(
+            &watch_set,
+            "wpkh(tpubD6NzVbkrYhZ4WaWSyoBvQwbpLkojyoTZPRsgXELWz3Popb3qkjcJyJUGLnL4qHHoQvao8ESaAstxYSnhyswJ76uZPStJRJCTKvosUCJZL5B/0/*)",
+        )
+        .await;
+        let size = seal(&watch_set).await.unwrap();
+        assert_eq!((size.keychains, size.scripts, size.outpoints), (2, 1_001, 0));
+        assert_eq!(seal(&watch_set).await.unwrap(), size, "sealing again gives the same answer");
+        let sink = Sink::new();
+        let _scan = client.scan(&watch_set, whole(), &sink);
+        let summary = sink.summary().await;
+        assert_eq!(summary.keychains.len(), 2);
+        let taken = sink.taken.borrow();
+        assert_eq!(
+            taken.reports[0].transactions[0].received[0].origins,
+            [Origin::Keychain { keychain: 0, index: None }]
+        );
+    });
+}
+
+#[test]
+fn one_watch_set_is_scanned_any_number_of_times_at_once() {
+    let server = TestServer::with_blocks(10);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watching(&[script().as_bytes()]).await;
+        let sinks: Vec<Sink> = (0..4).map(|_| Sink::new()).collect();
+        let _scans: Vec<_> = sinks.iter().map(|sink| client.scan(&watch_set, whole(), sink)).collect();
+        for sink in &sinks {
+            assert_eq!(sink.summary().await.transactions, 10);
+        }
+    });
+}
+
+#[test]
+fn a_scan_waits_for_a_sealing_that_has_begun() {
+    let server = TestServer::with_blocks(2);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watch_set().await.unwrap();
+        add_scripts(&watch_set, &[script().as_bytes()]).await;
+        let sealed = watch_set.seal_request().send().promise;
+        let sink = Sink::new();
+        let _scan = client.scan(&watch_set, whole(), &sink);
+        sealed.await.unwrap();
+        assert_eq!(sink.summary().await.transactions, 2);
+    });
+}
+
+#[test]
+fn blocks_that_were_written_before_the_call_are_scanned() {
+    let mut server = TestServer::with_blocks(1);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watching(&[script().as_bytes()]).await;
+        for blocks in 2..5 {
+            server.mine(0);
+            let sink = Sink::new();
+            let _scan = client.scan(&watch_set, whole(), &sink);
+            let summary = sink.summary().await;
+            assert_eq!((summary.transactions, summary.tip.hash), (blocks, server.tip()));
+        }
+    });
+}
+
+#[test]
+fn a_range_by_height_and_by_birthday_is_made_definite() {
+    let server = TestServer::with_blocks(30);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watching(&[script().as_bytes()]).await;
+        let heights = async |range| {
+            let sink = Sink::new();
+            let _scan = client.scan(&watch_set, range, &sink);
+            let summary = sink.summary().await;
+            (summary.range.first().0, summary.range.last().0, sink.taken.borrow().reports.len())
+        };
+        assert_eq!(heights(from_to(5, Some(7))).await, (5, 7, 3));
+        // Blocks are ten minutes apart, and the rule goes back two hours: twelve blocks.
+        let birthday = server.block(20).header.time;
+        let since = RangeRequest { from: RangeStart::Birthday(birthday), to: RangeEnd::Tip };
+        assert_eq!(heights(since).await, (8, 30, 23));
+        let later = RangeRequest { from: RangeStart::Birthday(u32::MAX), to: RangeEnd::Tip };
+        assert_eq!(heights(later).await, (30, 30, 1));
+    });
+}
+
+#[test]
+fn whole_blocks_arrive_in_order_and_as_they_lie_on_disk() {
+    let server = TestServer::with_blocks(20);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let sink = Sink::new();
+        let _scan = client.blocks(whole(), &sink);
+        let summary = sink.summary().await;
+        assert_eq!((summary.outcome, summary.blocks_scanned, summary.transactions), (Outcome::Complete, 21, 0));
+        let taken = sink.taken.borrow();
+        assert_eq!(taken.blocks.len(), 21);
+        for (height, block) in (0..).zip(&taken.blocks) {
+            assert_eq!(block.height, Height(height));
+            assert_eq!(block.hash, server.block(height).block_hash());
+            assert_eq!(block.data, bitcoin::consensus::serialize(server.block(height)));
+        }
+    });
+}
+
+#[test]
+fn block_ids_are_those_of_the_pinned_chain() {
+    let server = TestServer::with_blocks(5);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let sink = Sink::new();
+        let scan = client.scan(&client.watching(&[b"x"]).await, whole(), &sink);
+        let mut request = scan.block_ids_request();
+        let mut heights = request.get().init_heights(3);
+        heights.set(0, 5);
+        heights.set(1, 6);
+        heights.set(2, 0);
+        let response = request.send().promise.await.unwrap();
+        let ids: Vec<_> =
+            response.get().unwrap().get_ids().unwrap().iter().map(|id| wire::read_block_id(id).unwrap()).collect();
+        let hashes: Vec<_> = ids.iter().map(|id| id.map(|id| id.hash)).collect();
+        assert_eq!(hashes, [Some(server.tip()), None, Some(server.block(0).block_hash())]);
+        assert_eq!(ids[0].unwrap().time, server.block(5).header.time);
+    });
+}
+
+#[test]
+fn a_scan_that_is_cancelled_says_how_far_it_came() {
+    let mut server = TestServer::new();
+    (0..300).for_each(|_| server.mine(50_000));
+    server.start(SessionLimits::default());
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let sink = Sink::held();
+        let scan = client.blocks(whole(), &sink);
+        sink.arrived(1).await;
+        scan.cancel_request().send().promise.await.unwrap();
+        sink.let_go();
+        let summary = sink.summary().await;
+        assert_eq!(summary.outcome, Outcome::Cancelled);
+        let taken = sink.taken.borrow();
+        let last = taken.blocks.last().unwrap();
+        assert!(last.height < Height(300), "the scan did not stop");
+        assert_eq!(summary.locator.first(), Some(&last.hash), "the locator is of the last block that was sent");
+        assert_eq!(summary.range.last(), Height(300), "the range is what was asked for");
+    });
+}
+
+#[test]
+fn a_chain_that_is_left_in_mid_scan_is_said_to_be() {
+    let mut server = TestServer::new();
+    (0..300).for_each(|_| server.mine(50_000));
+    server.start(SessionLimits::default());
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let sink = Sink::held();
+        let _scan = client.blocks(whole(), &sink);
+        sink.arrived(1).await;
+        server.rewind_to(41);
+        (0..270).for_each(|_| server.mine(0));
+        sink.let_go();
+        assert_eq!(sink.summary().await.outcome, Outcome::ReorganisedFrom(Height(42)));
+    });
+}

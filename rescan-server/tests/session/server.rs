@@ -1,0 +1,127 @@
+//! A server on a thread of its own, over block files made for the test.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+use bitcoin::{Amount, Block, BlockHash, Network, ScriptBuf, TxOut};
+use rescan_fixtures::assemble;
+use rescan_fixtures::block_file_writer::{BlockFileLayout, BlockFileWriter};
+use rescan_server::Server;
+use rescan_server::block_file::Access;
+use rescan_server::chain::ChainConfig;
+use rescan_server::config::ServerConfig;
+use rescan_server::session::limits::SessionLimits;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// A regtest chain that grows as the test says, and the server that serves it.
+pub(crate) struct TestServer {
+    directory: TempDir,
+    writer: BlockFileWriter,
+    chain: Vec<Block>,
+    mined: u64,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl TestServer {
+    /// Genesis alone, not yet served.
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = BlockFileWriter::create(&directory.path().join("blocks"), BlockFileLayout::default()).unwrap();
+        let genesis = bitcoin::constants::genesis_block(Network::Regtest);
+        writer.write_block(&bitcoin::consensus::serialize(&genesis)).unwrap();
+        Self { directory, writer, chain: vec![genesis], mined: 0, running: None }
+    }
+
+    /// A server of `blocks` blocks above genesis, each of which pays [`script`].
+    pub(crate) fn with_blocks(blocks: u32) -> Self {
+        let mut server = Self::new();
+        (0..blocks).for_each(|_| server.mine(0));
+        server.start(SessionLimits::default());
+        server
+    }
+
+    /// A block that pays [`script`], with `filler` bytes that nobody looks for.
+    pub(crate) fn mine(&mut self, filler: usize) {
+        let height = u32::try_from(self.chain.len()).unwrap();
+        let pay = TxOut { value: Amount::from_sat(50_000), script_pubkey: script() };
+        let mut outputs = vec![pay];
+        if filler > 0 {
+            outputs.push(assemble::op_return(&vec![0; filler]));
+        }
+        let coinbase = assemble::coinbase(height, self.mined, outputs);
+        let block = assemble::block(self.tip(), 1_400_000_000 + 600 * height, coinbase, Vec::new());
+        self.writer.write_block(&bitcoin::consensus::serialize(&block)).unwrap();
+        self.mined += 1;
+        self.chain.push(block);
+    }
+
+    /// Goes back, so that the next blocks make another branch.
+    pub(crate) fn rewind_to(&mut self, height: u32) {
+        self.chain.truncate(height as usize + 1);
+    }
+
+    pub(crate) fn tip(&self) -> BlockHash {
+        self.chain.last().unwrap().block_hash()
+    }
+
+    pub(crate) fn block(&self, height: u32) -> &Block {
+        &self.chain[height as usize]
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("rescan.sock")
+    }
+
+    /// Serves from here on, until dropped.
+    pub(crate) fn start(&mut self, limits: SessionLimits) {
+        let config = config(&self.directory, self.socket(), limits);
+        let server = Server::bind(config).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let shutdown = async { drop(stopped.await) };
+            runtime.block_on(server.run(shutdown)).unwrap();
+        });
+        self.running = Some((stop, thread));
+    }
+
+    /// Has the server stop, while the test goes on.
+    pub(crate) fn tell_to_stop(&mut self) -> Option<JoinHandle<()>> {
+        let (stop, thread) = self.running.take()?;
+        stop.send(()).unwrap();
+        Some(thread)
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if let Some(thread) = self.tell_to_stop() {
+            // A test that failed already is not to fail twice.
+            drop(thread.join());
+        }
+    }
+}
+
+fn config(directory: &TempDir, socket: PathBuf, limits: SessionLimits) -> ServerConfig {
+    ServerConfig {
+        chain: ChainConfig {
+            blocks_dir: directory.path().join("blocks"),
+            network: None,
+            signet_challenge: None,
+            state_dir: directory.path().join("state"),
+            access: Access::read(),
+        },
+        socket,
+        workers: NonZeroUsize::new(2).unwrap(),
+        limits,
+    }
+}
+
+/// What every block of a [`TestServer`] pays: a p2wpkh.
+pub(crate) fn script() -> ScriptBuf {
+    let mut bytes = vec![0x00, 0x14];
+    bytes.extend([7; 20]);
+    ScriptBuf::from_bytes(bytes)
+}
