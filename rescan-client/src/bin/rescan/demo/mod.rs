@@ -166,11 +166,11 @@ fn verdict(wallets: &[Rescanned], answers: &Answers) -> String {
         .collect();
     let core = answers.core_version();
     if differ.is_empty() {
-        format!(
-            "\n{} of {} equal what Bitcoin Core {core} says: each transaction with its block and place, each coin.\n",
-            wallets.len(),
-            wallets.len(),
-        )
+        let equal = match wallets {
+            [only] => format!("{} equals", only.name),
+            all => format!("All {} wallets equal", all.len()),
+        };
+        format!("\n{equal} what Bitcoin Core {core} says: each transaction with its block and place, each coin.\n")
     } else {
         format!("\nNot what Bitcoin Core {core} says: {}.\n", differ.join("; "))
     }
