@@ -167,7 +167,9 @@ async fn workers_idle(pool: &WorkerPool) {
     let all_here = Arc::new(Barrier::new(pool.workers()));
     let meet = || {
         let all_here = Arc::clone(&all_here);
-        pool.run(move || drop(all_here.wait()))
+        pool.run(move || {
+            all_here.wait();
+        })
     };
     let meetings: Vec<_> = (0..pool.workers()).map(|_worker| meet()).collect();
     for met in meetings {

@@ -42,6 +42,8 @@ fn a_scan_reports_every_match_once_in_height_order_and_then_its_summary() {
         assert_eq!((summary.range.first(), summary.range.last()), (Height(0), Height(40)));
         assert_eq!((summary.tip.hash, summary.blocks_scanned, summary.transactions), (server.tip(), 41, 40));
         assert_eq!(summary.locator.first(), Some(&server.tip()));
+        assert_eq!(progress(&scan).await.phase, Phase::Done);
+        drop(scan);
         let taken = sink.taken.borrow();
         let heights: Vec<u32> = taken.reports.iter().map(|report| report.height.0).collect();
         assert_eq!(heights, (1..=40).collect::<Vec<_>>());
@@ -49,8 +51,6 @@ fn a_scan_reports_every_match_once_in_height_order_and_then_its_summary() {
         assert_eq!(first.txid, server.block(1).txdata[0].compute_txid());
         assert_eq!(first.received[0].origins, [Origin::Script(1)]);
         assert_eq!(taken.batches[0], 1, "the first match leaves alone");
-        assert_eq!(progress(&scan).await.phase, Phase::Done);
-        drop(scan);
         assert_eq!(taken.endings, 1);
     });
 }
