@@ -86,7 +86,12 @@ impl FoundCoins {
     }
 
     /// Takes in the settled reports of the next segment in chain order. Gives the number of coins that it made.
-    pub(super) fn commit(&self, reports: &[BlockReport], found: &HashMap<OutPoint, FoundCoin>, watch: &WatchSet) -> usize {
+    pub(super) fn commit(
+        &self,
+        reports: &[BlockReport],
+        found: &HashMap<OutPoint, FoundCoin>,
+        watch: &WatchSet,
+    ) -> usize {
         let mut inner = self.write();
         let mut made = Vec::new();
         for report in reports {
@@ -97,7 +102,9 @@ impl FoundCoins {
                 if report.height == Height::GENESIS {
                     continue; // its output never entered the coin database
                 }
-                for received in transaction.received.iter().filter(|output| can_be_coin(output.script_pubkey.as_bytes())) {
+                for received in
+                    transaction.received.iter().filter(|output| can_be_coin(output.script_pubkey.as_bytes()))
+                {
                     let outpoint = OutPoint { txid: transaction.txid, vout: received.vout };
                     if let Some(coin) = found.get(&outpoint) {
                         inner.remember(outpoint, *coin);
@@ -119,10 +126,7 @@ impl FoundCoins {
     /// What is committed and not spent.
     pub(super) fn totals(&self) -> CoinTotals {
         let inner = self.read();
-        CoinTotals {
-            count: inner.coins.len() as u64,
-            total_sat: u64::try_from(inner.total_sat).unwrap_or(u64::MAX),
-        }
+        CoinTotals { count: inner.coins.len() as u64, total_sat: u64::try_from(inner.total_sat).unwrap_or(u64::MAX) }
     }
 
     // A worker that panicked ended its scan; what others do with the same coins is of no more consequence.

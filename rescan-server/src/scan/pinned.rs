@@ -49,7 +49,6 @@ pub(super) enum BlockFault {
     Unproven(#[from] Unproven),
 }
 
-
 /// The blocks of one segment, opened together.
 #[derive(Debug)]
 pub(super) struct SegmentBlocks<'p> {

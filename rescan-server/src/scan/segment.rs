@@ -15,9 +15,9 @@ use rescan_core::proof::{Prover, Unproven};
 use rescan_core::report::{BlockReport, TransactionReport};
 use rescan_core::request::Verify;
 
+use super::ScanShared;
 use super::found_coins::{CoinView, word};
 use super::pinned::{BlockFault, SegmentBlocks, SegmentFault};
-use super::ScanShared;
 
 /// What a worker brings back from a segment.
 #[derive(Debug)]
@@ -80,7 +80,9 @@ pub(super) fn rematch_segment(
     fresh: &[OutPoint],
 ) -> Result<WalkedSegment, SegmentFault> {
     let suspects: Vec<Height> = match &walked.spends {
-        Some(spends) => heights.iter().zip(spends.spenders(fresh)).filter_map(|(height, may)| may.then_some(height)).collect(),
+        Some(spends) => {
+            heights.iter().zip(spends.spenders(fresh)).filter_map(|(height, may)| may.then_some(height)).collect()
+        }
         None => heights.iter().collect(),
     };
     let mut bench = Workbench::new(shared);
@@ -143,8 +145,8 @@ impl SegmentSpends {
         let marks = WordFilter::with_capacity(coins.len());
         coins.iter().for_each(|coin| marks.insert(u64::from(spend_mark(word(coin)))));
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(move |(start, end)| {
-            self.log[start..*end].iter().any(|mark| marks.may_contain(u64::from(*mark)))
-        })
+        starts
+            .zip(&self.ends)
+            .map(move |(start, end)| self.log[start..*end].iter().any(|mark| marks.may_contain(u64::from(*mark))))
     }
 }

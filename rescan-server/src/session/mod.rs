@@ -111,9 +111,9 @@ impl Session {
     fn describe(&self) -> ServerInfo {
         let chain = &self.shared.chain;
         let reading = chain.reading();
-        let snapshot = chain.newest();
-        let tip = snapshot.as_ref().and_then(|snapshot| snapshot.tip());
-        let lowest = snapshot.zip(tip).and_then(|(snapshot, tip)| snapshot.lowest_complete_to(tip.height));
+        let seen = self.shared.refresher.seen();
+        let tip = seen.as_ref().and_then(|seen| seen.chain.tip());
+        let lowest = seen.and_then(|seen| seen.lowest);
         ServerInfo {
             protocol_version: PROTOCOL_VERSION,
             software: concat!("rescan-server ", env!("CARGO_PKG_VERSION")).to_owned(),
