@@ -34,9 +34,8 @@ pub(crate) async fn connect(path: &Path) -> Result<UnixStream, ConnectError> {
 fn told_apart(path: &Path, source: io::Error) -> ConnectError {
     let path = path.to_owned();
     match source.kind() {
-        io::ErrorKind::NotFound => ConnectError::Missing { path },
         io::ErrorKind::PermissionDenied => ConnectError::PermissionDenied { path },
-        io::ErrorKind::NotADirectory => ConnectError::Missing { path },
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ConnectError::Missing { path },
         io::ErrorKind::ConnectionRefused => match std::fs::metadata(&path) {
             Ok(metadata) if !metadata.file_type().is_socket() => ConnectError::NotASocket { path },
             _ => ConnectError::NobodyListens { path },
@@ -51,8 +50,25 @@ fn told_apart(path: &Path, source: io::Error) -> ConnectError {
 fn check_peer(path: &Path, stream: &UnixStream) -> Result<(), ConnectError> {
     let found = stream.peer_cred().map_err(|source| ConnectError::Io { path: path.to_owned(), source })?.uid();
     let expected = rustix::process::geteuid().as_raw();
-    if found != expected && found != ROOT {
-        return Err(ConnectError::ForeignPeer { path: path.to_owned(), found, expected });
+    if is_trusted(found, expected) {
+        return Ok(());
     }
-    Ok(())
+    Err(ConnectError::ForeignPeer { path: path.to_owned(), found, expected })
+}
+
+/// Whether a server of user `found` may tell user `expected` what the chain holds. Root may: it could read the wallet's
+/// memory anyway. Not the other way round: root's wallet has no reason to believe any user.
+fn is_trusted(found: u32, expected: u32) -> bool {
+    found == expected || found == ROOT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_user_and_root_are_believed() {
+        assert!(is_trusted(1_000, 1_000) && is_trusted(ROOT, 1_000) && is_trusted(ROOT, ROOT));
+        assert!(!is_trusted(1_001, 1_000) && !is_trusted(1_000, ROOT));
+    }
 }

@@ -190,7 +190,7 @@ enum Greeting {
 
 async fn ask_info(rescan: &rescan::Client) -> Result<ServerInfo, Greeting> {
     let response = rescan.info_request().send().promise.await.map_err(Greeting::Call)?;
-    let info = response.get().and_then(|results| results.get_info()).map_err(Greeting::Call)?;
+    let info = response.get().and_then(rescan::info_results::Reader::get_info).map_err(Greeting::Call)?;
     // The version first: of a newer protocol nothing else may be read.
     let version = info.get_protocol_version();
     if version > PROTOCOL_VERSION {

@@ -35,7 +35,7 @@ pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe
         let whole = request::ScanRequest { range: request.range, verify: request.verify };
         wire::write_scan_request(&whole, call.get().init_request());
         let response = call.send().promise.await.map_err(CallError::from)?;
-        Ok(response.get().and_then(|results| results.get_scan()).map_err(CallError::from)?)
+        Ok(response.get().and_then(rescan::scan_results::Reader::get_scan).map_err(CallError::from)?)
     };
     keep(begin, pipe, watch).await;
 }
@@ -49,7 +49,7 @@ pub(crate) async fn blocks(rescan: rescan::Client, range: RangeRequest, pipe: Pi
         call.get().set_sink(sink);
         wire::write_range(&range, call.get().init_range());
         let response = call.send().promise.await.map_err(CallError::from)?;
-        Ok(response.get().and_then(|results| results.get_scan()).map_err(CallError::from)?)
+        Ok(response.get().and_then(rescan::blocks_results::Reader::get_scan).map_err(CallError::from)?)
     };
     keep(begin, pipe, watch).await;
 }

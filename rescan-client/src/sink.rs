@@ -104,7 +104,7 @@ impl report_sink::Server for Sink<BlockReport> {
         params: report_sink::DoneParams,
         _results: report_sink::DoneResults,
     ) -> Result<(), capnp::Error> {
-        let read = params.get().and_then(|params| params.get_result()).map_err(CallError::from);
+        let read = params.get().and_then(report_sink::done_params::Reader::get_result).map_err(CallError::from);
         let read = read.and_then(|result| Ok(wire::read_ending(result)?)).and_then(|ending| self.sent.check(ending));
         drop(params);
         Sink::done(&self, read).await
@@ -113,7 +113,7 @@ impl report_sink::Server for Sink<BlockReport> {
 
 impl block_sink::Server for Sink<FullBlock> {
     async fn blocks(self: capnp::capability::Rc<Self>, params: block_sink::BlocksParams) -> Result<(), capnp::Error> {
-        let read = params.get().and_then(|params| params.get_batch()).map_err(CallError::from);
+        let read = params.get().and_then(block_sink::blocks_params::Reader::get_batch).map_err(CallError::from);
         let read = read.and_then(|batch| Ok(wire::read_blocks(batch)?));
         drop(params);
         self.batch(read).await
@@ -124,7 +124,7 @@ impl block_sink::Server for Sink<FullBlock> {
         params: block_sink::DoneParams,
         _results: block_sink::DoneResults,
     ) -> Result<(), capnp::Error> {
-        let read = params.get().and_then(|params| params.get_result()).map_err(CallError::from);
+        let read = params.get().and_then(block_sink::done_params::Reader::get_result).map_err(CallError::from);
         let read = read.and_then(|result| Ok(wire::read_ending(result)?));
         drop(params);
         Sink::done(&self, read).await

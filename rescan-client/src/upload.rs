@@ -22,7 +22,10 @@ const ENTRY_BYTES: usize = 64;
 /// [`ScanError::Refused`] for the first entry that cannot be watched; else what the calls say.
 pub(crate) async fn upload(rescan: &rescan::Client, request: &ScanRequest) -> Result<watch_set::Client, ScanError> {
     let response = rescan.new_watch_set_request().send().promise.await.map_err(CallError::from)?;
-    let watch_set = response.get().and_then(|results| results.get_watch_set()).map_err(CallError::from)?;
+    let watch_set = response
+        .get()
+        .and_then(rescan_core::rescan_capnp::rescan::new_watch_set_results::Reader::get_watch_set)
+        .map_err(CallError::from)?;
     add_all(&watch_set, request).await?;
     match seal(&watch_set).await? {
         None => Ok(watch_set),

@@ -24,17 +24,19 @@ impl Default for HashIndex {
 }
 
 impl HashIndex {
-    /// The index of entries 0, 1, 2, .. with these hashes, which differ.
-    pub(crate) fn of_all<'a>(hashes: impl Iterator<Item = &'a BlockHash>) -> Self {
-        let mut keyed: Vec<Vec<([u8; 32], u32)>> = vec![Vec::new(); SHARDS];
-        for (id, hash) in (0u32..).zip(hashes) {
+    /// The index of the entries below `len`, whose hashes differ.
+    pub(crate) fn of_all<'a>(len: u32, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) -> Self {
+        // Sorted by the first eight bytes, which lie at hand; two hashes that share them are compared whole.
+        let mut keyed: Vec<Vec<(u64, u32)>> = vec![Vec::new(); SHARDS];
+        for (id, hash) in (0..len).filter_map(|id| Some((id, hash_of(id)?))) {
             if let Some(shard) = keyed.get_mut(shard_of(hash)) {
-                shard.push((hash.to_byte_array(), id));
+                let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = hash.to_byte_array();
+                shard.push((u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]), id));
             }
         }
-        let sorted = |mut shard: Vec<([u8; 32], u32)>| {
-            shard.sort_unstable();
-            Arc::new(shard.into_iter().map(|(_, id)| id).collect())
+        let sorted = |mut shard: Vec<(u64, u32)>| {
+            shard.sort_unstable_by(|(a, a_id), (b, b_id)| a.cmp(b).then_with(|| hash_of(*a_id).cmp(&hash_of(*b_id))));
+            Arc::new(shard.into_iter().map(|(_, id)| id).collect::<Box<[u32]>>().into_vec())
         };
         Self { shards: keyed.into_iter().map(sorted).collect() }
     }
@@ -102,7 +104,7 @@ mod tests {
                 grown.insert(hash, id, hash_of);
                 plain.insert(*hash, id);
             }
-            let at_once = HashIndex::of_all(hashes.iter());
+            let at_once = HashIndex::of_all(u32::try_from(hashes.len()).expect("a few"), hash_of);
             let removed = hashes[gone % hashes.len()];
             grown.remove(&removed, hash_of);
             for hash in &hashes {

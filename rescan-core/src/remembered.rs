@@ -86,7 +86,9 @@ impl TreeRestorer {
     #[must_use]
     pub fn finish(mut self) -> HeaderTree {
         let chain = &mut self.tree.chain;
-        chain.index = HashIndex::of_all(chain.entries.iter().map(|entry| &entry.hash));
+        let entries = &chain.entries;
+        let len = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        chain.index = HashIndex::of_all(len, |id| entries.get(id as usize).map(|entry| &entry.hash)); // 32 bits fit
         self.tree
     }
 }

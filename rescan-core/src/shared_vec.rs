@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-/// A vector of `CHUNK` elements a chunk: a power of two, so that a chunk that grew by doubling has no room unused.
+/// A vector of `CHUNK` elements a chunk.
 #[derive(Debug)]
 pub struct SharedVec<T, const CHUNK: usize> {
     chunks: Vec<Arc<Vec<T>>>,
@@ -51,7 +51,7 @@ impl<T: Clone, const CHUNK: usize> SharedVec<T, CHUNK> {
     /// Adds an element at the end.
     pub fn push(&mut self, element: T) {
         if self.len.is_multiple_of(CHUNK) {
-            self.chunks.push(Arc::new(Vec::new()));
+            self.chunks.push(Arc::new(Vec::with_capacity(CHUNK)));
         }
         if let Some(last) = self.chunks.last_mut() {
             Arc::make_mut(last).push(element);

@@ -1,1 +1,103 @@
+//! What has broken other tools that read a live node's block files. Each test is one of those traps.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use bitcoin::BlockHash;
+use rescan_core::position::Height;
+use rescan_fixtures::chain_builder::{ChainBuilder, Record};
+use rescan_fixtures::core_datadir::{CoreDatadir, Which};
+
+use super::*;
+
+mod following;
+mod layouts;
+mod remembering;
+
+/// A blocks directory and a state directory of their own.
+struct Scene {
+    dir: tempfile::TempDir,
+    access: Access,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), access: Access::read() }
+    }
+
+    fn blocks_dir(&self) -> PathBuf {
+        self.dir.path().join("blocks")
+    }
+
+    fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    fn config(&self) -> ChainConfig {
+        ChainConfig {
+            blocks_dir: self.blocks_dir(),
+            network: Some(Network::Regtest),
+            signet_challenge: None,
+            state_dir: self.state_dir(),
+            access: self.access,
+        }
+    }
+
+    fn open(&self) -> Chain {
+        Chain::open(self.config()).unwrap()
+    }
+
+    /// The chain as a first look at the files finds it, without a state file.
+    fn fresh_look(&self) -> Arc<ChainSnapshot> {
+        let state_dir = tempfile::tempdir().unwrap();
+        let config = ChainConfig { state_dir: state_dir.path().to_owned(), ..self.config() };
+        look(&Chain::open(config).unwrap())
+    }
+
+    /// Gives all block files one and the same time long ago: as if nothing was written since the last time they were aged.
+    fn age(&self) {
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        for entry in fs::read_dir(self.blocks_dir()).unwrap() {
+            File::options().write(true).open(entry.unwrap().path()).unwrap().set_modified(long_ago).unwrap();
+        }
+    }
+}
+
+fn look(chain: &Chain) -> Arc<ChainSnapshot> {
+    chain.refresh(&Cancel::new()).unwrap()
+}
+
+/// A chain of `blocks` blocks on regtest's genesis.
+fn chain_of(blocks: u32) -> ChainBuilder {
+    let mut chain = ChainBuilder::new();
+    chain.mine(blocks);
+    chain
+}
+
+fn tip_of(snapshot: &ChainSnapshot) -> (u32, BlockHash) {
+    let tip = snapshot.tip().expect("there is a chain");
+    (tip.height.0, tip.hash)
+}
+
+/// Asserts that `snapshot` is the builder's active chain from `lowest` on, and that the bytes it points to are its blocks.
+fn assert_is_active(scene: &Scene, snapshot: &ChainSnapshot, chain: &ChainBuilder, lowest: u32) {
+    assert_eq!(tip_of(snapshot), (chain.tip_height(), chain.tip_hash()));
+    let key = read_key(&scene.blocks_dir()).unwrap();
+    let files = BlockFiles::new(scene.blocks_dir(), key, Access::read());
+    for (height, block) in chain.active().filter(|(height, _)| *height >= lowest) {
+        let found = snapshot.block(Height(height)).unwrap_or_else(|| panic!("height {height} is missing"));
+        assert_eq!((found.hash, found.time), (block.block_hash(), block.header.time), "height {height}");
+        let mut bytes = Vec::new();
+        let window = files.window(&[found.span]).unwrap();
+        window.block(found.span).unwrap().copy_clear(&mut bytes);
+        assert_eq!(bytes, bitcoin::consensus::serialize(block), "height {height}");
+        assert_eq!(snapshot.height_of(&found.hash), Some(Height(height)));
+    }
+    for (_, block) in chain.stale() {
+        assert_eq!(snapshot.height_of(&block.block_hash()), None, "a stale block is not in the active chain");
+    }
+    assert_eq!(snapshot.lowest_complete_to(Height(chain.tip_height())), Some(Height(lowest)));
+}

@@ -163,8 +163,10 @@ fn complain(error: &clap::Error) -> Exit {
         }
         _ => {
             let shown = error.render().ansi().to_string();
-            let shown = shown.split("\nFor more information").next().unwrap_or(&shown).trim_end();
-            write_stderr(&format!("{}\nhint: see `rescan --help`, `rescan scan --help`\n", strip_styles(shown)));
+            let shown = strip_styles(shown.split("\nFor more information").next().unwrap_or(&shown).trim_end());
+            // A value that landed behind the wrong flag is repeated too.
+            let shown = if shown.contains("prv") { "error: a value that is not what its flag takes" } else { &shown };
+            write_stderr(&format!("{shown}\nhint: see `rescan --help`, `rescan scan --help`\n"));
             Exit::Usage
         }
     }

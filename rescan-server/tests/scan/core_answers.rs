@@ -1,0 +1,100 @@
+//! Every wallet of both real datadirs: the same history and the same coins as Bitcoin Core itself says.
+
+use std::sync::Arc;
+
+use rescan_core::coins::CoinLedger;
+use rescan_core::report::Outcome;
+use rescan_core::request::Verify;
+use rescan_core::watch::WatchSet;
+use rescan_fixtures::core_datadir::{CoreDatadir, ExpectedTransaction, ExpectedWallet, Which};
+use rescan_fixtures::private_access::mapped_access;
+use rescan_server::block_file::Access;
+use rescan_server::scan::SegmentSize;
+
+use crate::{Answer, Manner, ReadChain, scan, watch_descriptors};
+
+struct Wallet<'a> {
+    name: &'a str,
+    expected: &'a ExpectedWallet,
+    watch: Arc<WatchSet>,
+    keychains: u32,
+}
+
+fn wallets(datadir: &CoreDatadir) -> Vec<Wallet<'_>> {
+    let wallets = datadir.expected().wallets.iter();
+    let compiled = wallets.map(|(name, expected)| {
+        let watch = watch_descriptors(expected.descriptors.iter().map(|entry| entry.descriptor.as_str()));
+        Wallet { name, expected, watch, keychains: u32::try_from(expected.descriptors.len()).unwrap() }
+    });
+    compiled.collect()
+}
+
+fn assert_is_cores(answer: &Answer, wallet: &Wallet<'_>, context: &str) {
+    let history: Vec<ExpectedTransaction> = answer
+        .reports
+        .iter()
+        .flat_map(|report| {
+            report.transactions.iter().map(|transaction| ExpectedTransaction {
+                txid: transaction.txid,
+                height: report.height.0,
+                block_hash: report.hash,
+                tx_index: transaction.tx_index,
+            })
+        })
+        .collect();
+    assert_eq!(history, wallet.expected.transactions, "history of {} {context}", wallet.name);
+    let mut ledger = CoinLedger::new();
+    answer.reports.iter().for_each(|report| ledger.apply(report));
+    let coins: Vec<_> = ledger
+        .sorted()
+        .into_iter()
+        .map(|coin| (coin.outpoint, coin.value, coin.height.0, coin.script_pubkey.clone()))
+        .collect();
+    let expected: Vec<_> = wallet
+        .expected
+        .coins
+        .iter()
+        .map(|coin| (coin.outpoint(), coin.value, coin.height, coin.script_pubkey.clone()))
+        .collect();
+    assert_eq!(coins, expected, "coins of {} {context}", wallet.name);
+    assert_eq!(answer.totals.coins.count, wallet.expected.coins.len() as u64, "{} {context}", wallet.name);
+    assert_eq!(answer.totals.coins.total_sat, wallet.expected.coins_total.to_sat(), "{} {context}", wallet.name);
+    assert_eq!(answer.outcome, Outcome::Complete);
+}
+
+#[test]
+fn every_wallet_has_cores_history_and_coins_however_it_is_scanned() {
+    for which in Which::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let datadir = CoreDatadir::unpack(which, dir.path()).unwrap();
+        let wallets = wallets(&datadir);
+        for (arm, access) in [("mapped", mapped_access()), ("read", Access::read())] {
+            let chain = ReadChain::open(&datadir.blocks_dir(), access);
+            let tip = chain.chain.newest().unwrap().tip().unwrap();
+            assert_eq!((tip.height.0, tip.hash), (datadir.expected().tip_height, datadir.expected().tip_hash));
+            for (workers, verify) in [(1, Verify::Reported), (2, Verify::All), (8, Verify::None), (8, Verify::Reported)]
+            {
+                let manner = Manner { verify, ..Manner::with_workers(workers) };
+                for wallet in &wallets {
+                    let answer = scan(&chain, &wallet.watch, wallet.keychains, manner).unwrap();
+                    assert_is_cores(&answer, wallet, &format!("in {which:?}, {arm}, {manner:?}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_size_of_segments_changes_a_byte_of_the_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let datadir = CoreDatadir::unpack(Which::A, dir.path()).unwrap();
+    let chain = ReadChain::open(&datadir.blocks_dir(), mapped_access());
+    for wallet in wallets(&datadir) {
+        let one = scan(&chain, &wallet.watch, wallet.keychains, Manner::with_workers(1)).unwrap();
+        for blocks_max in [1, 2, 7, 10_000] {
+            let size = SegmentSize { first_bytes: 1 << 30, bytes_max: 1 << 30, blocks_max };
+            let manner = Manner { size, ..Manner::with_workers(3) };
+            assert_eq!(scan(&chain, &wallet.watch, wallet.keychains, manner).unwrap(), one, "{blocks_max} a segment");
+        }
+    }
+}
