@@ -16,8 +16,8 @@ pub(super) trait Cargo: Sized + 'static {
     /// About how many bytes this piece takes in a message.
     fn bytes(&self) -> usize;
 
-    /// Sends a batch. The promise is kept once there is room for another; an error of the wallet's with this batch shows
-    /// with a later call.
+    /// Sends a batch. The promise is kept once there is room for another; an error of the wallet's with this batch
+    /// shows with a later call.
     ///
     /// # Errors
     /// If a piece cannot be said in a message.

@@ -194,13 +194,21 @@ impl<S: Source> Job<S> {
         let stalled = match deliver(&mut source, &mut outbox).await {
             Ok(()) => None,
             Err(Stopped::Failed(failure)) => return Some(Ending::Failed(failure)),
+            Err(Stopped::Blocked(Blocked::TooLarge { height, bytes })) => {
+                self.control.end_early();
+                return Some(Ending::Failed(super::refresh::internal(format!(
+                    "the report of block {height} has some {bytes} bytes, more than one message carries: give fewer \
+                     entries for one script"
+                ))));
+            }
             Err(Stopped::Blocked(Blocked::Gone(error))) => {
                 tracing::debug!(%error, "the wallet takes no more");
                 self.control.end_early();
                 return None;
             }
             Err(Stopped::Blocked(Blocked::Stalled)) => {
-                tracing::info!(after = ?self.shared.limits.stalled_after, "a scan is cancelled: its wallet takes nothing");
+                let after = self.shared.limits.stalled_after;
+                tracing::info!(?after, "a scan is cancelled: its wallet takes nothing");
                 self.control.end_early();
                 Some(outbox.sent_through())
             }

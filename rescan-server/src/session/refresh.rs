@@ -1,8 +1,8 @@
 //! Refreshes of the chain, one at a time, shared by all who ask.
 //!
 //! Every scan begins with a refresh, and a refresh reads files, which takes milliseconds, or minutes the first time. So
-//! it runs on a thread of its own, and all scans that ask while one is running get the result of the next: each sees the
-//! files as they were after it asked, whatever the number of scans.
+//! it runs on a thread of its own, and all scans that ask while one is running get the result of the next: each sees
+//! the files as they were after it asked, whatever the number of scans.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
