@@ -77,8 +77,8 @@ Environment:
   NO_COLOR   no colours in the log
 
 Example:
-  rescan-server --datadir ~/.bitcoin &
-  rescan info --socket ~/.bitcoin/rescan.sock";
+  rescan-server --datadir ~/.bitcoin             in one terminal
+  rescan info --socket ~/.bitcoin/rescan.sock    in another";
 
 /// The names that Bitcoin Core's -chain takes.
 fn network_names() -> impl TypedValueParser<Value = Network> {
