@@ -232,6 +232,6 @@ fn error_chain(error: &dyn std::error::Error) -> String {
         .fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
-fn panicked(panicked: WorkerPanicked) -> Failure {
-    Failure { kind: FailureKind::Internal, detail: panicked.to_string(), at: None }
+fn panicked(_: WorkerPanicked) -> Failure {
+    Failure { kind: FailureKind::Internal, detail: WorkerPanicked.to_string(), at: None }
 }
