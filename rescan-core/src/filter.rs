@@ -5,6 +5,7 @@
 //! reading side a relaxed atomic load is an ordinary load.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
+#![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -7,6 +7,7 @@
 //! Nothing here is proven: that the block is what its header says is [`proof`](crate::proof)'s to show.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
+#![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
 
 use bitcoin::{Amount, OutPoint, ScriptBuf};
 

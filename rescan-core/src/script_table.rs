@@ -4,6 +4,7 @@
 //! table has open addressing with tags, so that a script that is not there is denied without touching another script.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
+#![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
 
 use std::hash::{BuildHasher, RandomState};
 
