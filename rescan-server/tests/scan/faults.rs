@@ -55,7 +55,7 @@ fn a_flipped_bit_in_a_matched_block_is_corrupt_and_its_place_is_named() {
         let span = written.span(&paid.chain.hash_at(paid.height)).unwrap();
         written.files().flip(span, paid.script_offset() - VALUE_BEFORE_SCRIPT, 1).unwrap();
         let chain = ReadChain::open(dir.path(), access);
-        let watch = watch_scripts(&[paid.script.clone()]);
+        let watch = watch_scripts(std::slice::from_ref(&paid.script));
         for verify in [Verify::Reported, Verify::All] {
             let failure = scan(&chain, &watch, 0, Manner { verify, ..Manner::with_workers(2) }).unwrap_err();
             let path = written.files().path(span.file);
@@ -75,7 +75,7 @@ fn a_flipped_bit_that_hides_a_match_is_noticed_only_where_every_block_is_proven(
     let span = written.span(&paid.chain.hash_at(paid.height)).unwrap();
     written.files().flip(span, paid.script_offset() + 5, 1).unwrap();
     let chain = ReadChain::open(dir.path(), Access::read());
-    let watch = watch_scripts(&[paid.script.clone()]);
+    let watch = watch_scripts(std::slice::from_ref(&paid.script));
     let reported = scan(&chain, &watch, 0, Manner::with_workers(2)).unwrap();
     assert_eq!((reported.reports.len(), reported.outcome), (0, Outcome::Complete));
     let failure = scan(&chain, &watch, 0, Manner { verify: Verify::All, ..Manner::with_workers(2) }).unwrap_err();
@@ -95,7 +95,8 @@ fn a_damaged_copy_of_a_block_gives_way_to_a_whole_one() {
         assert_eq!(copies.len(), 2);
         written.files().flip(copies[damaged], paid.script_offset() - VALUE_BEFORE_SCRIPT, 1).unwrap();
         let chain = ReadChain::open(dir.path(), Access::read());
-        let answer = scan(&chain, &watch_scripts(&[paid.script.clone()]), 0, Manner::with_workers(2)).unwrap();
+        let answer =
+            scan(&chain, &watch_scripts(std::slice::from_ref(&paid.script)), 0, Manner::with_workers(2)).unwrap();
         assert_eq!((answer.outcome, answer.totals.coins.total_sat), (Outcome::Complete, 50_000), "copy {damaged}");
     }
 }
@@ -114,7 +115,7 @@ fn a_cancelled_scan_and_a_cancelled_shipment_end_as_cancelled_with_nothing_settl
     let plan = ScanPlan {
         snapshot: Arc::clone(&snapshot),
         range,
-        watch: watch_scripts(&[paid.script.clone()]),
+        watch: watch_scripts(std::slice::from_ref(&paid.script)),
         keychain_count: 0,
         verify: Verify::Reported,
         segment_size: SegmentSize::default(),
