@@ -139,7 +139,7 @@ fn a_scan_whose_chain_is_left_says_from_which_height_and_nothing_false_stands() 
 #[test]
 fn a_server_that_is_started_again_goes_by_what_it_remembers() {
     let mut chain = paid_chain();
-    chain.file_bytes_max(1_024);
+    chain.file_bytes_max(2_048);
     let mut scene = Scene::write(chain, Manner::default());
     // Files that changed a moment ago are read again anyway.
     fs::read_dir(scene.server.blocks_dir()).unwrap().for_each(|entry| set_time(&entry.unwrap().path()));
