@@ -1,7 +1,8 @@
 //! A scenario that is on disk, served, and goes on.
 
-use bitcoin::{BlockHash, Script, consensus};
+use bitcoin::{Amount, BlockHash, Script, TxOut, consensus};
 use rescan_core::position::RecordSpan;
+use rescan_fixtures::assemble;
 use rescan_fixtures::chain_builder::{ChainBuilder, WrittenChain};
 
 use crate::test_server::{Manner, TestServer};
@@ -90,6 +91,21 @@ impl Scene {
                 chain.coinbase_to(script);
             }
             chain.mine_block();
+        }
+        chain
+    }
+
+    /// A scenario of `blocks` blocks of 100 kB above the first 110, of which a hundredth pays `script`, in 30 outputs each.
+    #[must_use]
+    pub fn laden(script: &Script, blocks: u32) -> ChainBuilder {
+        let mut chain = ChainBuilder::new();
+        chain.mine(110);
+        for _ in 0..blocks {
+            let paying = TxOut { value: Amount::from_sat(1_000), script_pubkey: script.to_owned() };
+            let mut outputs = vec![paying; 30];
+            outputs.push(assemble::op_return(&[0; 97_000]));
+            chain.fund_outputs(outputs);
+            chain.mine(1);
         }
         chain
     }

@@ -1,0 +1,21 @@
+//! The `rescan-server` command as a process: how it starts and stops, what it refuses, what it logs, what it holds in
+//! memory.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod memory;
+mod privacy;
+mod refusals;
+mod signals;
+
+use std::path::Path;
+
+use rescan_tests::{ServerProcess, TestServer};
+
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_rescan-server"))
+}
+
+/// The command on the directory of `place`, once it serves.
+fn start(place: &TestServer, more: &[&str]) -> ServerProcess {
+    ServerProcess::start(program(), place, more)
+}
