@@ -22,21 +22,6 @@ async fn found(client: &Client) -> usize {
 }
 
 #[test]
-fn sigterm_and_sigint_end_it_with_success_and_take_the_socket_along() {
-    let mut chain = ChainBuilder::new();
-    chain.coinbase_to(&script()).mine(4);
-    let scene = Scene::write(chain, Manner::default());
-    for signal in [Signal::TERM, Signal::INT] {
-        let server = start(&scene.server, &[]);
-        patiently(async { assert_eq!(found(&server.client().await).await, 1) });
-        server.signal(signal);
-        let (status, log) = server.wait();
-        assert!(status.success(), "{status}: {log}");
-        assert!(!scene.server.socket().exists());
-    }
-}
-
-#[test]
 fn a_wallet_whose_server_is_told_to_stop_hears_how_far_its_scan_came() {
     let scene = Scene::write(Scene::talkative(&script(), 150, 1_000), Manner::default());
     let server = start(&scene.server, &["--access", "read"]);

@@ -1,5 +1,4 @@
-//! The `rescan-server` command as a process: how it starts and stops, what it refuses, what it logs, what it holds in
-//! memory.
+//! The `rescan-server` process beside wallets: what they hear when it ends, what it logs, what it holds in memory.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod memory;

@@ -1,6 +1,5 @@
 //! What the command will not begin with: a log line that says why, and the exit code of the contract.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -33,20 +32,6 @@ fn words<'a>(datadir: &'a Path, socket: &'a Path, state: &'a Path) -> Vec<&'a st
 }
 
 #[test]
-fn a_command_line_that_cannot_be_is_wrong_usage() {
-    for (line, says) in [
-        (&[][..], "--datadir"),
-        (&["--blocks-dir", "/b"], "--socket"),
-        (&["--datadir", "/d", "--workers", "0"], "--workers"),
-        (&["--datadir", "/d", "--network", "mars"], "--network"),
-        (&["--datadir", "/d", "--access", "guess"], "--access"),
-        (&["--datadir", "/nonexistent/datadir"], "/nonexistent/datadir"),
-    ] {
-        assert_refused(&run(line), 2, says);
-    }
-}
-
-#[test]
 fn block_files_of_another_network_than_the_named_one_are_refused() {
     let scene = written();
     let (blocks, socket, state) = (scene.server.blocks_dir(), scene.server.socket(), scene.server.state_dir());
@@ -65,14 +50,4 @@ fn a_second_server_is_refused_whether_it_wants_the_socket_or_the_state_and_the_f
     assert_refused(&run(&words(&datadir, &socket, &other_state)), 1, "another rescan-server serves");
     assert_refused(&run(&words(&datadir, &other_socket, &state)), 1, state.to_str().unwrap());
     patiently(async { drop(first.client().await) });
-}
-
-#[test]
-fn a_file_in_the_place_of_the_socket_is_left_alone() {
-    let scene = written();
-    let socket = scene.server.socket();
-    fs::write(&socket, "precious").unwrap();
-    let output = run(&words(&scene.server.datadir(), &socket, &scene.server.state_dir()));
-    assert_refused(&output, 1, "is not a socket");
-    assert_eq!(fs::read(&socket).unwrap(), b"precious");
 }
