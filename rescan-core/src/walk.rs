@@ -11,7 +11,6 @@
 //! loses a reader that jumps over witnesses.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
-
 #![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
 
 use prefetch_index::prefetch_index;
