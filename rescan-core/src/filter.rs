@@ -55,11 +55,12 @@ impl WordFilter {
     }
 
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the shift leaves at most 18 bits")]
     fn place(&self, word: u64) -> (usize, u64) {
         let spread = word.wrapping_mul(SPREAD);
         // The low twelve bits of the product choose the bits, the high ones the cell; they share none.
         let bits = (1 << (spread & 63)) | (1 << ((spread >> 6) & 63));
-        ((spread >> self.shift) as usize, bits) // at most 18 bits
+        ((spread >> self.shift) as usize, bits)
     }
 }
 

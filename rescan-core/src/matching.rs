@@ -45,8 +45,9 @@ pub type SpendLog = Vec<u32>;
 /// The number that stands in a [`SpendLog`] for the outpoint with this [`outpoint_word`].
 #[inline(always)]
 #[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "folded, so that txid bytes and index both count")]
 pub fn spend_mark(word: u64) -> u32 {
-    (word ^ (word >> 32)) as u32 // folded, so that txid bytes and index both count
+    (word ^ (word >> 32)) as u32
 }
 
 /// Matches blocks against one watch set; keeps its buffers from block to block.

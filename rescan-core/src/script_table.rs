@@ -100,6 +100,7 @@ impl ScriptTable {
     }
 
     /// The number of `script`, or the slot where it would stand.
+    #[expect(clippy::cast_possible_truncation, reason = "a slot is two halves: the tag above, the number below")]
     fn probe(&self, hash: u64, script: &[u8]) -> Result<u32, usize> {
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = (hash as usize) & mask; // the low bits choose the slot, the high ones are the tag
@@ -118,6 +119,7 @@ impl ScriptTable {
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "the mask leaves fewer bits than a usize has")]
     fn grow(&mut self) {
         let size = self.slots.len().saturating_mul(2).max(16);
         self.slots = vec![EMPTY; size];
