@@ -229,12 +229,7 @@ fn compiled(watched: &Watched) -> WatchSet {
     builder.build()
 }
 
-fn match_both(
-    raw: RawBlock<'_>,
-    plain: RawBlock<'_>,
-    views: Result<&[TxView<'_>], &Malformed>,
-    block: Option<&Block>,
-) {
+fn match_both(raw: RawBlock<'_>, plain: RawBlock<'_>, views: Result<&[TxView<'_>], &Malformed>, block: Option<&Block>) {
     let watched = watched(views.unwrap_or_default());
     let watch = compiled(&watched);
     let matched = |block| Matcher::new(&watch).match_block(block, BlockPlace::Later, &mut PlainCoins::new(&watch));
@@ -271,12 +266,7 @@ fn told_by_oracle(matched: &oracle::MatchedTransaction) -> Told {
     (matched.tx_index, matched.txid, received, spent.collect())
 }
 
-fn prove_both(
-    raw: RawBlock<'_>,
-    plain: RawBlock<'_>,
-    views: Result<&[TxView<'_>], &Malformed>,
-    block: Option<&Block>,
-) {
+fn prove_both(raw: RawBlock<'_>, plain: RawBlock<'_>, views: Result<&[TxView<'_>], &Malformed>, block: Option<&Block>) {
     let mut prover = Prover::default();
     let proven = prover.prove(raw, &[]);
     assert_eq!(proven, Prover::default().prove(plain, &[]), "a key changes no proof");
