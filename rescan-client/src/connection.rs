@@ -60,6 +60,10 @@ enum Command {
 impl Connection {
     /// Starts the thread, connects, and asks the server who it is.
     pub(crate) async fn open(peer: Peer) -> Result<(Self, ServerInfo), ConnectError> {
+        Self::open_within(peer, GREETING_TIMEOUT).await
+    }
+
+    async fn open_within(peer: Peer, patience: Duration) -> Result<(Self, ServerInfo), ConnectError> {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let (greeted, greeting) = oneshot::channel();
         let received = ByteCount::default();
@@ -67,7 +71,7 @@ impl Connection {
         std::thread::Builder::new()
             .name("rescan-client".to_owned())
             .spawn(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => LocalSet::new().block_on(&runtime, live(peer, count, greeted, inbox)),
+                Ok(runtime) => LocalSet::new().block_on(&runtime, live(peer, patience, count, greeted, inbox)),
                 // If nobody waits any more, nobody needs to know.
                 Err(error) => drop(greeted.send(Err(ConnectError::Thread(error)))),
             })
@@ -106,11 +110,12 @@ fn thread_gone() -> CallError {
 /// The whole life of a connection.
 async fn live(
     peer: Peer,
+    patience: Duration,
     received: ByteCount,
     greeted: oneshot::Sender<Result<ServerInfo, ConnectError>>,
     inbox: mpsc::Receiver<Command>,
 ) {
-    match greet(peer, received).await {
+    match greet(peer, patience, received).await {
         Err(error) => drop(greeted.send(Err(error))),
         Ok((rescan, system, info)) => {
             if greeted.send(Ok(info)).is_ok() {
@@ -124,19 +129,23 @@ async fn live(
 
 type System = JoinHandle<Result<(), capnp::Error>>;
 
-async fn greet(peer: Peer, received: ByteCount) -> Result<(rescan::Client, System, ServerInfo), ConnectError> {
+async fn greet(
+    peer: Peer,
+    patience: Duration,
+    received: ByteCount,
+) -> Result<(rescan::Client, System, ServerInfo), ConnectError> {
     let stream = match peer {
         Peer::At(path) => connect::connect(&path).await?,
         Peer::Connected(stream) => adopt(stream).map_err(ConnectError::Thread)?,
     };
     let (rescan, mut system) = start(stream, received);
-    let asked = tokio::time::timeout(GREETING_TIMEOUT, ask_info(&rescan)).await;
+    let asked = tokio::time::timeout(patience, ask_info(&rescan)).await;
     let refused = match asked {
         Ok(Ok(info)) => return Ok((rescan, system, info)),
         Ok(Err(refused)) => refused,
         Err(_elapsed) => {
             system.abort();
-            return Err(ConnectError::NoAnswer { waited: GREETING_TIMEOUT });
+            return Err(ConnectError::NoAnswer { waited: patience });
         }
     };
     Err(match refused {
@@ -250,4 +259,17 @@ impl From<wire::WireError> for CallError {
 fn plain(error: &capnp::Error) -> String {
     let text = error.extra.trim_start_matches("remote exception: ");
     if text.is_empty() { format!("{:?}", error.kind) } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_says_nothing_is_given_up() {
+        let (_silent, socket) = StdUnixStream::pair().expect("a pair of sockets");
+        let patience = Duration::from_millis(20);
+        let opened = Connection::open_within(Peer::Connected(socket), patience).await;
+        assert!(matches!(opened, Err(ConnectError::NoAnswer { waited }) if waited == patience), "{opened:?}");
+    }
 }

@@ -30,7 +30,8 @@ const CONTROLS_MAX: usize = 8;
 pub enum ScanEvent {
     /// A block that touches the watch set. They come in chain order.
     Report(BlockReport),
-    /// The scan came to its end; nothing follows.
+    /// The scan came to its end; nothing follows. The times in the summary are the wallet's: upload and derivation of the
+    /// watch set are added to what the server measured.
     Finished(Summary),
 }
 

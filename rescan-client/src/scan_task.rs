@@ -3,7 +3,10 @@
 //! It lives as long as the wallet's stream: past the summary too, since the scan still answers for the blocks of its
 //! chain. It sends nothing but the end of a scan that could not end by itself; the sink sends the rest.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::rc::Rc;
+use std::time::Instant;
 
 use rescan_core::position::Height;
 use rescan_core::report::{BlockId, BlockReport, FullBlock, Phase, Progress};
@@ -15,7 +18,7 @@ use tokio::sync::mpsc;
 use crate::error::{CallError, ScanError};
 use crate::request::ScanRequest;
 use crate::scan_stream::{Control, Delivery, Pipe};
-use crate::sink::{Sent, Sink, SinkWatch};
+use crate::sink::{Preparation, Sent, Sink, SinkWatch};
 use crate::upload;
 
 /// Questions that wait for the scan to begin. More stay in their channel.
@@ -25,10 +28,15 @@ const WAITING_MAX: usize = 8;
 pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe: Pipe<BlockReport>) {
     let sent =
         Sent { keychains: request.keychains.len(), scripts: request.scripts.len(), outpoints: request.outpoints.len() };
-    let (sink, watch) = Sink::new(pipe.deliveries.clone(), sent);
+    let asked = Instant::now();
+    let preparation = Rc::new(Cell::new(Preparation::default()));
+    let (sink, watch) = Sink::new(pipe.deliveries.clone(), sent, Rc::clone(&preparation));
     let sink: report_sink::Client = capnp_rpc::new_client(sink);
     let begin = async move {
         let watch_set = upload::upload(&rescan, &request).await?;
+        let uploaded = asked.elapsed();
+        upload::seal(&watch_set).await?;
+        preparation.set(Preparation { all: asked.elapsed(), seal: asked.elapsed().saturating_sub(uploaded) });
         let mut call = rescan.scan_request();
         call.get().set_watch_set(watch_set);
         call.get().set_sink(sink);
@@ -42,7 +50,7 @@ pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe
 
 /// Starts and keeps a shipment of blocks.
 pub(crate) async fn blocks(rescan: rescan::Client, range: RangeRequest, pipe: Pipe<FullBlock>) {
-    let (sink, watch) = Sink::new(pipe.deliveries.clone(), Sent::default());
+    let (sink, watch) = Sink::new(pipe.deliveries.clone(), Sent::default(), Rc::default());
     let sink: block_sink::Client = capnp_rpc::new_client(sink);
     let begin = async move {
         let mut call = rescan.blocks_request();

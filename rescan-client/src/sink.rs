@@ -6,8 +6,9 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
-use rescan_core::report::{BlockReport, Ending, FullBlock, Origin};
+use rescan_core::report::{BlockReport, Ending, FullBlock, Origin, Summary};
 use rescan_core::rescan_capnp::{block_sink, report_sink};
 use rescan_core::wire;
 use tokio::sync::{mpsc, oneshot};
@@ -23,10 +24,33 @@ pub(crate) struct Sent {
     pub(crate) outpoints: usize,
 }
 
+/// What the wallet waited for before the server's own clock of the scan began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Preparation {
+    /// Upload and seal.
+    pub(crate) all: Duration,
+    /// The seal, which is where the server derives.
+    pub(crate) seal: Duration,
+}
+
+impl Preparation {
+    /// The summary with the wallet's clock: `elapsed` is everything, and `prepare` all derivation before the walk.
+    fn added_to(self, mut summary: Summary) -> Summary {
+        summary.prepare_micros = summary.prepare_micros.saturating_add(micros(self.seal));
+        summary.elapsed_micros = summary.elapsed_micros.saturating_add(micros(self.all));
+        summary
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Takes in what a scan yields.
 pub(crate) struct Sink<T> {
     deliveries: mpsc::Sender<Delivery<T>>,
     sent: Sent,
+    preparation: Rc<Cell<Preparation>>,
     ended: Rc<Cell<bool>>,
     /// Dropped with the sink, when the server or the connection lets go of it.
     _released: oneshot::Sender<()>,
@@ -47,10 +71,17 @@ impl SinkWatch {
 }
 
 impl<T> Sink<T> {
-    pub(crate) fn new(deliveries: mpsc::Sender<Delivery<T>>, sent: Sent) -> (Self, SinkWatch) {
+    pub(crate) fn new(
+        deliveries: mpsc::Sender<Delivery<T>>,
+        sent: Sent,
+        preparation: Rc<Cell<Preparation>>,
+    ) -> (Self, SinkWatch) {
         let (release, released) = oneshot::channel();
         let ended = Rc::new(Cell::new(false));
-        (Self { deliveries, sent, ended: ended.clone(), _released: release }, SinkWatch { ended, released })
+        (
+            Self { deliveries, sent, preparation, ended: ended.clone(), _released: release },
+            SinkWatch { ended, released },
+        )
     }
 
     async fn batch(&self, read: Result<Vec<T>, CallError>) -> Result<(), capnp::Error> {
@@ -66,7 +97,7 @@ impl<T> Sink<T> {
 
     async fn done(&self, read: Result<Ending, CallError>) -> Result<(), capnp::Error> {
         self.end(match read {
-            Ok(Ending::Summary(summary)) => Ok(summary),
+            Ok(Ending::Summary(summary)) => Ok(self.preparation.get().added_to(summary)),
             Ok(Ending::Refused(refusal)) => Err(ScanError::Refused(refusal)),
             Ok(Ending::Failed(failure)) => Err(ScanError::Failed(failure)),
             Err(error) => Err(error.into()),
@@ -74,7 +105,7 @@ impl<T> Sink<T> {
         .await
     }
 
-    async fn end(&self, end: Result<rescan_core::report::Summary, ScanError>) -> Result<(), capnp::Error> {
+    async fn end(&self, end: Result<Summary, ScanError>) -> Result<(), capnp::Error> {
         if self.ended.replace(true) {
             return Err(capnp::Error::failed("the scan has ended already".to_owned()));
         }

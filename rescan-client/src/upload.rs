@@ -15,20 +15,22 @@ const CHUNK_BYTES_MAX: usize = 128 * 1024;
 /// What an entry costs besides its bytes: its pointer and its struct, in bytes.
 const ENTRY_BYTES: usize = 64;
 
-/// A sealed watch set of what the request watches.
+/// A watch set of what the request watches, to be sealed.
+pub(crate) async fn upload(rescan: &rescan::Client, request: &ScanRequest) -> Result<watch_set::Client, CallError> {
+    let response = rescan.new_watch_set_request().send().promise.await?;
+    let watch_set = response.get()?.get_watch_set()?;
+    add_all(&watch_set, request).await?;
+    Ok(watch_set)
+}
+
+/// Seals the watch set: the server derives and compiles it.
 ///
 /// # Errors
 ///
-/// [`ScanError::Refused`] for the first entry that cannot be watched; else what the calls say.
-pub(crate) async fn upload(rescan: &rescan::Client, request: &ScanRequest) -> Result<watch_set::Client, ScanError> {
-    let response = rescan.new_watch_set_request().send().promise.await.map_err(CallError::from)?;
-    let watch_set = response
-        .get()
-        .and_then(rescan_core::rescan_capnp::rescan::new_watch_set_results::Reader::get_watch_set)
-        .map_err(CallError::from)?;
-    add_all(&watch_set, request).await?;
-    match seal(&watch_set).await? {
-        None => Ok(watch_set),
+/// [`ScanError::Refused`] for the first entry that cannot be watched; else what the call says.
+pub(crate) async fn seal(watch_set: &watch_set::Client) -> Result<(), ScanError> {
+    match ask_seal(watch_set).await? {
+        None => Ok(()),
         Some(refusal) => Err(ScanError::Refused(refusal)),
     }
 }
@@ -61,7 +63,7 @@ async fn add_all(watch_set: &watch_set::Client, request: &ScanRequest) -> Result
     Ok(())
 }
 
-async fn seal(watch_set: &watch_set::Client) -> Result<Option<Refusal>, CallError> {
+async fn ask_seal(watch_set: &watch_set::Client) -> Result<Option<Refusal>, CallError> {
     let response = watch_set.seal_request().send().promise.await?;
     match response.get()?.get_result()?.which() {
         Ok(seal_result::Sealed(_size)) => Ok(None),

@@ -130,8 +130,8 @@ interface WatchSet {
   # Coins that exist before the range and whose spends are wanted, numbered likewise.
 
   seal @3 () -> (result :SealResult);
-  # Ends the filling. Derives and compiles; a sealed watch set takes no more entries, and sealing it again gives the
-  # same answer.
+  # Ends the filling. Derives and compiles; sealing again gives the same answer. A sealed watch set takes no more entries:
+  # what is added later is never watched, and the next `seal` says `alreadySealed`.
 }
 
 struct Keychain {

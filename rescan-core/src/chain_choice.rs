@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bitcoin::BlockHash;
 
-use crate::chain_snapshot::{NO_ENTRY, NOT_ACTIVE};
+use crate::chain_snapshot::{Entry, NO_ENTRY, NOT_ACTIVE};
 use crate::header::{Bits, Work};
 use crate::header_tree::HeaderTree;
 use crate::position::{Height, RecordSpan};
@@ -220,7 +220,7 @@ impl HeaderTree {
         let mut tips: BTreeMap<u32, (Work, std::cmp::Reverse<RecordSpan>, u32)> = BTreeMap::new();
         for (id, placement) in placements {
             let Root::Unknown(root) = placement.root else { continue };
-            let Some(span) = self.chain.entry(*id).and_then(|entry| entry.span_on_disk()) else { continue };
+            let Some(span) = self.chain.entry(*id).and_then(Entry::span_on_disk) else { continue };
             let candidate = (placement.work, std::cmp::Reverse(span), *id);
             let best = tips.entry(root).or_insert(candidate);
             *best = (*best).max(candidate);

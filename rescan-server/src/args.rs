@@ -126,6 +126,14 @@ pub enum ArgsError {
     NoStateDir,
 }
 
+impl ArgsError {
+    /// Whether other arguments are needed, rather than other files.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::NetworkDir(_))
+    }
+}
+
 impl Args {
     /// The configuration that these arguments and the environment come to. Looks into the data directory for networks.
     ///

@@ -44,6 +44,12 @@ impl Access {
         Self(Arm::Mapped)
     }
 
+    /// Maps, in a test: the files are the test's own, and it keeps the promise.
+    #[cfg(test)]
+    pub(crate) fn mapped_in_test() -> Self {
+        Self(Arm::Mapped)
+    }
+
     /// Whether this is the mapped arm.
     #[must_use]
     pub fn is_mapped(self) -> bool {

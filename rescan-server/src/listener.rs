@@ -1,8 +1,8 @@
 //! The socket: where it lies, who may have it, who may speak to it.
 //!
 //! One server a path: a lock file beside the socket decides, since a socket file says nothing about whether its server
-//! lives. Only what is a socket and has nobody listening is ever removed. The socket is its owner's alone from the moment
-//! it exists, and before a byte is read from a peer, the kernel is asked who it is.
+//! lives. Only what is a socket and has nobody listening is ever removed. The socket is its owner's alone from the
+//! moment it exists, and before a byte is read from a peer, the kernel is asked who it is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -18,7 +18,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
-            ExitCode::from(if error.is::<ArgsError>() { 2 } else { 1 })
+            let is_usage = error.downcast_ref().is_some_and(ArgsError::is_usage);
+            ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }
 }

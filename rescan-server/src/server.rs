@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::chain::{Chain, ChainError};
 use crate::config::ServerConfig;
@@ -82,7 +83,8 @@ impl Server {
 
     /// Serves until `shutdown` is kept; then ends all scans, tells their wallets, and removes the socket.
     ///
-    /// Must run in a Tokio runtime with time and I/O, and does everything but the work of the pool on the calling thread.
+    /// Must run in a Tokio runtime with time and I/O, and does everything but the work of the pool on the calling
+    /// thread.
     ///
     /// # Errors
     /// [`ServeError::Listen`], if the socket cannot be listened on.
@@ -113,6 +115,8 @@ async fn run(
     let stop = watch::Sender::new(false);
     let mut shutdown = pin!(shutdown);
     let mut sessions = JoinSet::new();
+    // Tells connections apart in the log.
+    let mut number = 0_u64;
     loop {
         tokio::select! {
             () = &mut shutdown => break,
@@ -126,11 +130,13 @@ async fn run(
                         continue;
                     };
                     let (shared, mut stopping) = (Rc::clone(&shared), stop.subscribe());
-                    sessions.spawn_local(async move {
+                    let session = async move {
                         let stopped = async { drop(stopping.wait_for(|stop| *stop).await) };
                         connection::serve(stream, shared, stopped).await;
                         drop(slot);
-                    });
+                    };
+                    number += 1;
+                    sessions.spawn_local(session.instrument(tracing::info_span!("connection", number)));
                 }
                 Ok(_stranger) => {}
                 Err(error) => {
@@ -167,7 +173,9 @@ async fn workers_idle(pool: &WorkerPool) {
     let all_here = Arc::new(Barrier::new(pool.workers()));
     let meet = || {
         let all_here = Arc::clone(&all_here);
-        pool.run(move || drop(all_here.wait()))
+        pool.run(move || {
+            all_here.wait();
+        })
     };
     let meetings: Vec<_> = (0..pool.workers()).map(|_worker| meet()).collect();
     for met in meetings {

@@ -401,3 +401,22 @@ fn ctrl_c_ends_the_demos_server_and_leaves_nothing_behind() {
     assert_eq!(left_behind(dir.path()), 0);
     assert!(rustix::process::test_kill_process(Pid::from_raw(server).unwrap()).is_err(), "the server still runs");
 }
+
+/// The whole of it, where the server lies beside this command, as it does once the workspace is built.
+#[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+fn the_demo_equals_bitcoin_core() {
+    let server = Path::new(env!("CARGO_BIN_EXE_rescan")).with_file_name("rescan-server");
+    if !server.is_file() {
+        println!("skipped: no {}; cargo build -p rescan-server makes it", server.display());
+        return;
+    }
+    let output = run(&["demo"]);
+    let stdout = text(&output.stdout);
+    assert_eq!((code(&output), text(&output.stderr)), (0, String::new()), "{stdout}");
+    assert!(stdout.contains("All 6 wallets equal what Bitcoin Core v31.99 says"), "{stdout}");
+    let output = run(&["demo", "--wallet", "vault"]);
+    let stdout = text(&output.stdout);
+    assert_eq!(code(&output), 0, "{stdout}");
+    assert!(stdout.contains("165 transactions, 330 coins unspent, 69.19991600 BTC"), "{stdout}");
+}

@@ -163,7 +163,7 @@ impl Chain {
             return Err(error);
         }
         let is_changed = walk.settle(&self.files);
-        self.files.set_mappable(walk.mappable(&lock(&self.suspects)));
+        self.allow_mapping(&walk);
         let snapshot = match self.newest().filter(|_| !is_changed) {
             Some(newest) => newest,
             None => self.publish(walk.snapshot()),
@@ -207,10 +207,17 @@ impl Chain {
     /// A file is not what it was, as whoever read it found. From here on it is read and not mapped, until the next refresh has walked it from
     /// its start.
     pub fn suspect(&self, file: FileNumber) {
-        if lock(&self.suspects).insert(file) {
+        let mut suspects = lock(&self.suspects);
+        if suspects.insert(file) {
             tracing::warn!(path = %self.files.path(file).display(), "the file is not what it was; it is read anew at the next refresh");
         }
         self.files.stop_mapping(file);
+    }
+
+    /// Under the lock of the suspects, so that a file suspected meanwhile is not mapped again unwalked.
+    fn allow_mapping(&self, walk: &Walk) {
+        let suspects = lock(&self.suspects);
+        self.files.set_mappable(walk.mappable(&suspects));
     }
 
     fn publish(&self, snapshot: ChainSnapshot) -> Arc<ChainSnapshot> {

@@ -16,8 +16,8 @@ pub(super) trait Cargo: Sized + 'static {
     /// About how many bytes this piece takes in a message.
     fn bytes(&self) -> usize;
 
-    /// Sends a batch. The promise is kept once there is room for another; an error of the wallet's with this batch shows
-    /// with a later call.
+    /// Sends a batch. The promise is kept once there is room for another; an error of the wallet's with this batch
+    /// shows with a later call.
     ///
     /// # Errors
     /// If a piece cannot be said in a message.
@@ -45,14 +45,14 @@ impl Cargo for BlockReport {
         let length = length(batch)?;
         let mut list = request.get().init_batch(length);
         for (index, report) in (0..length).zip(batch) {
-            wire::write_report(report, list.reborrow().get(index)).map_err(unsayable)?;
+            wire::write_report(report, list.reborrow().get(index)).map_err(|error| unsayable(&error))?;
         }
         Ok(request.send())
     }
 
     fn done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>> {
         let mut request = sink.done_request();
-        wire::write_ending(ending, request.get().init_result()).map_err(unsayable)?;
+        wire::write_ending(ending, request.get().init_result()).map_err(|error| unsayable(&error))?;
         let answer = request.send().promise;
         Ok(Promise::from_future(async move { answer.await.map(drop) }))
     }
@@ -74,14 +74,14 @@ impl Cargo for FullBlock {
         let length = length(batch)?;
         let mut list = request.get().init_batch(length);
         for (index, block) in (0..length).zip(batch) {
-            wire::write_full_block(block, list.reborrow().get(index)).map_err(unsayable)?;
+            wire::write_full_block(block, list.reborrow().get(index)).map_err(|error| unsayable(&error))?;
         }
         Ok(request.send())
     }
 
     fn done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>> {
         let mut request = sink.done_request();
-        wire::write_ending(ending, request.get().init_result()).map_err(unsayable)?;
+        wire::write_ending(ending, request.get().init_result()).map_err(|error| unsayable(&error))?;
         let answer = request.send().promise;
         Ok(Promise::from_future(async move { answer.await.map(drop) }))
     }
@@ -92,6 +92,6 @@ fn length<T>(batch: &[T]) -> capnp::Result<u32> {
 }
 
 /// A defect of ours, since domain values come from our own side.
-fn unsayable(error: wire::WireError) -> capnp::Error {
-    capnp::Error::failed(super::refresh::with_causes(&error))
+fn unsayable(error: &wire::WireError) -> capnp::Error {
+    capnp::Error::failed(super::refresh::with_causes(error))
 }

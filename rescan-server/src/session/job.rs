@@ -131,6 +131,8 @@ pub(super) enum Early {
 struct Pinned {
     chain: Arc<ChainSnapshot>,
     range: HeightRange,
+    /// Where blocks of the range are missing, the lowest height that is complete to its end.
+    pruned_below: Option<Height>,
     tip: BlockId,
     keychain_count: u32,
     prepare_micros: u64,
@@ -156,6 +158,7 @@ impl<S: Source> Job<S> {
         };
         self.control.end();
         if let Some(ending) = ending {
+            log(&ending);
             say_done::<S::Piece>(&self.sink, &ending, self.shared.limits.stalled_after).await;
         }
         self.control.set_over();
@@ -165,12 +168,13 @@ impl<S: Source> Job<S> {
         let Prepared { watched, keychain_count } = prepare.await?;
         let prepare_micros = micros_since(self.control.called);
         self.control.enter(Stage::ReadingChain);
-        let chain = self.shared.refresher.refresh().await.map_err(Early::Failed)?;
-        let range = range::definite(&self.range, &chain).map_err(Early::Refused)?;
-        let tip = chain.id(range.last()).ok_or_else(|| {
+        let seen = self.shared.refresher.refresh().await.map_err(Early::Failed)?;
+        let range = range::definite(&self.range, &seen.chain).map_err(Early::Refused)?;
+        let pruned_below = range::pruned_below(range, &seen);
+        let tip = seen.chain.id(range.last()).ok_or_else(|| {
             Early::Failed(super::refresh::internal(format!("height {} of the active chain has no id", range.last())))
         })?;
-        Ok((watched, Pinned { chain, range, tip, keychain_count, prepare_micros }))
+        Ok((watched, Pinned { chain: seen.chain, range, pruned_below, tip, keychain_count, prepare_micros }))
     }
 
     /// Delivers what the source yields. None if the wallet is past hearing how it ended.
@@ -180,7 +184,7 @@ impl<S: Source> Job<S> {
         pinned: Pinned,
         start: impl FnOnce(W, Arc<ChainSnapshot>, HeightRange) -> S,
     ) -> Option<Ending> {
-        if let Some(below) = range::pruned_below(pinned.range, &pinned.chain) {
+        if let Some(below) = pinned.pruned_below {
             let summary = Summary { outcome: Outcome::PrunedBelow(below), ..self.nothing_of(&pinned) };
             return Some(Ending::Summary(summary));
         }
@@ -190,13 +194,21 @@ impl<S: Source> Job<S> {
         let stalled = match deliver(&mut source, &mut outbox).await {
             Ok(()) => None,
             Err(Stopped::Failed(failure)) => return Some(Ending::Failed(failure)),
+            Err(Stopped::Blocked(Blocked::TooLarge { height, bytes })) => {
+                self.control.end_early();
+                return Some(Ending::Failed(super::refresh::internal(format!(
+                    "the report of block {height} has some {bytes} bytes, more than one message carries: give fewer \
+                     entries for one script"
+                ))));
+            }
             Err(Stopped::Blocked(Blocked::Gone(error))) => {
                 tracing::debug!(%error, "the wallet takes no more");
                 self.control.end_early();
                 return None;
             }
             Err(Stopped::Blocked(Blocked::Stalled)) => {
-                tracing::info!(after = ?self.shared.limits.stalled_after, "a scan is cancelled: its wallet takes nothing");
+                let after = self.shared.limits.stalled_after;
+                tracing::info!(?after, "a scan is cancelled: its wallet takes nothing");
                 self.control.end_early();
                 Some(outbox.sent_through())
             }
@@ -259,6 +271,25 @@ impl<S: Source> Job<S> {
             elapsed_micros: micros_since(self.control.called),
             locator: Vec::new(),
         }
+    }
+}
+
+/// One line a scan, for the operator.
+fn log(ending: &Ending) {
+    match ending {
+        Ending::Summary(summary) => tracing::info!(
+            from = summary.range.first().0,
+            to = summary.range.last().0,
+            outcome = ?summary.outcome,
+            transactions = summary.transactions,
+            blocks = summary.blocks_scanned,
+            bytes = summary.bytes_scanned,
+            elapsed_ms = summary.elapsed_micros / 1_000,
+            "a scan ended"
+        ),
+        // The detail is the wallet's: it may say what it looks for.
+        Ending::Refused(refusal) => tracing::info!(reason = ?refusal.reason, "a scan is refused"),
+        Ending::Failed(failure) => tracing::error!(%failure, "a scan failed"),
     }
 }
 

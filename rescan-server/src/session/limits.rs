@@ -1,8 +1,8 @@
 //! What a client may use, and the counting that keeps it to that.
 //!
-//! The server trusts its clients with the wallet's privacy, not with its memory: each limit has a name, a reason, and is
-//! told to clients. Going over one is a refusal or an `overloaded` exception, never a crash; only an oversized message
-//! costs the client its connection, because nothing after it can be made out.
+//! The server trusts its clients with the wallet's privacy, not with its memory: each limit has a name, a reason, and
+//! is told to clients. Going over one is a refusal or an `overloaded` exception, never a crash; only an oversized
+//! message costs the client its connection, because nothing after it can be made out.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -32,8 +32,8 @@ pub const SCRIPTS_PER_WATCH_SET_MAX: u64 = 2_000_000;
 /// Given outpoints of one watch set. About 200 bytes each.
 pub const OUTPOINTS_PER_WATCH_SET_MAX: u64 = 1_000_000;
 
-/// Bytes of what was given to one watch set: scripts, and the text of descriptors. A script of the usual kinds has 22 to
-/// 34 bytes; without this, a million of the longest would be 10 GB.
+/// Bytes of what was given to one watch set: scripts, and the text of descriptors. A script of the usual kinds has 22
+/// to 34 bytes; without this, a million of the longest would be 10 GB.
 pub const ENTRY_BYTES_PER_WATCH_SET_MAX: u64 = 256 << 20;
 
 /// Calls of one connection that may wait at a time for something to happen on the server.
@@ -49,8 +49,8 @@ pub const REFUSALS_WAITING_MAX: u32 = 16;
 /// nothing, and this is memory that each stalled wallet holds.
 pub const WINDOW_BYTES: usize = 512 << 10;
 
-/// How long a wallet may take nothing before its scan is cancelled. Long enough for a wallet that writes to a slow disk,
-/// short enough that a stuck one does not hold its window and its pinned chain for hours.
+/// How long a wallet may take nothing before its scan is cancelled. Long enough for a wallet that writes to a slow
+/// disk, short enough that a stuck one does not hold its window and its pinned chain for hours.
 pub const STALLED_AFTER: Duration = Duration::from_secs(60);
 
 /// How many levels of structs and lists a message may have. Ours have ten; the transport needs five.

@@ -26,6 +26,7 @@ use rescan_core::request::RangeRequest;
 use rescan_core::rescan_capnp::{rescan, watch_set as watch_set_capnp};
 use rescan_core::server_info::{ChainInfo, ChainSource, Feature, PROTOCOL_VERSION, ReadingProgress, ServerInfo};
 use rescan_core::wire;
+use tracing::Instrument;
 
 use self::cargo::Cargo;
 use self::control::Control;
@@ -111,9 +112,9 @@ impl Session {
     fn describe(&self) -> ServerInfo {
         let chain = &self.shared.chain;
         let reading = chain.reading();
-        let snapshot = chain.newest();
-        let tip = snapshot.as_ref().and_then(|snapshot| snapshot.tip());
-        let lowest = snapshot.zip(tip).and_then(|(snapshot, tip)| snapshot.lowest_complete_to(tip.height));
+        let seen = self.shared.refresher.seen();
+        let tip = seen.as_ref().and_then(|seen| seen.chain.tip());
+        let lowest = seen.and_then(|seen| seen.lowest);
         ServerInfo {
             protocol_version: PROTOCOL_VERSION,
             software: concat!("rescan-server ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -153,7 +154,7 @@ impl Session {
                 let run = job.run(prepare, move |watched, pin, range| {
                     start(&shared, &started, watched, Pin { snapshot: pin, range })
                 });
-                (slot, tokio::task::spawn_local(run))
+                (slot, tokio::task::spawn_local(run.in_current_span()))
             }
             None => (self.refusal_slots.take().ok_or_else(too_many_calls)?, self.refuse::<S::Piece>(&control, sink)),
         };

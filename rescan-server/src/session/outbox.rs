@@ -14,6 +14,11 @@ use super::cargo::Cargo;
 /// How long a batch waits for more. Long against the cost of a message, short against a person's patience.
 const BATCH_AGE_MAX: Duration = Duration::from_millis(100);
 
+/// The largest piece that is sent, in bytes: half of what Cap'n Proto readers take in one message unless told
+/// otherwise. A larger one would cost the wallet its connection. A block's report comes near it only where very many
+/// entries of the watch set are one script, and very many outputs of the block pay it.
+const PIECE_BYTES_MAX: usize = 32 << 20;
+
 /// A batch that is being filled, and where it goes.
 pub(super) struct Outbox<C: Cargo> {
     sink: C::Sink,
@@ -34,6 +39,13 @@ pub(super) enum Blocked {
     Stalled,
     /// The wallet's sink failed, or the wallet is gone.
     Gone(capnp::Error),
+    /// No message can carry what one block yields.
+    TooLarge {
+        /// The block's.
+        height: Height,
+        /// About how much it is.
+        bytes: usize,
+    },
 }
 
 impl<C: Cargo> Outbox<C> {
@@ -49,6 +61,10 @@ impl<C: Cargo> Outbox<C> {
     /// Puts a piece in, and sends what has to be sent.
     pub(super) async fn put(&mut self, piece: C) -> Result<(), Blocked> {
         let bytes = piece.bytes();
+        if bytes > PIECE_BYTES_MAX {
+            self.flush().await?;
+            return Err(Blocked::TooLarge { height: (self.height_of)(&piece), bytes });
+        }
         if !self.batch.is_empty() && self.bytes.saturating_add(bytes) > C::BATCH_BYTES_MAX {
             self.flush().await?;
         }

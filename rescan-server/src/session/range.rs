@@ -4,6 +4,7 @@ use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{Refusal, RefusalReason};
 use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
 
+use super::refresh::Seen;
 use crate::chain::ChainSnapshot;
 
 /// The heights that `request` means in `chain`.
@@ -22,8 +23,8 @@ pub(super) fn definite(request: &RangeRequest, chain: &ChainSnapshot) -> Result<
 
 /// The lowest height that is complete up to the range's end, where blocks of the range are missing: one above the range
 /// if its last block is.
-pub(super) fn pruned_below(range: HeightRange, chain: &ChainSnapshot) -> Option<Height> {
-    match chain.lowest_complete_to(range.last()) {
+pub(super) fn pruned_below(range: HeightRange, seen: &Seen) -> Option<Height> {
+    match seen.lowest_complete_to(range.last()) {
         Some(lowest) => (range.first() < lowest).then_some(lowest),
         None => range.last().next(),
     }

@@ -1,14 +1,14 @@
 //! Refreshes of the chain, one at a time, shared by all who ask.
 //!
 //! Every scan begins with a refresh, and a refresh reads files, which takes milliseconds, or minutes the first time. So
-//! it runs on a thread of its own, and all scans that ask while one is running get the result of the next: each sees the
-//! files as they were after it asked, whatever the number of scans.
+//! it runs on a thread of its own, and all scans that ask while one is running get the result of the next: each sees
+//! the files as they were after it asked, whatever the number of scans.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
+use rescan_core::position::Height;
 use rescan_core::report::{Failure, FailureKind};
 use rescan_core::server_info::ChainState;
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +17,31 @@ use crate::cancel::{Cancel, CancelOnDrop};
 use crate::chain::{Chain, ChainError, ChainSnapshot};
 
 /// What a refresh comes to: the chain as it is now, or what is broken.
-pub(crate) type Refreshed = Result<Arc<ChainSnapshot>, Failure>;
+pub(crate) type Refreshed = Result<Seen, Failure>;
+
+/// A chain, and what takes a walk over all its heights to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) chain: Arc<ChainSnapshot>,
+    /// The lowest height from which every block up to the tip is on disk; none without a tip.
+    pub(crate) lowest: Option<Height>,
+}
+
+impl Seen {
+    fn new(chain: Arc<ChainSnapshot>) -> Self {
+        let lowest = chain.tip().and_then(|tip| chain.lowest_complete_to(tip.height));
+        Self { chain, lowest }
+    }
+
+    /// The lowest height from which every block up to `last` is on disk; none if `last` itself is not.
+    pub(crate) fn lowest_complete_to(&self, last: Height) -> Option<Height> {
+        match self.lowest {
+            // Complete up to the tip is complete up to whatever lies between.
+            Some(lowest) if lowest <= last => Some(lowest),
+            _ => self.chain.lowest_complete_to(last),
+        }
+    }
+}
 
 /// How many askers are answered by one refresh; more wait for the one after it.
 const ASKERS_MAX: usize = 64;
@@ -27,6 +51,7 @@ const ASKERS_MAX: usize = 64;
 pub(crate) struct Refresher {
     askers: mpsc::Sender<oneshot::Sender<Refreshed>>,
     state: Rc<Cell<ChainState>>,
+    seen: Rc<RefCell<Option<Seen>>>,
     /// A first walk takes minutes, and is not to outlive the server.
     _stop: CancelOnDrop,
 }
@@ -37,13 +62,19 @@ impl Refresher {
         let (askers, waiting) = mpsc::channel(ASKERS_MAX);
         let state = Rc::new(Cell::new(ChainState::Reading));
         let stop = CancelOnDrop::new();
-        let work = work(chain, waiting, Rc::clone(&state), stop.handle());
-        (Self { askers, state, _stop: stop }, work)
+        let seen = Rc::new(RefCell::new(None));
+        let work = Work { chain, state: Rc::clone(&state), seen: Rc::clone(&seen), stop: stop.handle() };
+        (Self { askers, state, seen, _stop: stop }, work.run(waiting))
     }
 
     /// Whether there is a chain to scan.
     pub(crate) fn state(&self) -> ChainState {
         self.state.get()
+    }
+
+    /// The chain as it was last seen; none before the first refresh.
+    pub(crate) fn seen(&self) -> Option<Seen> {
+        self.seen.borrow().clone()
     }
 
     /// The chain as it is after this call began.
@@ -59,44 +90,61 @@ impl Refresher {
     }
 }
 
-async fn work(
+/// The task's side.
+struct Work {
     chain: Arc<Chain>,
-    mut waiting: mpsc::Receiver<oneshot::Sender<Refreshed>>,
     state: Rc<Cell<ChainState>>,
+    seen: Rc<RefCell<Option<Seen>>>,
     stop: Cancel,
-) {
-    while let Some(first) = waiting.recv().await {
-        let mut askers = vec![first];
-        while let Ok(asker) = waiting.try_recv() {
-            askers.push(asker);
+}
+
+impl Work {
+    async fn run(self, mut waiting: mpsc::Receiver<oneshot::Sender<Refreshed>>) {
+        while let Some(first) = waiting.recv().await {
+            let mut askers = vec![first];
+            while let Ok(asker) = waiting.try_recv() {
+                askers.push(asker);
+            }
+            let refreshed = self.refresh().await;
+            self.note(&refreshed);
+            for asker in askers {
+                // An asker that left needs no answer.
+                drop(asker.send(refreshed.clone()));
+            }
         }
-        let (chain_of_job, cancel) = (Arc::clone(&chain), stop.clone());
-        let begun = Instant::now();
-        let refreshed = match tokio::task::spawn_blocking(move || chain_of_job.refresh(&cancel)).await {
-            Ok(Ok(snapshot)) => Ok(snapshot),
+    }
+
+    async fn refresh(&self) -> Refreshed {
+        let (chain, stop, before) = (Arc::clone(&self.chain), self.stop.clone(), self.seen.borrow().clone());
+        let refreshed = tokio::task::spawn_blocking(move || {
+            let now = chain.refresh(&stop)?;
+            Ok(match before {
+                Some(before) if Arc::ptr_eq(&before.chain, &now) => before,
+                _ => Seen::new(now),
+            })
+        });
+        match refreshed.await {
+            Ok(Ok(seen)) => Ok(seen),
             Ok(Err(ChainError::Cancelled)) => Err(stopped()),
             Ok(Err(error)) => Err(unreadable(&error)),
             Err(error) => Err(internal(format!("reading the block files: {error}"))),
-        };
-        let before = state.get();
-        match &refreshed {
-            Ok(snapshot) => {
-                state.set(ChainState::Ready);
-                if before != ChainState::Ready {
-                    let tip = snapshot.tip().map(|tip| tip.height.0);
-                    tracing::info!(tip, elapsed_ms = begun.elapsed().as_millis(), "the chain is read");
-                }
+        }
+    }
+
+    fn note(&self, refreshed: &Refreshed) {
+        match refreshed {
+            Ok(seen) => {
+                self.state.set(ChainState::Ready);
+                self.seen.replace(Some(seen.clone()));
             }
             Err(failure) => {
-                if chain.newest().is_none() {
-                    state.set(ChainState::Failed);
+                if self.seen.borrow().is_none() {
+                    self.state.set(ChainState::Failed);
                 }
-                tracing::warn!(%failure, "the block files cannot be read; the next scan tries again");
+                if !self.stop.is_cancelled() {
+                    tracing::warn!(%failure, "the block files cannot be read; the next scan tries again");
+                }
             }
-        }
-        for asker in askers {
-            // An asker that left needs no answer.
-            drop(asker.send(refreshed.clone()));
         }
     }
 }

@@ -68,14 +68,14 @@ struct Derived {
 
 /// Derives and compiles what was given.
 pub(super) async fn seal(shared: Rc<Shared>, filling: Filling) -> Result<Sealed, SealError> {
-    let Filling { mut builder, descriptors, refusal, .. } = filling;
+    let Filling { mut builder, descriptors, scripts, refusal, .. } = filling;
     // In the order in which they were given: whatever was refused while filling came after all of these.
     let keychains = read_descriptors(&shared, descriptors).await?;
     if let Some(refusal) = refusal {
         return Err(SealError::Refused(refusal));
     }
     let count = u32::try_from(keychains.len()).unwrap_or(u32::MAX);
-    derive(&shared, keychains, &mut builder).await?;
+    derive(&shared, keychains, &mut builder, scripts).await?;
     let watch = shared.pool.run(move || builder.build()).await?;
     let size = WatchSetSize {
         keychains: count,
@@ -101,7 +101,14 @@ fn refusal_of(error: &DescriptorError, number: usize) -> Refusal {
     Refusal { reason: RefusalReason::from(error), position: number as u64, detail: with_causes(error) }
 }
 
-async fn derive(shared: &Shared, keychains: Vec<Keychain>, builder: &mut WatchSetBuilder) -> Result<(), SealError> {
+/// `given` is how many scripts the builder was given before.
+async fn derive(
+    shared: &Shared,
+    keychains: Vec<Keychain>,
+    builder: &mut WatchSetBuilder,
+    given: u32,
+) -> Result<(), SealError> {
+    let mut scripts_in_all = u64::from(given);
     let jobs = (0..).zip(keychains).flat_map(|(number, keychain)| stretches(number, &keychain)).map(|stretch| {
         let (number, is_ranged) = (stretch.number, stretch.keychain.is_ranged());
         let derived = shared.pool.run(move || stretch.derive());
@@ -111,6 +118,7 @@ async fn derive(shared: &Shared, keychains: Vec<Keychain>, builder: &mut WatchSe
     while let Some((number, is_ranged, stretch)) = derived.try_next().await? {
         for Derived { index, scripts } in stretch {
             let origin = Origin::Keychain { keychain: number, index: is_ranged.then_some(index) };
+            scripts_in_all += scripts.len() as u64; // usize has at most 64 bits
             for script in scripts {
                 builder.add_script(script.as_bytes(), origin).map_err(|error| {
                     let detail = with_causes(&error);
@@ -122,7 +130,8 @@ async fn derive(shared: &Shared, keychains: Vec<Keychain>, builder: &mut WatchSe
                 })?;
             }
         }
-        if builder.script_count() as u64 > shared.limits.scripts_per_watch_set_max {
+        // The same script again counts again: it has another origin.
+        if scripts_in_all > shared.limits.scripts_per_watch_set_max {
             return Err(SealError::Refused(Refusal {
                 reason: RefusalReason::TooManyEntries,
                 position: u64::from(number),

@@ -42,7 +42,8 @@ pub(super) struct Filling {
     pub(super) builder: WatchSetBuilder,
     /// The text of each keychain's descriptor.
     pub(super) descriptors: Vec<String>,
-    scripts: u32,
+    /// How many scripts, the same ones again included.
+    pub(super) scripts: u32,
     outpoints: u32,
     /// Bytes of all entries.
     bytes: u64,
@@ -104,13 +105,14 @@ impl WatchSetServer {
 
 impl Filling {
     fn add_keychain(&mut self, descriptor: &str, limits: &SessionLimits) {
-        let number = self.descriptors.len();
-        if self.has_room(number as u64, descriptor.len(), limits) {
-            self.descriptors.push(descriptor.to_owned());
+        let number = self.descriptors.len() as u64; // usize has at most 64 bits
+        if !self.has_room(number, descriptor.len(), limits) {
+            return;
         }
-        if self.scripts_at_least() > limits.scripts_per_watch_set_max {
-            self.refuse(RefusalReason::TooManyEntries, number as u64, too_many_scripts(limits));
+        if self.scripts_at_least() >= limits.scripts_per_watch_set_max {
+            return self.refuse(RefusalReason::TooManyEntries, number, too_many_scripts(limits));
         }
+        self.descriptors.push(descriptor.to_owned());
     }
 
     fn add_script(&mut self, script: &[u8], limits: &SessionLimits) {
@@ -143,10 +145,10 @@ impl Filling {
         self.outpoints += 1;
     }
 
-    /// Counts every entry, also one that was given before: each has an origin of its own in what is reported.
+    /// How many scripts these are at the least: how many a keychain has, only sealing knows. Every entry counts, also one
+    /// that was given before: each has an origin of its own in what is reported.
     fn scripts_at_least(&self) -> u64 {
-        let derived = (self.descriptors.len() as u64).saturating_mul(u64::from(KEYCHAIN_INDEXES));
-        derived.saturating_add(u64::from(self.scripts))
+        (self.descriptors.len() as u64).saturating_add(u64::from(self.scripts)) // usize has at most 64 bits
     }
 
     fn has_room(&mut self, number: u64, bytes: usize, limits: &SessionLimits) -> bool {
@@ -182,6 +184,9 @@ impl watch_set::Server for WatchSetServer {
         self.fill(|filling, limits| {
             for keychain in params.get()?.get_keychains()? {
                 filling.add_keychain(keychain.get_descriptor()?.to_str()?, limits);
+                if filling.refusal.is_some() {
+                    break;
+                }
             }
             Ok(())
         })

@@ -6,6 +6,7 @@ use rescan_core::report::{Origin, Outcome, Phase};
 use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
 use rescan_core::server_info::{ChainState, PROTOCOL_VERSION};
 use rescan_core::wire;
+use rescan_fixtures::block_file_writer::BlockFileLayout;
 use rescan_server::session::limits::SessionLimits;
 
 use crate::client::{Client, Sink, add_keychain, add_scripts, from_to, progress, run, seal, whole};
@@ -42,6 +43,8 @@ fn a_scan_reports_every_match_once_in_height_order_and_then_its_summary() {
         assert_eq!((summary.range.first(), summary.range.last()), (Height(0), Height(40)));
         assert_eq!((summary.tip.hash, summary.blocks_scanned, summary.transactions), (server.tip(), 41, 40));
         assert_eq!(summary.locator.first(), Some(&server.tip()));
+        assert_eq!(progress(&scan).await.phase, Phase::Done);
+        drop(scan);
         let taken = sink.taken.borrow();
         let heights: Vec<u32> = taken.reports.iter().map(|report| report.height.0).collect();
         assert_eq!(heights, (1..=40).collect::<Vec<_>>());
@@ -49,8 +52,7 @@ fn a_scan_reports_every_match_once_in_height_order_and_then_its_summary() {
         assert_eq!(first.txid, server.block(1).txdata[0].compute_txid());
         assert_eq!(first.received[0].origins, [Origin::Script(1)]);
         assert_eq!(taken.batches[0], 1, "the first match leaves alone");
-        assert_eq!(progress(&scan).await.phase, Phase::Done);
-        drop(scan);
+        assert!(taken.batches.len() < 10, "the others share messages: {:?}", taken.batches);
         assert_eq!(taken.endings, 1);
     });
 }
@@ -226,5 +228,83 @@ fn a_chain_that_is_left_in_mid_scan_is_said_to_be() {
         (0..270).for_each(|_| server.mine(0));
         sink.let_go();
         assert_eq!(sink.summary().await.outcome, Outcome::ReorganisedFrom(Height(42)));
+    });
+}
+
+#[test]
+fn a_scan_that_comes_before_the_chain_is_read_waits_and_says_so() {
+    let mut server = TestServer::new();
+    (0..4).for_each(|_| server.mine(0));
+    let reading = server.start_held();
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let info = client.info().await.unwrap();
+        assert_eq!((info.chain.state, info.chain.tip), (ChainState::Reading, None));
+        let watch_set = client.watching(&[script().as_bytes()]).await;
+        let (sink, cancelled) = (Sink::new(), Sink::new());
+        let scan = client.scan(&watch_set, whole(), &sink);
+        let impatient = client.scan(&watch_set, whole(), &cancelled);
+        while progress(&scan).await.phase != Phase::ReadingChain {}
+
+        impatient.cancel_request().send().promise.await.unwrap();
+        let summary = cancelled.summary().await;
+        assert_eq!((summary.outcome, summary.blocks_scanned), (Outcome::Cancelled, 0));
+        assert_eq!(summary.tip.hash, server.block(0).block_hash(), "no range is definite yet");
+        assert!(summary.locator.is_empty(), "nothing was scanned");
+
+        assert_eq!(progress(&scan).await.phase, Phase::ReadingChain);
+        tokio::task::spawn_blocking(|| reading.let_go()).await.unwrap();
+        assert_eq!(sink.summary().await.transactions, 4);
+        assert_eq!(client.info().await.unwrap().chain.state, ChainState::Ready);
+    });
+}
+
+#[test]
+fn a_server_that_stops_does_not_wait_for_the_chain_to_be_read() {
+    let mut server = TestServer::new();
+    let reading = server.start_held();
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watching(&[script().as_bytes()]).await;
+        let sink = Sink::new();
+        let scan = client.scan(&watch_set, whole(), &sink);
+        while progress(&scan).await.phase != Phase::ReadingChain {}
+        let stopping = server.tell_to_stop().unwrap();
+        assert_eq!(sink.summary().await.outcome, Outcome::Cancelled);
+        tokio::task::spawn_blocking(move || {
+            reading.let_go();
+            stopping.join().unwrap();
+        })
+        .await
+        .unwrap();
+    });
+}
+
+#[test]
+fn a_range_with_missing_blocks_ends_at_once_with_the_lowest_height_that_is_complete() {
+    // A file for each block.
+    let mut server = TestServer::laid_out(BlockFileLayout { file_bytes_max: 60_000, ..BlockFileLayout::default() });
+    (0..30).for_each(|_| server.mine(50_000));
+    (0..10).for_each(|file| server.prune(file));
+    server.start(SessionLimits::default());
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let watch_set = client.watching(&[script().as_bytes()]).await;
+        let sink = Sink::new();
+        let _scan = client.scan(&watch_set, whole(), &sink);
+        let summary = sink.summary().await;
+        let info = client.info().await.unwrap();
+        let lowest = info.chain.lowest_height;
+        assert!((Height(8)..Height(12)).contains(&lowest), "{lowest}");
+        assert_eq!((summary.outcome, summary.blocks_scanned), (Outcome::PrunedBelow(lowest), 0));
+        assert_eq!((summary.range.first(), summary.range.last()), (Height(0), Height(30)));
+        assert!(sink.taken.borrow().reports.is_empty());
+        let below = Sink::new();
+        let _scan = client.scan(&watch_set, from_to(lowest.0 - 1, None), &below);
+        assert_eq!(below.summary().await.outcome, Outcome::PrunedBelow(lowest));
+        let rest = Sink::new();
+        let _scan = client.scan(&watch_set, from_to(lowest.0, None), &rest);
+        let summary = rest.summary().await;
+        assert_eq!((summary.outcome, summary.transactions), (Outcome::Complete, u64::from(31 - lowest.0)));
     });
 }

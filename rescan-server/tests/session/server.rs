@@ -1,10 +1,13 @@
 //! A server on a thread of its own, over block files made for the test.
 
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use bitcoin::{Amount, Block, BlockHash, Network, ScriptBuf, TxOut};
+use rescan_core::position::FileNumber;
 use rescan_fixtures::assemble;
 use rescan_fixtures::block_file_writer::{BlockFileLayout, BlockFileWriter};
 use rescan_server::Server;
@@ -12,6 +15,7 @@ use rescan_server::block_file::Access;
 use rescan_server::chain::ChainConfig;
 use rescan_server::config::ServerConfig;
 use rescan_server::session::limits::SessionLimits;
+use rustix::fs::{FileType, Mode};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -27,8 +31,13 @@ pub(crate) struct TestServer {
 impl TestServer {
     /// Genesis alone, not yet served.
     pub(crate) fn new() -> Self {
+        Self::laid_out(BlockFileLayout::default())
+    }
+
+    /// The same, in files of the given layout.
+    pub(crate) fn laid_out(layout: BlockFileLayout) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut writer = BlockFileWriter::create(&directory.path().join("blocks"), BlockFileLayout::default()).unwrap();
+        let mut writer = BlockFileWriter::create(&directory.path().join("blocks"), layout).unwrap();
         let genesis = bitcoin::constants::genesis_block(Network::Regtest);
         writer.write_block(&bitcoin::consensus::serialize(&genesis)).unwrap();
         Self { directory, writer, chain: vec![genesis], mined: 0, running: None }
@@ -74,10 +83,32 @@ impl TestServer {
         self.directory.path().join("rescan.sock")
     }
 
+    /// Deletes a block file, as a pruning node does.
+    pub(crate) fn prune(&self, file: u32) {
+        self.writer.prune(FileNumber(file)).unwrap();
+    }
+
     /// Serves from here on, until dropped.
     pub(crate) fn start(&mut self, limits: SessionLimits) {
-        let config = config(&self.directory, self.socket(), limits);
-        let server = Server::bind(config).unwrap();
+        let server = self.bind(limits);
+        self.run(server);
+    }
+
+    /// Serves, but the first reading of the chain waits for what this gives to be let go: the key's file is a pipe that
+    /// has no writer yet.
+    pub(crate) fn start_held(&mut self) -> HeldReading {
+        let server = self.bind(SessionLimits::default());
+        let pipe = self.writer.directory().join("xor.dat");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        self.run(server);
+        HeldReading { pipe }
+    }
+
+    fn bind(&self, limits: SessionLimits) -> Server {
+        Server::bind(config(&self.directory, self.socket(), limits)).unwrap()
+    }
+
+    fn run(&mut self, server: Server) {
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -101,6 +132,20 @@ impl Drop for TestServer {
             // A test that failed already is not to fail twice.
             drop(thread.join());
         }
+    }
+}
+
+/// A first reading of the chain that waits.
+pub(crate) struct HeldReading {
+    pipe: PathBuf,
+}
+
+impl HeldReading {
+    pub(crate) fn let_go(self) {
+        let mut key = OpenOptions::new().write(true).open(&self.pipe).unwrap();
+        // The next reading finds no key, which is the same as one of zeros.
+        fs::remove_file(&self.pipe).unwrap();
+        key.write_all(&[0; 8]).unwrap();
     }
 }
 

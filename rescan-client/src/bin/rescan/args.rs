@@ -122,6 +122,9 @@ pub(crate) struct InfoArgs {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES_HELP)]
 pub(crate) struct DemoArgs {
+    /// Print all of one wallet's history instead of the table
+    #[arg(long, value_name = "NAME")]
+    pub(crate) wallet: Option<String>,
     /// The rescan-server to start [default: the one beside this program]
     #[arg(long, value_name = "PATH")]
     pub(crate) server: Option<PathBuf>,

@@ -28,7 +28,9 @@ impl Progress {
         if !std::io::stderr().is_terminal() {
             return Self { bar: ProgressBar::hidden(), asking: None };
         }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+            .with_style(style(false))
+            .with_message("asking the server");
         let asking = tokio::spawn(ask(scan, bar.clone()));
         Self { bar, asking: Some(asking) }
     }
@@ -63,13 +65,16 @@ async fn ask(scan: ScanHandle, bar: ProgressBar) {
 
 fn show(bar: &ProgressBar, progress: &report::Progress) {
     bar.set_style(style(progress.bytes_total > 0));
-    bar.set_length(progress.bytes_total);
-    bar.set_position(progress.bytes_done.min(progress.bytes_total));
+    // In one go, so that no half of it is drawn.
+    bar.update(|state| {
+        state.set_len(progress.bytes_total);
+        state.set_pos(progress.bytes_done.min(progress.bytes_total));
+    });
     bar.set_message(describe(progress));
 }
 
 fn style(measured: bool) -> ProgressStyle {
-    let template = if measured { "[{bar:30}] {percent:>3}% {msg}" } else { "{spinner} {msg}" };
+    let template = if measured { "{percent:>3}% [{wide_bar}] {msg}" } else { "{spinner} {msg}" };
     ProgressStyle::with_template(template).unwrap_or_else(|_bad| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
@@ -140,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_styles_parse() {
-        for template in ["[{bar:30}] {percent:>3}% {msg}", "{spinner} {msg}"] {
+        for template in ["{percent:>3}% [{wide_bar}] {msg}", "{spinner} {msg}"] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

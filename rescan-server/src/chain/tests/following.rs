@@ -187,11 +187,7 @@ fn progress_ends_where_it_was_said_to_end() {
 
 #[test]
 fn only_files_that_a_later_one_has_succeeded_are_mapped() {
-    let mut scene = Scene::new();
-    #[expect(unsafe_code, reason = "nobody else writes to a directory of the test's own")]
-    // SAFETY: (1) to (4): the directory is this test's alone, and this test rewrites nothing.
-    let access = unsafe { Access::mapped() };
-    scene.access = access;
+    let scene = Scene { access: Access::mapped_in_test(), ..Scene::new() };
     let mut chain = chain_of(60);
     let mut files = chain.xor([0x77; 8]).preallocate(1 << 16).file_bytes_max(3000).write(&scene.blocks_dir()).unwrap();
     let opened = scene.open();

@@ -1,6 +1,9 @@
 //! What the state file keeps from one start to the next, and what becomes of it where it is of no use.
 
+use rescan_core::obfuscation::ObfuscationKey;
+
 use super::*;
+use crate::state_file::StateFile;
 
 /// Opens, looks, and says how many headers that read.
 fn start(scene: &Scene) -> (Chain, u64) {
@@ -48,7 +51,7 @@ fn a_second_start_reads_one_header_a_file_and_those_that_are_new() {
 
 #[test]
 fn a_pruned_and_a_gapped_chain_are_remembered_too() {
-    for (omitted, pruned_below) in [(1..=0, 150), (50..=99, 0)] {
+    for (omitted, pruned_below) in [(0..=0, 150), (50..=99, 0)] {
         let scene = Scene::new();
         let mut chain = chain_of(300);
         chain.reorg(3).file_bytes_max(4000).omit(omitted).prune_below(pruned_below).write(&scene.blocks_dir()).unwrap();
@@ -129,13 +132,24 @@ fn a_state_file_damaged_at_any_byte_costs_a_new_walk_and_nothing_else() {
         drop(opened);
         assert_eq!(fs::read(&path).unwrap().len(), whole.len(), "it is written anew");
     };
+    let state_file =
+        StateFile::lock(&scene.state_dir(), &scene.blocks_dir(), Network::Regtest, ObfuscationKey::CLEAR).unwrap();
+    let is_refused = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        state_file.load().is_err()
+    };
     for at in 0..whole.len() {
         let mut damaged = whole.clone();
         damaged[at] ^= 1 << (at % 8);
-        check(&damaged);
+        assert!(is_refused(&damaged), "byte {at}");
+        assert!(is_refused(&whole[..at]), "{at} bytes");
     }
-    for len in (0..whole.len()).step_by(7) {
-        check(&whole[..len]);
+    drop(state_file);
+    for at in (0..whole.len()).step_by(23) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        check(&damaged);
+        check(&whole[..at]);
     }
     check(&[&whole[..], &[0]].concat());
 }

@@ -10,14 +10,16 @@ mod server;
 use futures::StreamExt;
 use rescan_client::coins::CoinLedger;
 use rescan_client::position::Height;
+use rescan_client::report::BlockReport;
 use rescan_client::{BlockEvent, Client, RangeEnd, RangeRequest, RangeStart, ScanEvent, ScanRequest};
 
 use crate::args::DemoArgs;
 use crate::exit_code::Exit;
+use crate::labels::Labels;
 use crate::output::{Output, human, units};
 use crate::trouble::Trouble;
 use crate::watch;
-use answers::{Answers, Found, Wallet};
+use answers::{Answers, Found};
 use datadir::DemoDir;
 use server::Server;
 
@@ -26,6 +28,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<Exit, Trouble> {
     // Declared before the server, and so removed after it has ended.
     let dir = DemoDir::unpack()?;
     let answers = dir.answers()?;
+    let selected = select(&answers, args.wallet.as_deref())?;
     let mut server = Server::start(&program, &dir)?;
     let client = server.connect().await?;
     let mut output = Output::stdout();
@@ -37,10 +40,13 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<Exit, Trouble> {
         dir.socket().display(),
     ))?;
     output.flush()?;
-    let wallets = rescan_wallets(&client, &answers).await?;
-    let blocks = ship_blocks(&client).await?;
+    let work = async { Ok((rescan_wallets(&client, &answers, &selected).await?, ship_blocks(&client).await?)) };
+    let (wallets, blocks) = work.await.map_err(|trouble| server.explain(trouble))?;
     server.stop()?;
-    output.text(&wallet_table(&wallets, &answers))?;
+    match &wallets[..] {
+        [only] if args.wallet.is_some() => output.text(&history(only))?,
+        all => output.text(&wallet_table(all))?,
+    }
     output.text(&verdict(&wallets, &answers))?;
     output.text(&cost(&wallets, &blocks))?;
     output.finish()?;
@@ -48,21 +54,36 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<Exit, Trouble> {
     Ok(if all_equal { Exit::Complete } else { Exit::Failed })
 }
 
+/// The names of the wallets to rescan: the named one, or all.
+fn select(answers: &Answers, named: Option<&str>) -> Result<Vec<String>, Trouble> {
+    let all: Vec<String> = answers.wallets.keys().cloned().collect();
+    match named {
+        None => Ok(all),
+        Some(name) if answers.wallets.contains_key(name) => Ok(vec![name.to_owned()]),
+        Some(name) => Err(Trouble::usage(format!("no wallet {name}"), format!("the wallets are {}", all.join(", ")))),
+    }
+}
+
 /// One wallet's rescan.
 struct Rescanned {
     name: String,
+    labels: Labels,
     found: Found,
     differences: Vec<String>,
     bytes_received: u64,
 }
 
-async fn rescan_wallets(client: &Client, answers: &Answers) -> Result<Vec<Rescanned>, Trouble> {
-    let mut rescanned = Vec::with_capacity(answers.wallets.len());
-    for (name, wallet) in &answers.wallets {
+async fn rescan_wallets(client: &Client, answers: &Answers, names: &[String]) -> Result<Vec<Rescanned>, Trouble> {
+    let mut rescanned = Vec::with_capacity(names.len());
+    for (name, wallet) in answers.wallets.iter().filter(|(name, _)| names.contains(name)) {
+        let mut request = ScanRequest::new();
+        let descriptors: Vec<String> = wallet.descriptors.iter().map(|it| it.descriptor.clone()).collect();
+        let labels = watch::add_descriptors(&mut request, &descriptors)?;
         let before = client.bytes_received();
-        let found = rescan(client, wallet).await?;
+        let found = rescan(client, request).await?;
         rescanned.push(Rescanned {
             name: name.clone(),
+            labels,
             differences: found.differences(answers, wallet),
             found,
             bytes_received: client.bytes_received().saturating_sub(before),
@@ -71,10 +92,7 @@ async fn rescan_wallets(client: &Client, answers: &Answers) -> Result<Vec<Rescan
     Ok(rescanned)
 }
 
-async fn rescan(client: &Client, wallet: &Wallet) -> Result<Found, Trouble> {
-    let mut request = ScanRequest::new();
-    let descriptors: Vec<String> = wallet.descriptors.iter().map(|it| it.descriptor.clone()).collect();
-    watch::add_descriptors(&mut request, &descriptors)?;
+async fn rescan(client: &Client, request: ScanRequest) -> Result<Found, Trouble> {
     let mut stream = client.scan(request).await?;
     let (mut reports, mut coins) = (Vec::new(), CoinLedger::new());
     while let Some(event) = stream.next().await.transpose()? {
@@ -109,18 +127,24 @@ async fn ship_blocks(client: &Client) -> Result<Shipped, Trouble> {
     Ok(Shipped { blocks, bytes_received: client.bytes_received().saturating_sub(before) })
 }
 
-fn wallet_table(wallets: &[Rescanned], answers: &Answers) -> String {
-    let header =
-        ["wallet", "descriptors", "transactions", "blocks with any", "coins", "total BTC", "received", "equals Core"];
-    let mut table = human::table(&header, &[1, 2, 3, 4, 5, 6]);
+/// All that one wallet did.
+fn history(wallet: &Rescanned) -> String {
+    let found = &wallet.found;
+    human::scan(&found.reports, &found.coins, &found.summary, &wallet.labels, wallet.bytes_received)
+}
+
+fn wallet_table(wallets: &[Rescanned]) -> String {
+    let header = ["wallet", "transactions", "in blocks", "from", "to", "coins", "total BTC", "received", "equals Core"];
+    let mut table = human::table(&header, &[1, 2, 3, 4, 5, 6, 7]);
     for wallet in wallets {
         let found = &wallet.found;
-        let descriptors = answers.wallets.get(&wallet.name).map_or(0, |wallet| wallet.descriptors.len());
+        let height = |report: Option<&BlockReport>| report.map_or_else(String::new, |it| it.height.to_string());
         table.add_row([
             wallet.name.clone(),
-            descriptors.to_string(),
             units::grouped(found.summary.transactions),
             found.reports.len().to_string(),
+            height(found.reports.first()),
+            height(found.reports.last()),
             found.coins.count().to_string(),
             units::bitcoin(i128::try_from(found.coins.total_sat()).unwrap_or(i128::MAX)),
             units::bytes(wallet.bytes_received),
@@ -135,29 +159,34 @@ fn wallet_table(wallets: &[Rescanned], answers: &Answers) -> String {
 }
 
 fn verdict(wallets: &[Rescanned], answers: &Answers) -> String {
-    let equal = wallets.iter().filter(|wallet| wallet.differences.is_empty()).count();
+    let differ: Vec<String> = wallets
+        .iter()
+        .filter(|wallet| !wallet.differences.is_empty())
+        .map(|wallet| format!("{} ({})", wallet.name, wallet.differences.join(", ")))
+        .collect();
     let core = answers.core_version();
-    if equal == wallets.len() {
-        format!(
-            "\nAll {equal} equal what Bitcoin Core {core} says: each transaction with its block and place, each coin, each total.\n"
-        )
+    if differ.is_empty() {
+        let equal = match wallets {
+            [only] => format!("{} equals", only.name),
+            all => format!("All {} wallets equal", all.len()),
+        };
+        format!("\n{equal} what Bitcoin Core {core} says: each transaction with its block and place, each coin.\n")
     } else {
-        format!("\n{} of {} differ from what Bitcoin Core {core} says.\n", wallets.len() - equal, wallets.len())
+        format!("\nNot what Bitcoin Core {core} says: {}.\n", differ.join("; "))
     }
 }
 
 fn cost(wallets: &[Rescanned], shipped: &Shipped) -> String {
-    let quietest = wallets.iter().min_by_key(|wallet| wallet.bytes_received);
-    let busiest = wallets.iter().max_by_key(|wallet| wallet.bytes_received);
-    let (Some(quietest), Some(busiest)) = (quietest, busiest) else { return String::new() };
+    let summaries: u64 = wallets.iter().map(|wallet| wallet.bytes_received).sum();
+    let rescans = u64::try_from(wallets.len()).unwrap_or(u64::MAX);
     format!(
-        "\nWhat crossed the socket for one rescan:\n  the {} whole: {}\n  their summaries: {} ({}) to {} ({})\n\
-         These wallets touch nearly every block of a tiny chain; on a real one summaries stay this size, and blocks do not.\n",
+        "\nThrough the socket: {} for {} by summaries, {} by shipping its {} whole ({} each time).\n\
+         These wallets touch most blocks of a tiny chain; on a real one summaries stay this size, and blocks do not.\n\
+         rescan demo --wallet NAME prints all that one of them did.\n",
+        units::bytes(summaries),
+        units::counted(rescans, "rescan"),
+        units::bytes(shipped.bytes_received.saturating_mul(rescans)),
         units::counted(shipped.blocks, "block"),
         units::bytes(shipped.bytes_received),
-        units::bytes(quietest.bytes_received),
-        quietest.name,
-        units::bytes(busiest.bytes_received),
-        busiest.name,
     )
 }

@@ -97,13 +97,23 @@ impl Server {
     }
 
     fn failed(&self, status: ExitStatus) -> Trouble {
+        Trouble::failed(
+            format!("{NAME} ended ({status}){}", self.last_words()),
+            "are rescan and rescan-server of one build?",
+        )
+    }
+
+    /// The trouble, with the end of the server's log, which is gone when the demo is.
+    pub(super) fn explain(&self, mut trouble: Trouble) -> Trouble {
+        trouble.message = trouble.message.map(|message| format!("{message}{}", self.last_words()));
+        trouble
+    }
+
+    fn last_words(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines.get(lines.len().saturating_sub(LOG_LINES_MAX)..).unwrap_or_default().join("\n  ");
-        Trouble::failed(
-            format!("{NAME} ended at once ({status}); the last it said:\n  {tail}"),
-            "are rescan and rescan-server of one build?",
-        )
+        if tail.is_empty() { String::new() } else { format!("; the last it said:\n  {tail}") }
     }
 
     /// Asks it to end, and waits until it has.

@@ -43,19 +43,18 @@ pub(crate) fn scan(
     labels: &Labels,
     bytes_received: u64,
 ) -> String {
-    let mut text = String::new();
+    let mut parts = Vec::new();
     if !reports.is_empty() {
-        text.push_str(&transactions(reports));
-        text.push('\n');
+        parts.push(transactions(reports));
     }
     if coins.count() > 0 && coins.count() <= COINS_LISTED_MAX {
-        text.push_str(&coin_list(coins));
-        text.push('\n');
+        parts.push(coin_list(coins));
     }
-    text.push_str(&keychains(summary, labels));
-    text.push('\n');
-    text.push_str(&summary_lines(summary, bytes_received));
-    text
+    if !summary.keychains.is_empty() {
+        parts.push(keychains(summary, labels));
+    }
+    parts.push(summary_lines(summary, bytes_received));
+    parts.join("\n")
 }
 
 fn transactions(reports: &[BlockReport]) -> String {
