@@ -15,7 +15,10 @@ fn walk(criterion: &mut Criterion) {
     for (name, shape) in [("mainnet-shape", Shape::Mainnet), ("small-transactions", Shape::SmallTransactions)] {
         let input = Input::bulk(name, shape);
         let mut group = criterion.benchmark_group(format!("walk/{name}"));
-        group.throughput(Throughput::Bytes(input.block_bytes())).sample_size(10).measurement_time(Duration::from_secs(4));
+        group
+            .throughput(Throughput::Bytes(input.block_bytes()))
+            .sample_size(10)
+            .measurement_time(Duration::from_secs(4));
         group.bench_function("read", |bencher| bencher.iter(|| black_box(input.read())));
         group.bench_function("clear", |bencher| bencher.iter(|| black_box(input.walk(Masking::Clear, &watch))));
         group.bench_function("xored", |bencher| bencher.iter(|| black_box(input.walk(Masking::Masked, &watch))));

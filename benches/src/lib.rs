@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{OutPoint, Txid};
 use rescan_core::filter::WordFilter;
-use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher};
+use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher, filter_word};
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::report::Origin;
-use rescan_core::watch::{WatchSet, WatchSetBuilder, outpoint_word};
+use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::bulk::{BulkBlocks, BulkSpec, Busyness, ChainLength, Shape};
 
 /// Bytes of an input: more than any cache holds.
@@ -84,7 +84,9 @@ impl Input {
             Masking::Clear => (&self.clear, ObfuscationKey::CLEAR),
             Masking::Masked => (&self.masked, ObfuscationKey::from_bytes(KEY)),
         };
-        self.spans.iter().map(move |(start, size)| RawBlock::new(&bytes[*start..start + size], key.advanced(*start as u64)))
+        self.spans
+            .iter()
+            .map(move |(start, size)| RawBlock::new(&bytes[*start..start + size], key.advanced(*start as u64)))
     }
 
     /// Bytes of the blocks.
@@ -113,7 +115,8 @@ impl Input {
     pub fn walk(&self, masking: Masking, watch: &WatchSet) -> usize {
         let mut coins = KnownCoins::new(watch);
         let mut matcher = Matcher::new(watch);
-        let matches = |block| matcher.match_block(block, BlockPlace::Later, &mut coins).expect("inputs are whole blocks").len();
+        let matches =
+            |block| matcher.match_block(block, BlockPlace::Later, &mut coins).expect("inputs are whole blocks").len();
         self.blocks(masking).map(matches).sum()
     }
 }
@@ -148,7 +151,7 @@ struct KnownCoins {
 impl KnownCoins {
     fn new(watch: &WatchSet) -> Self {
         let filter = WordFilter::with_capacity(watch.outpoint_count());
-        watch.outpoints().for_each(|outpoint| filter.insert(word(outpoint)));
+        watch.outpoints().for_each(|outpoint| filter.insert(filter_word(outpoint)));
         Self { filter, coins: HashMap::new() }
     }
 }
@@ -164,12 +167,7 @@ impl Coins for KnownCoins {
     }
 
     fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
-        self.filter.insert(word(&outpoint));
+        self.filter.insert(filter_word(&outpoint));
         self.coins.insert(outpoint, coin);
     }
-}
-
-fn word(outpoint: &OutPoint) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = outpoint.txid.to_byte_array();
-    outpoint_word(u64::from_le_bytes([a, b, c, d, e, f, g, h]), outpoint.vout)
 }

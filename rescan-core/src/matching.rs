@@ -9,6 +9,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 #![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
 
+use bitcoin::hashes::Hash;
 use bitcoin::{Amount, OutPoint, ScriptBuf};
 
 use crate::cursor::Malformed;
@@ -172,6 +173,13 @@ impl<C: Coins, const LOG: bool> Probe for Search<'_, C, LOG> {
     }
 }
 
+/// The word that filters know an outpoint by.
+#[must_use]
+pub fn filter_word(outpoint: &OutPoint) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = outpoint.txid.to_byte_array();
+    outpoint_word(u64::from_le_bytes([a, b, c, d, e, f, g, h]), outpoint.vout)
+}
+
 /// Compares one transaction exactly.
 fn match_transaction<C: Coins>(
     view: &TxView<'_>,
@@ -204,6 +212,9 @@ fn match_transaction<C: Coins>(
 
 fn match_input<C: Coins>(vin: u32, input: TxInput, watch: &WatchSet, coins: &C) -> Option<Spent> {
     let prevout = input.prevout;
+    if !coins.may_hold(filter_word(&prevout)) {
+        return None;
+    }
     let found = coins.coin(&prevout);
     let given = watch.given_coin(&prevout);
     if found.is_none() && given.is_none() {

@@ -11,7 +11,6 @@
 //! loses a reader that jumps over witnesses.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
-
 #![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
 
 use prefetch_index::prefetch_index;
@@ -115,6 +114,10 @@ impl<'a, const MASKED: bool> Walk<'a, MASKED> {
         }
         let body = start.wrapping_add(if segwit { 6 } else { 4 });
         let (input_count, mut at) = self.count(body)?;
+        // Nothing of it would be shown to the probe, so that a proof would pass it over.
+        if input_count == 0 {
+            return Err(Malformed::NoInputs { at: start });
+        }
         let mut found = false;
         for _ in 0..input_count {
             let (next, hit) = self.input(at, probe)?;
