@@ -51,6 +51,8 @@ enum Root {
 struct PlacedRun {
     first: Height,
     work: Work,
+    /// Where its last block lies.
+    tip: RecordSpan,
     /// From the first block to the last.
     ids: Vec<u32>,
 }
@@ -207,7 +209,8 @@ impl HeaderTree {
         Placement { root, work: before.work.plus(work), depth }
     }
 
-    /// Places the run without a root that reaches highest, if its coinbases agree on where.
+    /// Places the run without a root that reaches highest, then the one of most work, then the earlier record, if its
+    /// coinbases agree on where.
     fn place_rootless(
         &mut self,
         placements: &HashMap<u32, Placement>,
@@ -223,14 +226,15 @@ impl HeaderTree {
             *best = (*best).max(candidate);
         }
         let mut runs = Vec::new();
-        for (work, _, tip) in tips.into_values() {
-            let ids = self.path_to(tip);
+        for (work, std::cmp::Reverse(tip), id) in tips.into_values() {
+            let ids = self.path_to(id);
             match self.first_height(&ids, coinbase_height) {
-                Some(first) => runs.push(PlacedRun { first, work, ids }),
+                Some(first) => runs.push(PlacedRun { first, work, tip, ids }),
                 None => settled.unplaced_blocks = settled.unplaced_blocks.saturating_add(count(ids.iter())),
             }
         }
-        let reach = |run: &PlacedRun| (run.first.0.saturating_add(count(run.ids.iter())), run.work);
+        let end = |run: &PlacedRun| run.first.0.saturating_add(count(run.ids.iter()));
+        let reach = |run: &PlacedRun| (end(run), run.work, std::cmp::Reverse(run.tip));
         if let Some(run) = runs.into_iter().max_by_key(reach) {
             self.place(&run, settled);
         }

@@ -29,6 +29,12 @@ pub enum Malformed {
         /// Where the transaction starts.
         at: usize,
     },
+    /// A transaction that spends nothing, which no block has: even a coinbase has an input.
+    #[error("has a transaction without inputs at byte {at}")]
+    NoInputs {
+        /// Where the transaction starts.
+        at: usize,
+    },
     /// A block without transactions.
     #[error("has no transactions")]
     NoTransactions,

@@ -48,6 +48,9 @@ impl<'a> TxView<'a> {
         }
         let body_start = cursor.position();
         let input_count = cursor.compact_size()?;
+        if input_count == 0 {
+            return Err(Malformed::NoInputs { at });
+        }
         for _ in 0..input_count {
             cursor.take(36)?;
             cursor.var_bytes()?;

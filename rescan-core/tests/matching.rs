@@ -14,12 +14,14 @@ use bitcoin::{
     Txid, Witness,
 };
 use proptest::prelude::*;
+use rescan_core::cursor::Malformed;
 use rescan_core::filter::WordFilter;
-use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher};
+use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher, filter_word};
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::proof::{Prover, Unproven};
 use rescan_core::report::{Origin, TransactionReport};
-use rescan_core::watch::{WatchSet, WatchSetBuilder, outpoint_word};
+use rescan_core::transaction::TxView;
+use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::oracle::{self, Watched};
 
 /// The plainest coins there are.
@@ -31,14 +33,9 @@ struct PlainCoins {
 impl PlainCoins {
     fn new(watch: &WatchSet) -> Self {
         let filter = WordFilter::with_capacity(100);
-        watch.outpoints().for_each(|outpoint| filter.insert(word(outpoint)));
+        watch.outpoints().for_each(|outpoint| filter.insert(filter_word(outpoint)));
         Self { filter, coins: HashMap::new() }
     }
-}
-
-fn word(outpoint: &OutPoint) -> u64 {
-    let txid = outpoint.txid.to_byte_array();
-    outpoint_word(u64::from_le_bytes(txid[..8].try_into().unwrap()), outpoint.vout)
 }
 
 impl Coins for PlainCoins {
@@ -51,7 +48,7 @@ impl Coins for PlainCoins {
     }
 
     fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
-        self.filter.insert(word(&outpoint));
+        self.filter.insert(filter_word(&outpoint));
         self.coins.insert(outpoint, coin);
     }
 }
@@ -260,4 +257,23 @@ fn a_repeated_transaction_that_keeps_the_root_is_told() {
     let bytes = serialize(&block);
     let proven = Prover::default().prove(RawBlock::clear(&bytes), &[]);
     assert!(matches!(proven, Err(Unproven::RepeatedNode(_))), "{proven:?}");
+}
+
+/// Behind the transactions of a block that is otherwise in order: version 1, marker 0, flag 1, no inputs, no outputs, lock time 0; and
+/// the same without marker and flag, its input count in three bytes. Neither shows anything to a probe, and so neither would be
+/// part of the merkle root.
+#[test]
+fn a_transaction_without_inputs_is_refused_and_hides_from_no_proof() {
+    let plan = TxPlan { inputs: vec![(None, ScriptBuf::new(), Witness::new())], outputs: Vec::new() };
+    let block = block(vec![plan], &[ScriptBuf::new()], &mut Vec::new());
+    for hidden in [&[1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &[1, 0, 0, 0, 0xfd, 0, 0, 0, 0, 0, 0, 0]] {
+        let mut bytes = serialize(&block);
+        assert_eq!(bytes[80], 1, "the transaction count");
+        bytes[80] = 2;
+        let at = bytes.len();
+        bytes.extend(hidden);
+        let proven = Prover::default().prove(RawBlock::clear(&bytes), &[]);
+        assert_eq!(proven, Err(Unproven::Malformed(Malformed::NoInputs { at })));
+        assert_eq!(TxView::parse(hidden).unwrap_err(), Malformed::NoInputs { at: 0 });
+    }
 }

@@ -17,6 +17,8 @@ use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::position::{FileNumber, RecordSpan};
 use rescan_core::proof::Prover;
 
+/// The magic that every record begins with, in bytes.
+const MAGIC_BYTES: usize = 4;
 /// Magic and size before each block, in bytes.
 const PREFIX_BYTES: usize = 8;
 /// The largest block (`MAX_BLOCK_SERIALIZED_SIZE`); Bitcoin Core skips larger records when it reindexes.
@@ -130,15 +132,15 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
     fn record_at(&mut self, at: u64) -> io::Result<Option<HeaderRecord>> {
         let (key, network) = (self.key, self.network);
         let Some(&raw) = self.bytes_at(at)?.first_chunk::<{ PREFIX_BYTES + HEADER_BYTES }>() else { return Ok(None) };
-        if raw[..PREFIX_BYTES] == [0; PREFIX_BYTES] {
+        if !self.is_magic(&raw, at) {
             return Ok(None);
         }
         let mut clear = raw;
         key.advanced(at).apply(&mut clear);
-        let [m0, m1, m2, m3, s0, s1, s2, s3, header @ ..] = clear;
+        let [_, _, _, _, s0, s1, s2, s3, header @ ..] = clear;
         let size = u32::from_le_bytes([s0, s1, s2, s3]);
         let Ok(offset) = u32::try_from(at + PREFIX_BYTES as u64) else { return Ok(None) }; // 8 fits
-        if [m0, m1, m2, m3] != network.magic().0 || !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&size) {
+        if !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&size) {
             return Ok(None);
         }
         let header = Header::new(header);
@@ -157,17 +159,13 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
         if end == self.file.len && self.file.has_successor {
             return Ok(true);
         }
-        let (key, magic) = (self.key, self.network.magic());
-        if let Some(&after) = self.bytes_at(end)?.first_chunk::<4>() {
-            let mut clear = after;
-            key.advanced(end).apply(&mut clear);
-            if clear == magic.0 {
-                return Ok(true);
-            }
+        let after = self.bytes_at(end)?.first_chunk::<MAGIC_BYTES>().copied();
+        if after.is_some_and(|after| self.is_magic(&after, end)) {
+            return Ok(true);
         }
         let mut block = vec![0; usize::try_from(span.size).map_err(io::Error::other)?];
         let read = self.source.read_at(&mut block, u64::from(span.offset))?;
-        let raw = RawBlock::new(&block, key.advanced(u64::from(span.offset)));
+        let raw = RawBlock::new(&block, self.key.advanced(u64::from(span.offset)));
         Ok(read == block.len() && self.prover.prove(raw, &[]).is_ok())
     }
 
@@ -197,24 +195,36 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
 
     /// Where the next magic stands from `from` on; the end of the file if nowhere.
     fn next_magic(&mut self, from: u64) -> io::Result<u64> {
-        let magic = self.network.magic().0;
         let mut at = from;
         while at < self.file.len {
-            self.fill(at, SEARCH_BYTES)?;
-            if self.buffer.len() < magic.len() {
+            // What the last search left is searched first: where magics stand close together, a read for each would take hours.
+            let held = at.checked_sub(self.buffer_at).and_then(|start| usize::try_from(start).ok());
+            let mut start = held.filter(|start| start.saturating_add(MAGIC_BYTES) <= self.buffer.len());
+            if start.is_none() {
+                self.fill(at, SEARCH_BYTES)?;
+                start = Some(0);
+            }
+            let rest = start.and_then(|start| self.buffer.get(start..)).unwrap_or_default();
+            if rest.len() < MAGIC_BYTES {
                 break;
             }
             // The zeros of a tail of 16 MiB need not be searched.
-            if self.buffer.iter().any(|byte| *byte != 0) {
-                let mut clear = self.buffer.clone();
-                self.key.advanced(at).apply(&mut clear);
-                if let Some(found) = clear.windows(magic.len()).position(|window| window == magic) {
-                    return Ok(at + found as u64); // usize fits u64
-                }
+            if rest.iter().any(|byte| *byte != 0)
+                && let Some(found) = (at..).zip(rest.windows(MAGIC_BYTES)).find(|(at, raw)| self.is_magic(raw, *at))
+            {
+                return Ok(found.0);
             }
-            at += (self.buffer.len() - (magic.len() - 1)) as u64; // usize fits u64
+            at += (rest.len() - (MAGIC_BYTES - 1)) as u64; // usize fits u64
         }
         Ok(self.file.len)
+    }
+
+    /// Whether bytes as they lie at `at` begin with the magic. Zeros never do, whatever the key: no data was written there.
+    fn is_magic(&self, raw: &[u8], at: u64) -> bool {
+        let Some(&raw) = raw.first_chunk::<MAGIC_BYTES>() else { return false };
+        let mut clear = raw;
+        self.key.advanced(at).apply(&mut clear);
+        clear == self.network.magic().0 && raw != [0; MAGIC_BYTES]
     }
 }
 
@@ -233,6 +243,8 @@ pub(crate) fn header_at(
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::cell::Cell;
+
     use proptest::prelude::*;
     use rescan_fixtures::chain_builder::ChainBuilder;
 
@@ -340,5 +352,42 @@ mod tests {
             let error = records(&faulty, whole.len() as u64, ObfuscationKey::CLEAR).unwrap_err();
             assert_eq!(error.to_string(), "a bad sector");
         }
+    }
+
+    /// Counts the bytes that a walk asks for.
+    struct Counted<'a> {
+        bytes: &'a [u8],
+        read: Cell<usize>,
+    }
+
+    impl ByteSource for Counted<'_> {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let count = self.bytes.read_at(buffer, offset)?;
+            self.read.set(self.read.get() + count);
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_magics_is_read_about_once() {
+        let bytes = Network::Regtest.magic().0.repeat(1 << 18);
+        let source = Counted { bytes: &bytes, read: Cell::new(0) };
+        assert_eq!(records(&source, bytes.len() as u64, ObfuscationKey::CLEAR).unwrap(), []);
+        let read = source.read.get();
+        assert!(read < bytes.len() + bytes.len() / 2, "{read} bytes were read of a file of {}", bytes.len());
+    }
+
+    /// Genesis, its last bytes not yet written, before the zeros of a preallocated tail; under a key that makes magics of
+    /// zeros.
+    #[test]
+    fn zeros_are_no_magic_under_any_key() {
+        let magic = Network::Regtest.magic().0;
+        let key = ObfuscationKey::from_bytes(*[magic, magic].as_flattened().first_chunk().unwrap());
+        let mut file = file_of(0);
+        let size = u32::try_from(file.len() - 8 + 3).unwrap(); // a multiple of four, as the magic in the key
+        file[4..8].copy_from_slice(&size.to_le_bytes());
+        key.apply(&mut file);
+        file.resize(1 << 17, 0);
+        assert_eq!(records(&&file[..], file.len() as u64, key).unwrap(), []);
     }
 }

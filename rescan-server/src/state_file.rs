@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, sha256};
+use rescan_core::chain_snapshot::ChainSnapshot;
 use rescan_core::header::Bits;
 use rescan_core::header_tree::{HeaderRecord, HeaderTree};
 use rescan_core::network::Network;
@@ -189,6 +190,18 @@ impl StateFile {
         written.map_err(io_error("write", fresh.clone()))?;
         fs::rename(&fresh, &self.path).map_err(io_error("replace", self.path.clone()))
     }
+}
+
+/// The chain that a state file of these bytes tells of before any look at the block files, and the bytes that it would be saved
+/// as; none if it is of no use. For fuzzing, which needs no file and no lock.
+#[doc(hidden)]
+#[must_use]
+pub fn reread(bytes: &[u8], network: Network, key: ObfuscationKey) -> Option<(ChainSnapshot, Vec<u8>)> {
+    let (mut tree, files) = load_from(bytes, network, key).ok()?;
+    tree.settle(&mut |_| None);
+    let mut saved = Vec::new();
+    save_to(&mut saved, network, key, &tree, &files).ok()?;
+    Some((tree.snapshot(), saved))
 }
 
 /// A name for the state of one blocks directory: paths may hold what a file name cannot.

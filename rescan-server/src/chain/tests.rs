@@ -12,6 +12,7 @@ use rescan_fixtures::chain_builder::{ChainBuilder, Record};
 use rescan_fixtures::core_datadir::{CoreDatadir, Which};
 
 use super::*;
+use crate::blocks_dir::list_block_files;
 
 mod following;
 mod layouts;
@@ -82,18 +83,26 @@ fn tip_of(snapshot: &ChainSnapshot) -> (u32, BlockHash) {
     (tip.height.0, tip.hash)
 }
 
-/// Asserts that `snapshot` is the builder's active chain from `lowest` on, and that the bytes it points to are its blocks.
+/// Asserts that `snapshot` is the builder's active chain from `lowest` on, and that the bytes it points to are its blocks,
+/// whether they are read or mapped.
 fn assert_is_active(scene: &Scene, snapshot: &ChainSnapshot, chain: &ChainBuilder, lowest: u32) {
     assert_eq!(tip_of(snapshot), (chain.tip_height(), chain.tip_hash()));
     let key = read_key(&scene.blocks_dir()).unwrap();
-    let files = BlockFiles::new(scene.blocks_dir(), key, Access::read());
+    let arms = [Access::read(), Access::mapped_in_test()].map(|access| {
+        let files = BlockFiles::new(scene.blocks_dir(), key, access);
+        let listed = list_block_files(&scene.blocks_dir()).unwrap();
+        files.set_mappable(listed.iter().map(|meta| (meta.number, meta.len)).collect());
+        files
+    });
     for (height, block) in chain.active().filter(|(height, _)| *height >= lowest) {
         let found = snapshot.block(Height(height)).unwrap_or_else(|| panic!("height {height} is missing"));
         assert_eq!((found.hash, found.time), (block.block_hash(), block.header.time), "height {height}");
-        let mut bytes = Vec::new();
-        let window = files.window(&[found.span]).unwrap();
-        window.block(found.span).unwrap().copy_clear(&mut bytes);
-        assert_eq!(bytes, bitcoin::consensus::serialize(block), "height {height}");
+        for files in &arms {
+            let mut bytes = Vec::new();
+            let window = files.window(&[found.span]).unwrap();
+            window.block(found.span).unwrap().copy_clear(&mut bytes);
+            assert_eq!(bytes, bitcoin::consensus::serialize(block), "height {height}");
+        }
         assert_eq!(snapshot.height_of(&found.hash), Some(Height(height)));
     }
     for (_, block) in chain.stale() {

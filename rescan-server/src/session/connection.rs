@@ -5,7 +5,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use capnp::message::ReaderOptions;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::{RpcSystem, rpc_capnp, twoparty};
 use futures::io::{BufReader, BufWriter};
@@ -22,14 +21,9 @@ use super::{Session, Shared};
 /// How long a stopping server waits for a client to take what is on its way to it.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
-/// How many levels of structs and lists a message may have. Ours have ten; the transport needs five.
-const NESTING_MAX: i32 = 32;
-
 /// Serves one client until it leaves, breaks the protocol, or `stop` is kept.
 pub(crate) async fn serve(stream: UnixStream, shared: Rc<Shared>, stop: impl Future<Output = ()>) {
-    let mut options = ReaderOptions::new();
-    options.traversal_limit_in_words(Some(shared.limits.message_bytes_max / size_of::<capnp::Word>()));
-    options.nesting_limit(NESTING_MAX);
+    let options = shared.limits.reader_options();
     let (reader, writer) = stream.into_split();
     let (reader, writer) = gated(reader.compat(), writer.compat_write());
     // 8 KiB each way, their default: larger buffers copy more and gain nothing, none at all doubles the system calls.

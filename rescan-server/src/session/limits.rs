@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use capnp::message::ReaderOptions;
 use rescan_core::server_info::Limits;
 
 /// The largest message that is read, in bytes. What a message announces is allocated before it arrives, so this is also
@@ -52,6 +53,9 @@ pub const WINDOW_BYTES: usize = 512 << 10;
 /// disk, short enough that a stuck one does not hold its window and its pinned chain for hours.
 pub const STALLED_AFTER: Duration = Duration::from_secs(60);
 
+/// How many levels of structs and lists a message may have. Ours have ten; the transport needs five.
+pub const NESTING_MAX: i32 = 32;
+
 /// The limits of a running server. The constants above are what it has unless it is told otherwise, as tests do.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLimits {
@@ -92,6 +96,15 @@ impl Default for SessionLimits {
 }
 
 impl SessionLimits {
+    /// How messages are read.
+    #[must_use]
+    pub fn reader_options(&self) -> ReaderOptions {
+        let mut options = ReaderOptions::new();
+        options.traversal_limit_in_words(Some(self.message_bytes_max / size_of::<capnp::Word>()));
+        options.nesting_limit(NESTING_MAX);
+        options
+    }
+
     /// What clients are told.
     #[must_use]
     pub fn told(&self) -> Limits {

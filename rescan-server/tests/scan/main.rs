@@ -4,6 +4,7 @@
 
 mod core_answers;
 mod faults;
+mod moved_files;
 mod random_chains;
 
 use std::num::NonZeroUsize;

@@ -95,6 +95,25 @@ fn copies_and_stale_blocks_are_remembered() {
     assert_is_active(&scene, &opened.newest().unwrap(), &chain, 0);
 }
 
+/// Of two branches whose fork is gone, neither has more work: which of them is active must not depend on the order in which
+/// a tree was filled.
+#[test]
+fn of_two_runs_without_a_root_the_earlier_record_stays_over_a_second_start() {
+    let scene = Scene::new();
+    let mut chain = chain_of(20);
+    let side = chain.side_branch(2, 2);
+    let records: Vec<Record> = [chain.hash_at(0), side[0], side[1], chain.hash_at(19), chain.hash_at(20)]
+        .into_iter()
+        .map(Record::Block)
+        .collect();
+    chain.write_records(&scene.blocks_dir(), &records).unwrap();
+    scene.age();
+    for _ in 0..2 {
+        let (opened, _) = start(&scene);
+        assert_eq!(tip_of(&opened.newest().unwrap()), (20, side[1]));
+    }
+}
+
 #[test]
 fn a_state_file_damaged_at_any_byte_costs_a_new_walk_and_nothing_else() {
     let scene = Scene::new();

@@ -1,0 +1,19 @@
+//! Writes what the fuzz targets begin with: a folder for each under the one that is named, as `cargo fuzz` expects them in
+//! `fuzz/corpus`.
+
+use std::path::PathBuf;
+use std::{env, fs, io};
+
+use rescan_fuzz_surfaces::seeds::SURFACES;
+
+fn main() -> io::Result<()> {
+    let corpus = PathBuf::from(env::args_os().nth(1).unwrap_or_else(|| "fuzz/corpus".into()));
+    for surface in SURFACES {
+        let folder = corpus.join(surface.name);
+        fs::create_dir_all(&folder)?;
+        for (number, seed) in (surface.seeds)().iter().enumerate() {
+            fs::write(folder.join(format!("seed-{number:02}")), seed)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Messages: whatever bytes come, each kind of message is read from them, and what was read is written and read again.
+//!
+//! Input: one byte that says how the message arrives, then the message.
+
+use std::fmt::Debug;
+
+use capnp::message::{Builder, Reader, ReaderSegments};
+use capnp::serialize;
+use capnp::traits::Owned;
+use rescan_core::rescan_capnp as schema;
+use rescan_core::wire::{self as convert, WireError};
+use rescan_server::session::limits::SessionLimits;
+
+/// Reads bytes as every kind of message.
+///
+/// # Panics
+/// If something is read, and written, that is then not read as the same.
+pub fn wire(data: &[u8]) {
+    let Some((choice, mut bytes)) = data.split_first() else { return };
+    let options = SessionLimits::default().reader_options();
+    // In place as from a shared buffer, or copied as from a socket.
+    if choice & 1 == 0 {
+        let Ok(message) = serialize::read_message_from_flat_slice(&mut bytes, options) else { return };
+        read_as_everything(&message);
+    } else {
+        let Ok(message) = serialize::read_message(bytes, options) else { return };
+        read_as_everything(&message);
+    }
+}
+
+fn read_as_everything(message: &Reader<impl ReaderSegments>) {
+    use convert as c;
+    use schema as s;
+    again::<s::block_report::Owned, _>(message, |it| c::read_report(it), |it, to| c::write_report(it, to));
+    again::<s::full_block::Owned, _>(message, |it| c::read_full_block(it), |it, to| c::write_full_block(it, to));
+    again::<s::scan_result::Owned, _>(message, |it| c::read_ending(it), |it, to| c::write_ending(it, to));
+    again::<s::refusal::Owned, _>(message, |it| c::read_refusal(it), |it, to| c::write_refusal(it, to));
+    again::<s::failure::Owned, _>(message, |it| c::read_failure(it), |it, to| c::write_failure(it, to));
+    again::<s::server_info::Owned, _>(message, |it| c::read_server_info(it), |it, to| c::write_server_info(it, to));
+    again::<s::progress::Owned, _>(message, |it| Ok(c::read_progress(it)), |it, to| c::write_progress(it, to));
+    again::<s::given_outpoint::Owned, _>(
+        message,
+        |it| c::read_given_outpoint(it),
+        |it, to| c::write_given_outpoint(it, to),
+    );
+    again::<s::scan_request::Owned, _>(
+        message,
+        |it| c::read_scan_request(it),
+        |it, to| {
+            c::write_scan_request(it, to);
+            Ok(())
+        },
+    );
+    again::<s::range::Owned, _>(
+        message,
+        |it| c::read_range(it),
+        |it, to| {
+            c::write_range(it, to);
+            Ok(())
+        },
+    );
+    again::<s::watch_set_size::Owned, _>(
+        message,
+        |it| Ok(c::read_watch_set_size(it)),
+        |it, to| {
+            c::write_watch_set_size(it, to);
+            Ok(())
+        },
+    );
+    again::<s::block_id::Owned, _>(
+        message,
+        |it| c::read_block_id(it),
+        |it, to| {
+            if let Some(id) = it {
+                c::write_block_id(id, to);
+            }
+            Ok(())
+        },
+    );
+    // Batches are read only: they are written one report at a time.
+    if let Ok(batch) = message.get_root::<s::report_sink::reports_params::Reader<'_>>().and_then(|it| it.get_batch()) {
+        let _ = c::read_reports(batch);
+    }
+    if let Ok(batch) = message.get_root::<s::block_sink::blocks_params::Reader<'_>>().and_then(|it| it.get_batch()) {
+        let _ = c::read_blocks(batch);
+    }
+}
+
+/// Reads a message as `T`; what comes of it is written as one, and read again.
+fn again<T: Owned, V: Debug + PartialEq>(
+    message: &Reader<impl ReaderSegments>,
+    read: impl Fn(T::Reader<'_>) -> Result<V, WireError>,
+    write: impl Fn(&V, T::Builder<'_>) -> Result<(), WireError>,
+) {
+    let Ok(value) = message.get_root::<T::Reader<'_>>().map_err(WireError::from).and_then(&read) else { return };
+    let mut written = Builder::new_default();
+    match write(&value, written.init_root::<T::Builder<'_>>()) {
+        Ok(()) => {}
+        // What a newer peer said is not repeated.
+        Err(WireError::Unsayable { .. }) => return,
+        Err(error) => panic!("{value:?} was read and cannot be written: {error}"),
+    }
+    let root = written.get_root_as_reader::<T::Reader<'_>>().expect("it was written");
+    assert_eq!(read(root).expect("it was written"), value);
+}
