@@ -131,8 +131,28 @@ fn a_scan_whose_chain_is_left_says_from_which_height_and_nothing_false_stands() 
         assert_eq!(pinned[0].unwrap().hash, left, "the first scan answers for its own chain");
         let rest = Scanned::of(first).await;
         assert_eq!(rest.summary().outcome, Outcome::ReorganisedFrom(Height(141)));
-        let standing = |locator: &Vec<bitcoin::BlockHash>| locator.iter().any(|hash| scene.is_active(hash));
-        assert!(standing(&rest.summary().locator), "there is something to go on from");
+        let on = rest.summary().locator.iter().find(|hash| scene.is_active(hash));
+        assert!(on.is_some(), "there is something to go on from");
+    });
+}
+
+#[test]
+fn a_scan_that_is_cancelled_after_its_chain_was_left_says_that_it_was() {
+    let mut scene = talkative(150);
+    patiently(async {
+        let client = scene.server.client().await;
+        let mut first = client.scan(watch()).await.unwrap();
+        for _ in 0..2 {
+            let Some(Ok(ScanEvent::Report(_))) = first.next().await else { panic!("reports come first") };
+        }
+        // Of what was told, only block 1 stays.
+        scene.chain.reorg(149);
+        scene.append();
+        assert_eq!(scan(&scene.server.client().await, watch()).await.heights(), [1]);
+        let handle = first.handle();
+        let (cancelled, rest) = tokio::join!(handle.cancel(), Scanned::of(first));
+        cancelled.unwrap();
+        assert_eq!(rest.summary().outcome, Outcome::ReorganisedFrom(Height(2)));
     });
 }
 

@@ -141,6 +141,28 @@ fn the_command_follows_a_chain_that_is_reorganised() {
 }
 
 #[test]
+fn a_chain_that_is_left_in_mid_scan_exits_with_3_and_the_height_from_which_nothing_stands() {
+    let (mut scene, descriptor) = talkative();
+    let mut child = scan(&scene.server, &["--descriptor", &descriptor, "--json", "--stream"]).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut printed = String::new();
+    stdout.read_line(&mut printed).unwrap();
+    scene.chain.reorg(10);
+    scene.append();
+    // Whoever scans next has the server look at its files.
+    let (next, _) = Ended::of(&mut scan(&scene.server, &["--descriptor", &descriptor, "--json"])).answer(0);
+    assert_eq!(heights(&next), (1..=140).collect::<Vec<_>>());
+    stdout.read_to_string(&mut printed).unwrap();
+    let code = child.wait().unwrap().code().unwrap();
+    let (lines, summary) = Ended { code, stdout: printed, stderr: String::new() }.answer(3);
+    assert_eq!((&summary["outcome"], &summary["outcome_height"]), (&json!("reorganised"), &json!(141)));
+    let through = lines.len();
+    assert_eq!(lines, next[..through], "nothing of the branch that was left was told yet");
+    let last = scene.chain.hash_at(u32::try_from(through).unwrap());
+    assert_eq!(summary["locator"][0], last.to_string(), "the next scan goes on where this one came to");
+}
+
+#[test]
 fn nothing_found_is_an_answer() {
     let (chain, _) = paid();
     let scene = Scene::serve(chain, Manner::default());
