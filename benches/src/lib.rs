@@ -1,1 +1,173 @@
-//! Empty for the moment.
+//! What benches share: named inputs larger than any cache, the reading that everything is compared with, and a watch set
+//! of a stated size.
+
+use std::collections::HashMap;
+
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::{OutPoint, Txid};
+use rescan_core::filter::WordFilter;
+use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher, filter_word};
+use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::report::Origin;
+use rescan_core::watch::{WatchSet, WatchSetBuilder};
+use rescan_fixtures::bulk::{BulkBlocks, BulkSpec, Busyness, ChainLength, Shape};
+
+/// Bytes of an input: more than any cache holds.
+pub const INPUT_BYTES: u64 = 1_000_000_000;
+/// Scripts watched where a bench does not vary them.
+pub const WATCHED_SCRIPTS: u32 = 20_000;
+/// Outpoints watched where a bench does not vary them.
+pub const WATCHED_OUTPOINTS: u32 = 10_000;
+/// The key of an input under XOR; no byte of it is zero or equals another.
+const KEY: [u8; 8] = [0x1f, 0xa2, 0x35, 0xc8, 0x5b, 0xee, 0x71, 0x94];
+/// Bytes between two repeated blocks, as a record has them before a block.
+const RECORD_PREFIX_BYTES: usize = 8;
+
+/// Blocks in one stretch of memory, in the clear and under a key.
+#[derive(Debug)]
+pub struct Input {
+    /// What it is.
+    pub name: &'static str,
+    clear: Vec<u8>,
+    masked: Vec<u8>,
+    /// Start and size of each block, in bytes.
+    spans: Vec<(usize, usize)>,
+}
+
+/// Whether an input's bytes lie as they are or under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Masking {
+    /// As they are.
+    Clear,
+    /// XORed, as a fresh datadir has them.
+    Masked,
+}
+
+impl Input {
+    /// Random transactions in the shape of mainnet's, or small ones only.
+    #[must_use]
+    pub fn bulk(name: &'static str, shape: Shape) -> Self {
+        let mut spec = BulkSpec::new(ChainLength::Bytes(INPUT_BYTES));
+        spec.shape = shape;
+        spec.busyness = Busyness::Absent;
+        let BulkBlocks { bytes, spans, .. } = BulkBlocks::new(spec);
+        let spans = spans.into_iter().map(|span| (span.start, span.len())).collect();
+        Self::new(name, bytes, spans)
+    }
+
+    /// Real blocks, one after another again and again, at offsets that shift modulo eight.
+    #[must_use]
+    pub fn repeated(name: &'static str, blocks: &[Vec<u8>]) -> Self {
+        let mut bytes = Vec::new();
+        let mut spans = Vec::new();
+        for (block, turn) in blocks.iter().cycle().zip(0_usize..) {
+            if bytes.len() as u64 >= INPUT_BYTES {
+                break;
+            }
+            let gap = RECORD_PREFIX_BYTES + usize::from(turn % blocks.len() == 0);
+            bytes.resize(bytes.len() + gap, 0);
+            spans.push((bytes.len(), block.len()));
+            bytes.extend_from_slice(block);
+        }
+        Self::new(name, bytes, spans)
+    }
+
+    fn new(name: &'static str, clear: Vec<u8>, spans: Vec<(usize, usize)>) -> Self {
+        let mut masked = clear.clone();
+        ObfuscationKey::from_bytes(KEY).apply(&mut masked);
+        Self { name, clear, masked, spans }
+    }
+
+    /// The blocks.
+    pub fn blocks(&self, masking: Masking) -> impl Iterator<Item = RawBlock<'_>> {
+        let (bytes, key) = match masking {
+            Masking::Clear => (&self.clear, ObfuscationKey::CLEAR),
+            Masking::Masked => (&self.masked, ObfuscationKey::from_bytes(KEY)),
+        };
+        self.spans
+            .iter()
+            .map(move |(start, size)| RawBlock::new(&bytes[*start..start + size], key.advanced(*start as u64)))
+    }
+
+    /// Bytes of the blocks.
+    #[must_use]
+    pub fn block_bytes(&self) -> u64 {
+        self.spans.iter().map(|(_, size)| *size as u64).sum()
+    }
+
+    /// Reads every byte in order: what any walk is compared with. XOR of 64-bit words, unrolled to 64 bytes.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        let mut lanes = [0_u64; 8];
+        for chunk in self.clear.chunks_exact(64) {
+            for (lane, word) in lanes.iter_mut().zip(chunk.chunks_exact(8)) {
+                *lane ^= u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
+            }
+        }
+        lanes.iter().fold(0, |all, lane| all ^ lane)
+    }
+
+    /// Walks every block against `watch` and says how many transactions matched.
+    ///
+    /// # Panics
+    /// If a block is malformed: inputs are made of whole blocks.
+    #[must_use]
+    pub fn walk(&self, masking: Masking, watch: &WatchSet) -> usize {
+        let mut coins = KnownCoins::new(watch);
+        let mut matcher = Matcher::new(watch);
+        let matches =
+            |block| matcher.match_block(block, BlockPlace::Later, &mut coins).expect("inputs are whole blocks").len();
+        self.blocks(masking).map(matches).sum()
+    }
+}
+
+/// A watch set of scripts and outpoints that no block has.
+///
+/// # Panics
+/// Never: every script here can be watched.
+#[must_use]
+pub fn strangers(scripts: u32, outpoints: u32) -> WatchSet {
+    let mut builder = WatchSetBuilder::new();
+    let random = |what: &str, number: u32| sha256::Hash::hash(format!("{what} {number}").as_bytes()).to_byte_array();
+    for number in 0..scripts {
+        let mut script = vec![0x51, 0x20]; // a p2tr output
+        script.extend_from_slice(&random("script", number));
+        builder.add_script(&script, Origin::Script(number)).expect("34 bytes can be watched");
+    }
+    for number in 0..outpoints {
+        let txid = Txid::from_byte_array(random("outpoint", number));
+        builder.add_outpoint(OutPoint { txid, vout: number % 8 }, None, Origin::Outpoint(number));
+    }
+    builder.build()
+}
+
+/// The coins of a scan on one thread.
+#[derive(Debug)]
+struct KnownCoins {
+    filter: WordFilter,
+    coins: HashMap<OutPoint, FoundCoin>,
+}
+
+impl KnownCoins {
+    fn new(watch: &WatchSet) -> Self {
+        let filter = WordFilter::with_capacity(watch.outpoint_count());
+        watch.outpoints().for_each(|outpoint| filter.insert(filter_word(outpoint)));
+        Self { filter, coins: HashMap::new() }
+    }
+}
+
+impl Coins for KnownCoins {
+    #[inline(always)]
+    fn may_hold(&self, word: u64) -> bool {
+        self.filter.may_contain(word)
+    }
+
+    fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin> {
+        self.coins.get(outpoint).copied()
+    }
+
+    fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
+        self.filter.insert(filter_word(&outpoint));
+        self.coins.insert(outpoint, coin);
+    }
+}

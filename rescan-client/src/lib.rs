@@ -57,6 +57,11 @@ mod scan_task;
 mod sink;
 mod upload;
 
+/// The README's example is compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use bitcoin;
 pub use client::Client;
 pub use error::{CallError, ConnectError, SOCKET_PATH_BYTES_MAX, ScanError};

@@ -5,6 +5,7 @@
 //! reading side a relaxed atomic load is an ordinary load.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
+#![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,16 +55,16 @@ impl WordFilter {
     }
 
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the shift leaves at most 18 bits")]
     fn place(&self, word: u64) -> (usize, u64) {
         let spread = word.wrapping_mul(SPREAD);
         // The low twelve bits of the product choose the bits, the high ones the cell; they share none.
         let bits = (1 << (spread & 63)) | (1 << ((spread >> 6) & 63));
-        ((spread >> self.shift) as usize, bits) // at most 18 bits
+        ((spread >> self.shift) as usize, bits)
     }
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
 

@@ -7,7 +7,9 @@
 //! Nothing here is proven: that the block is what its header says is [`proof`](crate::proof)'s to show.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
+#![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
 
+use bitcoin::hashes::Hash;
 use bitcoin::{Amount, OutPoint, ScriptBuf};
 
 use crate::cursor::Malformed;
@@ -43,8 +45,9 @@ pub type SpendLog = Vec<u32>;
 /// The number that stands in a [`SpendLog`] for the outpoint with this [`outpoint_word`].
 #[inline(always)]
 #[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "folded, so that txid bytes and index both count")]
 pub fn spend_mark(word: u64) -> u32 {
-    (word ^ (word >> 32)) as u32 // folded, so that txid bytes and index both count
+    (word ^ (word >> 32)) as u32
 }
 
 /// Matches blocks against one watch set; keeps its buffers from block to block.
@@ -171,6 +174,13 @@ impl<C: Coins, const LOG: bool> Probe for Search<'_, C, LOG> {
     }
 }
 
+/// The word that filters know an outpoint by.
+#[must_use]
+pub fn filter_word(outpoint: &OutPoint) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = outpoint.txid.to_byte_array();
+    outpoint_word(u64::from_le_bytes([a, b, c, d, e, f, g, h]), outpoint.vout)
+}
+
 /// Compares one transaction exactly.
 fn match_transaction<C: Coins>(
     view: &TxView<'_>,
@@ -203,6 +213,9 @@ fn match_transaction<C: Coins>(
 
 fn match_input<C: Coins>(vin: u32, input: TxInput, watch: &WatchSet, coins: &C) -> Option<Spent> {
     let prevout = input.prevout;
+    if !coins.may_hold(filter_word(&prevout)) {
+        return None;
+    }
     let found = coins.coin(&prevout);
     let given = watch.given_coin(&prevout);
     if found.is_none() && given.is_none() {

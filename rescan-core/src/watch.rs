@@ -183,6 +183,10 @@ impl WatchSet {
     /// The number of `script`, if it is watched.
     #[must_use]
     pub fn find(&self, script: &[u8]) -> Option<ScriptId> {
+        // Of a transaction that is looked at again, most outputs are still denied by the filter, and that is cheaper.
+        if script_word(script).is_some_and(|word| !self.filter.may_contain(word)) {
+            return None;
+        }
         self.layers.iter().find_map(|layer| Some(ScriptId(layer.scripts.find(script)?.wrapping_add(layer.first))))
     }
 

@@ -18,12 +18,12 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use rescan_core::cursor::Malformed;
 use rescan_core::filter::WordFilter;
-use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher};
+use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher, filter_word};
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::proof::{Prover, Unproven};
 use rescan_core::report::{Origin, TransactionReport};
 use rescan_core::transaction::TxView;
-use rescan_core::watch::{WatchSet, WatchSetBuilder, outpoint_word};
+use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::oracle::{self, Watched};
 
 /// The plainest coins there are.
@@ -35,14 +35,9 @@ struct PlainCoins {
 impl PlainCoins {
     fn new(watch: &WatchSet) -> Self {
         let filter = WordFilter::with_capacity(100);
-        watch.outpoints().for_each(|outpoint| filter.insert(word(outpoint)));
+        watch.outpoints().for_each(|outpoint| filter.insert(filter_word(outpoint)));
         Self { filter, coins: HashMap::new() }
     }
-}
-
-fn word(outpoint: &OutPoint) -> u64 {
-    let txid = outpoint.txid.to_byte_array();
-    outpoint_word(u64::from_le_bytes(txid[..8].try_into().unwrap()), outpoint.vout)
 }
 
 impl Coins for PlainCoins {
@@ -55,7 +50,7 @@ impl Coins for PlainCoins {
     }
 
     fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
-        self.filter.insert(word(&outpoint));
+        self.filter.insert(filter_word(&outpoint));
         self.coins.insert(outpoint, coin);
     }
 }

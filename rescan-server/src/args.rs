@@ -73,12 +73,12 @@ Exit codes:
   2  wrong usage
 
 Environment:
-  RUST_LOG   which events are logged, for example `debug` or `rescan_server=trace`; info and above without it
+  RUST_LOG   which events are logged [default: info]; for example `debug` or `rescan_server=trace`
   NO_COLOR   no colours in the log
 
 Example:
-  rescan-server --datadir ~/.bitcoin &
-  rescan info --socket ~/.bitcoin/rescan.sock";
+  rescan-server --datadir ~/.bitcoin             in one terminal
+  rescan info --socket ~/.bitcoin/rescan.sock    in another";
 
 /// The names that Bitcoin Core's -chain takes.
 fn network_names() -> impl TypedValueParser<Value = Network> {

@@ -1,1 +1,11 @@
-//! x
+//! The product as a whole: a real server, a real socket, the library that wallets link, real data and built scenarios.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod core_answers;
+mod corrupt;
+mod following;
+mod missing_blocks;
+mod refusals;
+mod slow_wallets;
+mod tidy;
+mod watched_forms;

@@ -1,1 +1,16 @@
-//! Empty for the moment.
+//! What whole-product tests are made of: a real server on a private socket, in this process or as one of its own.
+//!
+//! [`TestServer`] runs the server's library on a thread; [`ServerProcess`] runs its program, for tests of signals, logs
+//! and memory. [`Scene`] is a scenario on disk that goes on while it is served. [`Scanned`] is what a wallet hears.
+//!
+//! It holds no tests: those are in `it/`, and those that launch a program are in the package that builds it.
+
+mod scanned;
+mod scene;
+mod server_process;
+mod test_server;
+
+pub use scanned::{Scanned, patiently, scan, shipped};
+pub use scene::Scene;
+pub use server_process::ServerProcess;
+pub use test_server::{Manner, TestServer};

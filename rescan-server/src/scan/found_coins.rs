@@ -10,12 +10,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bitcoin::OutPoint;
-use bitcoin::hashes::Hash;
 use rescan_core::filter::WordFilter;
-use rescan_core::matching::{Coins, FoundCoin, can_be_coin};
+use rescan_core::matching::{Coins, FoundCoin, can_be_coin, filter_word};
 use rescan_core::position::Height;
 use rescan_core::report::BlockReport;
-use rescan_core::watch::{WatchSet, outpoint_word};
+use rescan_core::watch::WatchSet;
 
 /// Found coins that the first filter is laid out for; it is made anew for twice as many whenever it is full.
 const FIRST_CAPACITY: usize = 1_024;
@@ -143,7 +142,7 @@ impl Inner {
     fn remember(&mut self, outpoint: OutPoint, coin: FoundCoin) {
         // Of BIP30 twins only the later is a coin.
         self.forget(&outpoint);
-        self.filter.insert(word(&outpoint));
+        self.filter.insert(filter_word(&outpoint));
         self.inserted = self.inserted.saturating_add(1);
         self.total_sat = self.total_sat.saturating_add(u128::from(coin.value.to_sat()));
         self.coins.insert(outpoint, coin);
@@ -178,7 +177,7 @@ pub(super) struct CoinView<'a> {
 impl CoinView<'_> {
     /// A view that holds `found` already.
     pub(super) fn with_found(mut self, found: HashMap<OutPoint, FoundCoin>) -> Self {
-        found.keys().for_each(|outpoint| self.filter.insert(word(outpoint)));
+        found.keys().for_each(|outpoint| self.filter.insert(filter_word(outpoint)));
         self.found = found;
         self
     }
@@ -205,19 +204,13 @@ impl Coins for CoinView<'_> {
     }
 
     fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
-        self.filter.insert(word(&outpoint));
+        self.filter.insert(filter_word(&outpoint));
         self.found.insert(outpoint, coin);
     }
 }
 
-/// The word that filters know an outpoint by.
-pub(super) fn word(outpoint: &OutPoint) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = outpoint.txid.to_byte_array();
-    outpoint_word(u64::from_le_bytes([a, b, c, d, e, f, g, h]), outpoint.vout)
-}
-
 fn filter_of(capacity: usize, watch: &WatchSet, coins: &HashMap<OutPoint, FoundCoin>) -> WordFilter {
     let filter = WordFilter::with_capacity(capacity);
-    watch.outpoints().chain(coins.keys()).for_each(|outpoint| filter.insert(word(outpoint)));
+    watch.outpoints().chain(coins.keys()).for_each(|outpoint| filter.insert(filter_word(outpoint)));
     filter
 }

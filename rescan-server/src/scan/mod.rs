@@ -1,6 +1,6 @@
 //! A scan: one watch set against a range of one pinned chain, walked in parallel, settled in chain order.
 //!
-//! Workers walk segments ahead of their turn ([`segment`]); order is restored in one place ([`ordered`]); when a
+//! Workers walk segments ahead of their turn (`segment`); order is restored in one place (`ordered`); when a
 //! segment's turn has come, spends of coins that were found meanwhile are looked for in it, its coins are committed, and
 //! its reports are final. So the answer is the same for any number of workers and any size of segments.
 

@@ -91,7 +91,7 @@ impl<T: Send + 'static> Ordered<T> {
             self.outcome = Some(self.final_outcome().await?);
             return Ok(None);
         };
-        let mut done = job.await.map_err(panicked)?;
+        let mut done = job.await.map_err(|error| panicked(&error))?;
         let mut retries = 0;
         loop {
             if self.pinned.cancel.is_cancelled() {
@@ -110,7 +110,7 @@ impl<T: Send + 'static> Ordered<T> {
             }
             retries += 1;
             let work = Arc::clone(&self.work);
-            done = self.pool.run(move || work(heights)).await.map_err(panicked)?;
+            done = self.pool.run(move || work(heights)).await.map_err(|error| panicked(&error))?;
         }
     }
 
@@ -136,7 +136,7 @@ impl<T: Send + 'static> Ordered<T> {
 
     /// Runs a job on the segment in hand, outside the credit.
     pub(super) async fn run<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> Result<R, Failure> {
-        self.pool.run(job).await.map_err(panicked)
+        self.pool.run(job).await.map_err(|error| panicked(&error))
     }
 
     /// Ends the work on account of a fault that was met outside it.
@@ -232,6 +232,6 @@ fn error_chain(error: &dyn std::error::Error) -> String {
         .fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
-fn panicked(panicked: WorkerPanicked) -> Failure {
+fn panicked(panicked: &WorkerPanicked) -> Failure {
     Failure { kind: FailureKind::Internal, detail: panicked.to_string(), at: None }
 }

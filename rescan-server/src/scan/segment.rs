@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use bitcoin::OutPoint;
 use rescan_core::filter::WordFilter;
-use rescan_core::matching::{BlockPlace, FoundCoin, Matcher, SpendLog, spend_mark};
+use rescan_core::matching::{BlockPlace, FoundCoin, Matcher, SpendLog, filter_word, spend_mark};
 use rescan_core::obfuscation::RawBlock;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::proof::{Prover, Unproven};
@@ -16,7 +16,7 @@ use rescan_core::report::{BlockReport, TransactionReport};
 use rescan_core::request::Verify;
 
 use super::ScanShared;
-use super::found_coins::{CoinView, word};
+use super::found_coins::CoinView;
 use super::pinned::{BlockFault, SegmentBlocks, SegmentFault};
 
 /// What a worker brings back from a segment.
@@ -143,7 +143,7 @@ impl SegmentSpends {
     /// For each block in turn: whether it may spend one of `coins`.
     fn spenders(&self, coins: &[OutPoint]) -> impl Iterator<Item = bool> {
         let marks = WordFilter::with_capacity(coins.len());
-        coins.iter().for_each(|coin| marks.insert(u64::from(spend_mark(word(coin)))));
+        coins.iter().for_each(|coin| marks.insert(u64::from(spend_mark(filter_word(coin)))));
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts
             .zip(&self.ends)

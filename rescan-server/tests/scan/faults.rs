@@ -1,14 +1,131 @@
 //! Bytes that are not what the chain says they are, and requests to stop.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use rescan_core::position::{Height, HeightRange};
+use bitcoin::consensus::serialize;
+use bitcoin::{Amount, ScriptBuf};
+use rescan_core::position::{Height, HeightRange, RecordSpan};
 use rescan_core::report::{FailureKind, FailurePlace, Outcome};
 use rescan_core::request::Verify;
 use rescan_fixtures::chain_builder::{ChainBuilder, Record};
+use rescan_fixtures::private_access::mapped_access;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::scan::{BlockReader, Scan, ScanPlan, SegmentSize, WorkerPool};
 
 use crate::{Manner, ReadChain, scan, watch_scripts};
+
+/// A chain that pays the wallet once in the middle, and where that block lies.
+struct Paid {
+    chain: ChainBuilder,
+    script: ScriptBuf,
+    height: u32,
+}
+
+impl Paid {
+    fn new() -> Self {
+        let script = TestWallet::new("faults").script(ScriptKind::P2wpkh, 0);
+        let mut chain = ChainBuilder::new();
+        chain.mine(3);
+        let coin = chain.fund(&script, Amount::from_sat(50_000));
+        chain.mine(5).xor([3, 1, 4, 1, 5, 9, 2, 6]);
+        let height = chain.confirmed(&coin.outpoint.txid).unwrap().height;
+        Self { chain, script, height }
+    }
+
+    /// Where the script that is paid begins in its block.
+    fn script_offset(&self) -> u32 {
+        let block = serialize(self.chain.block_at(self.height));
+        let at = block.windows(self.script.len()).position(|bytes| bytes == self.script.as_bytes()).unwrap();
+        u32::try_from(at).unwrap()
+    }
+}
+
+/// Behind an output's value comes one byte of script length.
+const VALUE_BEFORE_SCRIPT: u32 = 9;
+
+#[test]
+fn a_flipped_bit_in_a_matched_block_is_corrupt_and_its_place_is_named() {
+    for access in [mapped_access(), Access::read()] {
+        let paid = Paid::new();
+        let dir = tempfile::tempdir().unwrap();
+        let mut written = paid.chain.write(dir.path()).unwrap();
+        let span = written.span(&paid.chain.hash_at(paid.height)).unwrap();
+        written.files().flip(span, paid.script_offset() - VALUE_BEFORE_SCRIPT, 1).unwrap();
+        let chain = ReadChain::open(dir.path(), access);
+        let watch = watch_scripts(&[paid.script.clone()]);
+        for verify in [Verify::Reported, Verify::All] {
+            let failure = scan(&chain, &watch, 0, Manner { verify, ..Manner::with_workers(2) }).unwrap_err();
+            let path = written.files().path(span.file);
+            let place = FailurePlace { height: Height(paid.height), path, offset: u64::from(span.offset) };
+            assert_eq!((failure.kind, failure.at), (FailureKind::CorruptBlock, Some(place)), "{}", failure.detail);
+        }
+        let believed = scan(&chain, &watch, 0, Manner { verify: Verify::None, ..Manner::with_workers(2) }).unwrap();
+        assert_eq!(believed.totals.coins.total_sat, 50_001, "what a trusted disk says is taken as it is");
+    }
+}
+
+#[test]
+fn a_flipped_bit_that_hides_a_match_is_noticed_only_where_every_block_is_proven() {
+    let paid = Paid::new();
+    let dir = tempfile::tempdir().unwrap();
+    let mut written = paid.chain.write(dir.path()).unwrap();
+    let span = written.span(&paid.chain.hash_at(paid.height)).unwrap();
+    written.files().flip(span, paid.script_offset() + 5, 1).unwrap();
+    let chain = ReadChain::open(dir.path(), Access::read());
+    let watch = watch_scripts(&[paid.script.clone()]);
+    let reported = scan(&chain, &watch, 0, Manner::with_workers(2)).unwrap();
+    assert_eq!((reported.reports.len(), reported.outcome), (0, Outcome::Complete));
+    let failure = scan(&chain, &watch, 0, Manner { verify: Verify::All, ..Manner::with_workers(2) }).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::CorruptBlock);
+}
+
+#[test]
+fn a_damaged_copy_of_a_block_gives_way_to_a_whole_one() {
+    let mut paid = Paid::new();
+    let hash = paid.chain.hash_at(paid.height);
+    paid.chain.insert_after(hash, Record::Block(hash));
+    for damaged in [0, 1] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut written = paid.chain.write(dir.path()).unwrap();
+        let copies: Vec<RecordSpan> =
+            written.placed().iter().filter(|placed| placed.block == hash).map(|placed| placed.span).collect();
+        assert_eq!(copies.len(), 2);
+        written.files().flip(copies[damaged], paid.script_offset() - VALUE_BEFORE_SCRIPT, 1).unwrap();
+        let chain = ReadChain::open(dir.path(), Access::read());
+        let answer = scan(&chain, &watch_scripts(&[paid.script.clone()]), 0, Manner::with_workers(2)).unwrap();
+        assert_eq!((answer.outcome, answer.totals.coins.total_sat), (Outcome::Complete, 50_000), "copy {damaged}");
+    }
+}
+
+#[test]
+fn a_cancelled_scan_and_a_cancelled_shipment_end_as_cancelled_with_nothing_settled() {
+    let paid = Paid::new();
+    let dir = tempfile::tempdir().unwrap();
+    paid.chain.write(dir.path()).unwrap();
+    let read = ReadChain::open(dir.path(), Access::read());
+    let snapshot = read.chain.newest().unwrap();
+    let range = HeightRange::new(Height(0), snapshot.tip().unwrap().height).unwrap();
+    let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let plan = ScanPlan {
+        snapshot: Arc::clone(&snapshot),
+        range,
+        watch: watch_scripts(&[paid.script.clone()]),
+        keychain_count: 0,
+        verify: Verify::Reported,
+        segment_size: SegmentSize::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut scan = Scan::start(&pool, Arc::clone(&read.chain), plan, cancel.clone());
+        assert_eq!(scan.next().await.unwrap(), None);
+        assert_eq!((scan.outcome(), scan.settled()), (Some(Outcome::Cancelled), None));
+        let mut reader = BlockReader::start(&pool, Arc::clone(&read.chain), snapshot, range, cancel);
+        assert_eq!(reader.next().await.unwrap(), None);
+        assert_eq!((reader.outcome(), reader.settled()), (Some(Outcome::Cancelled), None));
+    });
+}

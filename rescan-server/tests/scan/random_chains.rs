@@ -93,7 +93,7 @@ impl Scenario {
                 self.chain.mine(1);
             }
             Step::Crowd(size, to) => {
-                let mut outputs: Vec<TxOut> = (0..*size).map(|number| stranger(number)).collect();
+                let mut outputs: Vec<TxOut> = (0..*size).map(stranger).collect();
                 outputs.insert(size / 2, self.output(to, 5_000));
                 self.chain.fund_outputs(outputs);
             }

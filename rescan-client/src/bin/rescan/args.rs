@@ -25,7 +25,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Rescan for descriptors and coins, and print what was found
+    /// Find what descriptors received and spent, and print it
+    ///
+    /// Prints each transaction that pays a script of a descriptor, or spends such an output or a given outpoint, in
+    /// chain order; then what is left unspent. The server reads the node's block files for it; the node is not asked.
     Scan(Box<ScanArgs>),
     /// Show what the server is and sees
     Info(InfoArgs),
@@ -36,10 +39,10 @@ pub(crate) enum Command {
 /// How to reach the server.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SocketArgs {
-    /// The server's Unix socket [default: rescan.sock in ~/.bitcoin or the one network folder of it that has one]
+    /// The server's Unix socket [default: the only rescan.sock in ~/.bitcoin and its network folders]
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
-    /// Which network's socket in ~/.bitcoin
+    /// Take the socket of this network in ~/.bitcoin
     #[arg(long, value_name = "NAME", conflicts_with = "socket")]
     pub(crate) network: Option<NetworkName>,
 }
@@ -48,6 +51,7 @@ pub(crate) struct SocketArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum NetworkName {
     Main,
+    #[value(alias = "test")]
     Testnet3,
     Testnet4,
     Signet,
@@ -55,23 +59,28 @@ pub(crate) enum NetworkName {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES_HELP)]
+#[command(after_help = format!("{SCAN_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
 #[command(group(ArgGroup::new("watched").args(["descriptors", "outpoints"]).required(true).multiple(true)))]
 pub(crate) struct ScanArgs {
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
-    /// An output descriptor with public keys only; can be given more than once. In what is printed, `descriptor` is its
-    /// position from 0; of a multipath one (<0;1>), `branch` tells the paths apart
+    /// What to look for: an output descriptor with public keys only; can be given more than once
+    ///
+    /// Of a ranged one, indexes 0 to 999 are watched. In what is printed, `descriptor` is its position from 0; of a
+    /// multipath one (<0;1>), `branch` tells the paths apart.
     #[arg(long = "descriptor", value_name = "DESC")]
     pub(crate) descriptors: Vec<String>,
-    /// A coin from before the range, whose spend is wanted; can be given more than once. With its amount in satoshi and
-    /// its script in hex, the spend comes with its value
+    /// A coin from before the range, whose spend is wanted; can be given more than once
+    ///
+    /// With its amount in satoshi and its script in hex, the spend comes with its value.
     #[arg(long = "outpoint", value_name = "TXID:VOUT[:SAT:SCRIPT]", value_parser = parse_outpoint)]
     pub(crate) outpoints: Vec<GivenOutpoint>,
     /// The first block to scan [default: 0]
     #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday")]
     pub(crate) from_height: Option<u32>,
-    /// When the wallet was made, as seconds since 1970 or YYYY-MM-DD: begins two hours before, as Bitcoin Core does
+    /// When the wallet was made, as YYYY-MM-DD or seconds since 1970: in place of a first block
+    ///
+    /// Scans from two hours before, as Bitcoin Core does, since block times may be off by that much.
     #[arg(long, value_name = "TIME", value_parser = parse_birthday)]
     pub(crate) birthday: Option<u32>,
     /// The last block to scan [default: the tip]
@@ -80,22 +89,30 @@ pub(crate) struct ScanArgs {
     /// Which blocks must hash to the merkle root of their header before they are believed
     #[arg(long, value_enum, default_value_t = VerifyName::Reported)]
     pub(crate) verify: VerifyName,
-    /// Print JSON Lines: a transaction each, then the summary
+    /// Print JSON Lines on stdout: a transaction each, then the summary
     #[arg(long)]
     pub(crate) json: bool,
-    /// With --json, print each transaction as it arrives instead of when the answer is settled
+    /// With --json, print each transaction as it arrives and not when the answer is settled
+    ///
+    /// If the summary's outcome is `reorganised`, what was printed from its `outcome_height` on is void.
     #[arg(long, requires = "json")]
     pub(crate) stream: bool,
 }
 
+const SCAN_EXAMPLES: &str = "\
+Examples:
+  rescan scan --descriptor 'wpkh([d34db33f/84h/0h/0h]xpub6.../<0;1>/*)' --birthday 2021-05-01
+  rescan scan --descriptor 'addr(bc1q...)' --json | jq -r 'select(.type == \"transaction\") | .txid'
+  bitcoin-cli listdescriptors    shows what a wallet of Bitcoin Core watches";
+
 /// Which blocks are proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum VerifyName {
-    /// Those that are reported
+    /// Those with something to report
     Reported,
-    /// Every block, so that a flipped bit on disk cannot hide a match either; slower
+    /// Every block, so that a flipped bit on disk cannot hide a match either: slower
     All,
-    /// None: the disk is trusted, as Bitcoin Core's own rescan trusts it
+    /// No block: the disk is trusted, as Bitcoin Core's own rescan trusts it
     None,
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 use rescan_client::descriptor::DescriptorError;
-use rescan_client::report::{Failure, Refusal, RefusalReason};
+use rescan_client::report::{Failure, FailureKind, Refusal, RefusalReason};
 use rescan_client::{CallError, ConnectError, ScanError};
 
 use crate::exit_code::Exit;
@@ -148,11 +148,15 @@ fn broken(failure: &Failure) -> Trouble {
     let place = failure.at.as_ref().map_or_else(String::new, |at| {
         format!(" (height {}, {} at offset {})", at.height, at.path.display(), at.offset)
     });
+    let what = match failure.kind {
+        FailureKind::CorruptBlock => "a corrupt block: ",
+        _ => "",
+    };
     let hint = match failure.at {
         Some(_) => "check that disk; Bitcoin Core can fetch its blocks again with -reindex",
         None => "rescan-server's log says more",
     };
-    Trouble::failed(format!("the scan failed: {}{place}", failure.detail), hint)
+    Trouble::failed(format!("the scan failed: {what}{}{place}", failure.detail), hint)
 }
 
 fn with_causes(error: &dyn Error) -> String {

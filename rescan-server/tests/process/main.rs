@@ -1,0 +1,20 @@
+//! The `rescan-server` process beside wallets: what they hear when it ends, what it logs, what it holds in memory.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod memory;
+mod privacy;
+mod refusals;
+mod signals;
+
+use std::path::Path;
+
+use rescan_tests::{ServerProcess, TestServer};
+
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_rescan-server"))
+}
+
+/// The command on the directory of `place`, once it serves.
+fn start(place: &TestServer, more: &[&str]) -> ServerProcess {
+    ServerProcess::start(program(), place, more)
+}

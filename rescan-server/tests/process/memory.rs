@@ -1,0 +1,45 @@
+//! What the server holds for wallets that do not take what they asked for.
+
+use futures::StreamExt;
+use rescan_client::{BlockEvent, ScanEvent, ScanRequest};
+use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
+use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+
+use crate::start;
+
+const BLOCKS: u32 = 600;
+
+/// What one scan may cost: its window, what the pool has ready for it, and the allocator's slack.
+const BYTES_A_SCAN_MAX: u64 = 4 << 20;
+
+#[test]
+fn wallets_that_read_nothing_cost_a_bounded_amount_and_hold_up_nobody() {
+    let script = TestWallet::new("rupert").script(ScriptKind::P2tr, 0);
+    // 60 MB of blocks and 2 MB of reports, several times what fits into windows and socket buffers.
+    let scene = Scene::write(Scene::laden(&script, BLOCKS), Manner::default());
+    let server = start(&scene.server, &["--workers", "1"]);
+    let watch = || ScanRequest::new().script(script.clone());
+    patiently(async {
+        let active = server.client().await;
+        let scans_as_ever = async || assert_eq!(scan(&active, watch()).await.reports.len(), BLOCKS as usize);
+        scans_as_ever().await;
+        let before = server.anonymous_memory();
+        let mut stalled = Vec::new();
+        for _ in 0..4 {
+            let client = server.client().await;
+            let mut reports = client.scan(watch()).await.unwrap();
+            assert!(matches!(reports.next().await, Some(Ok(ScanEvent::Report(_)))));
+            let mut blocks = client.blocks(watch().range).await.unwrap();
+            assert!(matches!(blocks.next().await, Some(Ok(BlockEvent::Block(_)))));
+            stalled.push((reports, blocks));
+        }
+        scans_as_ever().await;
+        let grown = server.anonymous_memory().saturating_sub(before);
+        let scans = 2 * stalled.len() as u64;
+        assert!(grown < scans * BYTES_A_SCAN_MAX, "{grown} bytes for {scans} scans that nobody reads");
+        // What they held back is still theirs to have.
+        for (reports, _) in stalled {
+            assert_eq!(Scanned::of(reports).await.reports.len(), BLOCKS as usize - 1);
+        }
+    });
+}

@@ -1,0 +1,111 @@
+//! Flipped bits on disk: where a wallet hears of them, and where nothing is lost.
+
+use rescan_client::position::Height;
+use rescan_client::report::{FailureKind, Outcome};
+use rescan_client::{ScanRequest, Verify};
+use rescan_fixtures::chain_builder::{ChainBuilder, Record};
+use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
+use rescan_tests::{Manner, Scene, patiently, scan};
+
+const MATCHED: u32 = 106;
+const UNMATCHED: u32 = 103;
+
+/// A wallet that is paid in one block, 106 of 110, and what asks for that.
+fn paid_once(chain: &mut ChainBuilder) -> ScanRequest {
+    let wallet = TestWallet::new("alice");
+    chain.mine(MATCHED - 1);
+    chain.fund(&wallet.script(ScriptKind::P2tr, 3), bitcoin::Amount::from_sat(5_000));
+    chain.mine(5);
+    ScanRequest::new().keychain(wallet.descriptor(ScriptKind::P2tr))
+}
+
+fn each_way_to_read() -> [Manner; 2] {
+    [false, true].map(|is_mapped| Manner { is_mapped, ..Manner::default() })
+}
+
+#[test]
+fn a_flipped_bit_in_a_reported_block_is_corrupt_with_file_and_offset() {
+    for manner in each_way_to_read() {
+        let mut chain = ChainBuilder::new();
+        let request = paid_once(chain.xor([7; 8]).file_bytes_max(4_096));
+        let mut scene = Scene::write(chain, manner);
+        scene.flip_a_bit_at(MATCHED);
+        scene.server.start();
+        patiently(async {
+            let client = scene.server.client().await;
+            for verify in [Verify::Reported, Verify::All] {
+                let found = scan(&client, request.clone().verify(verify)).await;
+                assert_eq!(found.heights(), [] as [u32; 0], "a false report");
+                let failure = found.failure();
+                assert_eq!(failure.kind, FailureKind::CorruptBlock, "{failure}");
+                let (at, span) = (failure.at.as_ref().unwrap(), scene.span_at(MATCHED));
+                assert_eq!(at.height.0, MATCHED);
+                assert_eq!(at.offset, u64::from(span.offset));
+                assert_eq!(at.path, scene.server.blocks_dir().join(format!("blk{:05}.dat", span.file.0)));
+            }
+            // The disk is trusted where the wallet says so.
+            let found = scan(&client, request.clone().verify(Verify::None)).await;
+            assert_eq!(found.heights(), [MATCHED]);
+        });
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_block_that_is_not_reported_is_noticed_only_where_all_are_proven() {
+    for manner in each_way_to_read() {
+        let mut chain = ChainBuilder::new();
+        let request = paid_once(&mut chain);
+        let mut scene = Scene::write(chain, manner);
+        scene.flip_a_bit_at(UNMATCHED);
+        scene.server.start();
+        patiently(async {
+            let client = scene.server.client().await;
+            let found = scan(&client, request.clone()).await;
+            assert_eq!((found.heights(), found.summary().outcome), (vec![MATCHED], Outcome::Complete));
+            let found = scan(&client, request.clone().verify(Verify::All)).await;
+            assert_eq!(found.failure().at.as_ref().unwrap().height.0, UNMATCHED);
+        });
+    }
+}
+
+#[test]
+fn a_second_copy_of_a_damaged_block_saves_the_day() {
+    for manner in each_way_to_read() {
+        let mut chain = ChainBuilder::new();
+        let request = paid_once(&mut chain);
+        let copied = chain.hash_at(MATCHED);
+        chain.insert_after(chain.hash_at(MATCHED + 2), Record::Block(copied));
+        let mut scene = Scene::write(chain, manner);
+        scene.flip_a_bit_at(MATCHED);
+        scene.server.start();
+        patiently(async {
+            let client = scene.server.client().await;
+            for verify in [Verify::Reported, Verify::All] {
+                let found = scan(&client, request.clone().verify(verify)).await;
+                assert_eq!((found.heights(), found.summary().outcome), (vec![MATCHED], Outcome::Complete));
+                assert_eq!(found.reports[0].hash, scene.chain.hash_at(MATCHED));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_header_takes_its_block_out_of_the_chain_and_is_no_failure() {
+    let mut chain = ChainBuilder::new();
+    let request = paid_once(&mut chain);
+    let mut scene = Scene::write(chain, Manner::default());
+    let span = scene.span_at(MATCHED - 1);
+    // In the hash of the block's parent.
+    scene.files.files().flip(span, 10, 1).unwrap();
+    scene.server.start();
+    patiently(async {
+        let client = scene.server.client().await;
+        // The blocks above it are placed by the heights in their coinbases, as on a pruned chain.
+        let found = scan(&client, request.clone()).await;
+        let summary = found.summary();
+        assert_eq!((found.heights(), summary.outcome), (vec![], Outcome::PrunedBelow(Height(MATCHED))));
+        assert_eq!(summary.tip.hash, scene.chain.tip_hash());
+        let above = scan(&client, request.clone().from_height(Height(MATCHED))).await;
+        assert_eq!((above.heights(), above.summary().outcome), (vec![MATCHED], Outcome::Complete));
+    });
+}

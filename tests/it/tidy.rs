@@ -1,0 +1,112 @@
+//! The shape of the source: which crate may know which, how long a file gets, where `unsafe` is.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines of a file before its tests.
+const PRODUCTION_LINES_MAX: usize = 400;
+
+const GENERATED: &str = "rescan-core/src/rescan_capnp.rs";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Every Rust file of the workspace by its path from the root, tests included.
+fn sources() -> BTreeMap<String, String> {
+    fn collect(directory: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() {
+                if name != "target" && !name.starts_with('.') {
+                    collect(&path, root, found);
+                }
+            } else if name.ends_with(".rs") {
+                let from_root = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                found.insert(from_root, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    collect(&root(), &root(), &mut found);
+    assert!(found.len() > 50, "the sources are not where they were");
+    found
+}
+
+fn is_test(path: &str) -> bool {
+    path.contains("/tests/") || path.starts_with("tests/it/") || path.ends_with("tests.rs")
+}
+
+/// What comes before the tests of a file.
+fn production(text: &str) -> &str {
+    text.split("\n#[cfg(test)]\n").next().unwrap_or(text)
+}
+
+/// The crates of this workspace that a crate's product depends on: what its tests use is another matter.
+fn dependencies(package: &str) -> Vec<String> {
+    let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap();
+    let section = section.split("\n[").next().unwrap();
+    let names = section.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+    names.filter(|name| name.starts_with("rescan-")).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn both_sides_know_the_core_and_neither_knows_the_other() {
+    assert_eq!(dependencies("rescan-core"), [] as [&str; 0]);
+    assert_eq!(dependencies("rescan-server"), ["rescan-core"]);
+    assert_eq!(dependencies("rescan-client"), ["rescan-core"]);
+}
+
+#[test]
+fn the_core_has_no_effects() {
+    let effects =
+        ["std::fs", "std::net", "std::os", "std::process", "std::thread", "std::env", "std::io", "tokio", "async "];
+    for (path, text) in sources().iter().filter(|(path, _)| path.starts_with("rescan-core/src/")) {
+        if path == GENERATED || is_test(path) {
+            continue;
+        }
+        for effect in effects {
+            let code = production(text).lines().filter(|line| !line.trim_start().starts_with("//"));
+            let found: Vec<&str> = code.filter(|line| line.contains(effect)).collect();
+            assert!(found.is_empty(), "{path} has {effect}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    for (path, text) in sources() {
+        let lines = production(&text).lines().count();
+        assert!(is_test(&path) || path == GENERATED || lines <= PRODUCTION_LINES_MAX, "{path} has {lines} lines");
+    }
+}
+
+#[test]
+fn unsafe_is_in_three_places_each_with_its_reason() {
+    let expected = ["fixtures/src/private_access.rs", "rescan-server/src/block_file.rs", "rescan-server/src/main.rs"];
+    let blocks = |text: &str| text.lines().filter(|line| line.contains("unsafe {") && !line.contains('"')).count();
+    let sources = sources();
+    let product = sources.iter().filter(|(path, _)| !is_test(path));
+    let counted = product.map(|(path, text)| (path.as_str(), blocks(text)));
+    let found: Vec<(&str, usize)> = counted.filter(|(_, blocks)| *blocks > 0).collect();
+    assert_eq!(found, expected.map(|path| (path, 1)));
+    for path in expected {
+        let text = &sources[path];
+        assert!(text.contains("#[expect(unsafe_code, reason = ") && text.contains("// SAFETY:"), "{path}");
+    }
+    assert!(sources["rescan-core/src/lib.rs"].contains("#![forbid(unsafe_code)]"));
+}
+
+#[test]
+fn generated_code_says_what_wrote_it() {
+    let sources = sources();
+    let head: Vec<&str> = sources[GENERATED].lines().take(5).collect();
+    for says in
+        ["@generated", "DO NOT EDIT", "source: rescan.capnp", "capnp binary version: ", "capnpc crate version: "]
+    {
+        assert!(head.iter().any(|line| line.contains(says)), "{says:?} is not in {head:#?}");
+    }
+}

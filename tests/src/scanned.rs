@@ -1,0 +1,137 @@
+//! What a wallet hears of a scan, from the first event to the last.
+
+use std::time::Duration;
+
+use bitcoin::{Amount, OutPoint, ScriptBuf};
+use futures::StreamExt;
+use rescan_client::coins::CoinLedger;
+use rescan_client::report::{BlockReport, Failure, FullBlock, Refusal, Summary, TransactionReport};
+use rescan_client::{BlockEvent, BlockStream, Client, ScanError, ScanEvent, ScanRequest, ScanStream};
+
+/// Long enough for a machine under load, short enough for whoever waits for a test that hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a wallet's part of a test, and fails if that takes for ever.
+///
+/// # Panics
+///
+/// Then, and if there is no runtime to be had.
+pub fn patiently<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, test).await.expect("the test takes for ever") })
+}
+
+/// A scan's answer.
+#[derive(Debug)]
+pub struct Scanned {
+    /// The reports, as they came.
+    pub reports: Vec<BlockReport>,
+    /// What came after them.
+    pub end: Result<Summary, ScanError>,
+}
+
+/// Scans to the end.
+///
+/// # Panics
+///
+/// If the connection is gone before the scan begins.
+pub async fn scan(client: &Client, request: ScanRequest) -> Scanned {
+    Scanned::of(client.scan(request).await.expect("the connection takes a request")).await
+}
+
+/// Takes whole blocks to the end.
+///
+/// # Panics
+///
+/// If the stream breaks its contract.
+pub async fn shipped(mut stream: BlockStream) -> (Vec<FullBlock>, Result<Summary, ScanError>) {
+    let mut blocks = Vec::new();
+    loop {
+        match stream.next().await.expect("a summary or an error ends the stream") {
+            Ok(BlockEvent::Block(block)) => blocks.push(block),
+            Ok(BlockEvent::Finished(summary)) => return (blocks, Ok(summary)),
+            Ok(_) => {}
+            Err(error) => return (blocks, Err(error)),
+        }
+    }
+}
+
+impl Scanned {
+    /// Reads a stream to its end.
+    ///
+    /// # Panics
+    ///
+    /// If the stream breaks its contract.
+    pub async fn of(mut stream: ScanStream) -> Self {
+        let mut reports = Vec::new();
+        let end = loop {
+            match stream.next().await.expect("a summary or an error ends the stream") {
+                Ok(ScanEvent::Report(report)) => reports.push(report),
+                Ok(ScanEvent::Finished(summary)) => break Ok(summary),
+                Ok(_) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        assert!(stream.next().await.is_none(), "something follows the end");
+        Self { reports, end }
+    }
+
+    /// Its summary.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn summary(&self) -> &Summary {
+        match &self.end {
+            Ok(summary) => summary,
+            Err(error) => panic!("expected a summary, found {error:?}"),
+        }
+    }
+
+    /// Why it was refused.
+    ///
+    /// # Panics
+    ///
+    /// If it was not.
+    #[must_use]
+    pub fn refusal(&self) -> &Refusal {
+        match &self.end {
+            Err(ScanError::Refused(refusal)) => refusal,
+            other => panic!("expected a refusal, found {other:?}"),
+        }
+    }
+
+    /// What broke.
+    ///
+    /// # Panics
+    ///
+    /// If nothing did.
+    #[must_use]
+    pub fn failure(&self) -> &Failure {
+        match &self.end {
+            Err(ScanError::Failed(failure)) => failure,
+            other => panic!("expected a failure, found {other:?}"),
+        }
+    }
+
+    /// The heights of the reports, as they came.
+    #[must_use]
+    pub fn heights(&self) -> Vec<u32> {
+        self.reports.iter().map(|report| report.height.0).collect()
+    }
+
+    /// All transactions, as they came.
+    pub fn transactions(&self) -> impl Iterator<Item = (&BlockReport, &TransactionReport)> {
+        self.reports.iter().flat_map(|report| report.transactions.iter().map(move |transaction| (report, transaction)))
+    }
+
+    /// The coins that the reports leave, in chain order: outpoint, value, height, script.
+    #[must_use]
+    pub fn coins(&self) -> Vec<(OutPoint, Amount, u32, ScriptBuf)> {
+        let mut ledger = CoinLedger::new();
+        self.reports.iter().for_each(|report| ledger.apply(report));
+        let coins = ledger.sorted().into_iter();
+        coins.map(|coin| (coin.outpoint, coin.value, coin.height.0, coin.script_pubkey.clone())).collect()
+    }
+}

@@ -1,0 +1,113 @@
+//! The server as a process of its own, for what only a process has: signals, a log, memory that can be measured.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rescan_client::Client;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::test_server::{TestServer, connect};
+
+/// A running `rescan-server`. Dropping it kills it.
+#[derive(Debug)]
+pub struct ServerProcess {
+    child: Child,
+    socket: PathBuf,
+    log: Arc<Mutex<String>>,
+    draining: Option<JoinHandle<()>>,
+}
+
+impl ServerProcess {
+    /// Runs `program` on the directory of `place`, whose own server does not run, and waits until it serves.
+    ///
+    /// # Panics
+    ///
+    /// If it ends instead.
+    #[must_use]
+    pub fn start(program: &Path, place: &TestServer, more: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.arg("--datadir").arg(place.datadir()).arg("--socket").arg(place.socket());
+        command.arg("--state-dir").arg(place.state_dir()).args(more);
+        let mut child = command
+            .env("RUST_LOG", "debug")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let keep = |log: &Mutex<String>, line: &str| {
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            log.push_str(line);
+            log.push('\n');
+        };
+        loop {
+            let Some(Ok(line)) = lines.next() else { panic!("the server ended: {log:?}") };
+            keep(&log, &line);
+            if line.contains("serving") {
+                break;
+            }
+        }
+        // Somebody has to go on reading, or the server waits for room in its log.
+        let kept = Arc::clone(&log);
+        let draining = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&kept, &line)));
+        Self { child, socket: place.socket(), log, draining: Some(draining) }
+    }
+
+    /// A new connection.
+    ///
+    /// # Panics
+    ///
+    /// If there is none to be had.
+    pub async fn client(&self) -> Client {
+        connect(&self.socket).await
+    }
+
+    /// What it holds in memory of its own, file maps left out, in bytes (`RssAnon`).
+    ///
+    /// # Panics
+    ///
+    /// If the kernel does not say.
+    #[must_use]
+    pub fn anonymous_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux says so");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+        kibibytes * 1024
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    ///
+    /// If it is gone.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there to be signalled");
+    }
+
+    /// Waits until it has ended; how it did, and all that it logged.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system does not tell.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().expect("its end can be waited for");
+        if let Some(draining) = self.draining.take() {
+            draining.join().expect("its log was read");
+        }
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (status, log)
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed, and need not be.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,179 @@
+//! A server on a thread of this process.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use rescan_client::Client;
+use rescan_fixtures::core_datadir::{CoreDatadir, Which};
+use rescan_fixtures::private_access::mapped_access;
+use rescan_server::Server;
+use rescan_server::block_file::Access;
+use rescan_server::chain::ChainConfig;
+use rescan_server::config::ServerConfig;
+use rescan_server::session::limits::SessionLimits;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// How a server works; no choice of workers or access may change an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// How many threads scan.
+    pub workers: usize,
+    /// Whether finished block files are mapped, or read.
+    pub is_mapped: bool,
+    /// What clients may use.
+    pub limits: SessionLimits,
+}
+
+impl Default for Manner {
+    /// Two workers that read: what a test may damage files beneath.
+    fn default() -> Self {
+        Self { workers: 2, is_mapped: false, limits: SessionLimits::default() }
+    }
+}
+
+/// A server and the directory that it serves, both gone when dropped.
+#[derive(Debug)]
+pub struct TestServer {
+    directory: TempDir,
+    manner: Manner,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl TestServer {
+    /// An empty directory, not yet served.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system gives no directory.
+    #[must_use]
+    pub fn new(manner: Manner) -> Self {
+        // Not where TMPDIR says: a socket's path has at most 107 bytes.
+        let directory = tempfile::tempdir_in("/tmp").expect("a temporary directory");
+        Self { directory, manner, running: None }
+    }
+
+    /// A running server of a datadir that Bitcoin Core wrote.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be unpacked or served.
+    #[must_use]
+    pub fn of_core(which: Which, manner: Manner) -> (Self, CoreDatadir) {
+        let mut server = Self::new(manner);
+        let unpacked = CoreDatadir::unpack(which, &server.datadir()).expect("the datadir unpacks");
+        server.start();
+        (server, unpacked)
+    }
+
+    /// What `-datadir` would be to a node.
+    #[must_use]
+    pub fn datadir(&self) -> PathBuf {
+        self.directory.path().join("datadir")
+    }
+
+    /// The folder with the block files.
+    #[must_use]
+    pub fn blocks_dir(&self) -> PathBuf {
+        self.datadir().join("regtest").join("blocks")
+    }
+
+    /// Where it remembers what it learned of them.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("rescan.sock")
+    }
+
+    /// The same as an argument.
+    ///
+    /// # Panics
+    ///
+    /// Never: the path is of our choosing.
+    #[must_use]
+    pub fn socket_text(&self) -> String {
+        self.socket().to_str().expect("the path is ASCII").to_owned()
+    }
+
+    /// A file beside the datadir that nobody else knows of.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Serves from here on, until stopped or dropped.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start(&mut self) {
+        let server = Server::bind(self.config()).expect("the server binds");
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let shutdown = async { drop(stopped.await) };
+            runtime.block_on(server.run(shutdown)).expect("it serves");
+        });
+        self.running = Some((stop, thread));
+    }
+
+    /// Has it stop, and waits until it has.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or panicked.
+    pub fn stop(&mut self) {
+        let (stop, thread) = self.running.take().expect("the server runs");
+        stop.send(()).expect("it listens for the end");
+        thread.join().expect("it ended in order");
+    }
+
+    /// Works like this from the next start on.
+    pub fn set_manner(&mut self, manner: Manner) {
+        self.manner = manner;
+    }
+
+    /// A new connection.
+    ///
+    /// # Panics
+    ///
+    /// If there is none to be had.
+    pub async fn client(&self) -> Client {
+        connect(&self.socket()).await
+    }
+
+    fn config(&self) -> ServerConfig {
+        ServerConfig {
+            chain: ChainConfig {
+                blocks_dir: self.blocks_dir(),
+                network: None,
+                signet_challenge: None,
+                state_dir: self.state_dir(),
+                access: if self.manner.is_mapped { mapped_access() } else { Access::read() },
+            },
+            socket: self.socket(),
+            workers: NonZeroUsize::new(self.manner.workers).expect("at least one worker"),
+            limits: self.manner.limits,
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.running.take() {
+            // A test that failed already is not to fail twice.
+            let _gone_already = stop.send(());
+            drop(thread.join());
+        }
+    }
+}
+
+pub(crate) async fn connect(socket: &Path) -> Client {
+    Client::connect(socket).await.expect("the server takes a client")
+}
