@@ -165,14 +165,15 @@ impl HeaderTree {
         }
     }
 
-    /// Where each block at the side belongs. Linear in their number: each is climbed from once.
+    /// Where each block at the side belongs. Linear in their number: each is climbed from once, and parents in a circle, which
+    /// no hashes make but a forged state file can, are climbed no further than all blocks would go.
     fn placements(&self) -> HashMap<u32, Placement> {
         let mut placements = HashMap::with_capacity(self.side.len());
         let mut works = WorkCache::default();
         let mut climbed = Vec::new();
         for start in self.side.keys() {
             let mut id = *start;
-            while !placements.contains_key(&id) && self.side.contains_key(&id) {
+            while climbed.len() < self.side.len() && !placements.contains_key(&id) && self.side.contains_key(&id) {
                 climbed.push(id);
                 match self.parent(id) {
                     Some(parent) => id = parent,
@@ -198,8 +199,11 @@ impl HeaderTree {
             return Placement { root: Root::Unknown(id), work, depth: 1 };
         };
         let before = placements.get(&parent).copied().unwrap_or_else(|| {
-            let height = self.chain.entry(parent).map_or(NOT_ACTIVE, |entry| entry.height);
-            Placement { root: Root::Active(Height(height)), work: Work(0), depth: 0 }
+            let root = match self.chain.entry(parent).map_or(NOT_ACTIVE, |entry| entry.height) {
+                NOT_ACTIVE => Root::Refused,
+                height => Root::Active(Height(height)),
+            };
+            Placement { root, work: Work(0), depth: 0 }
         });
         let depth = before.depth.saturating_add(1);
         let root = match before.root {

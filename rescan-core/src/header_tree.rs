@@ -190,7 +190,7 @@ impl HeaderTree {
             *lowest = id;
         }
         self.set_height(id, 0);
-        self.is_unsettled = self.chain.active.len() > 1;
+        self.is_unsettled |= self.chain.active.len() > 1;
     }
 
     /// The blocks that waited for this parent know it now.

@@ -14,6 +14,8 @@ use bitcoin::{
     Txid, Witness,
 };
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use rescan_core::cursor::Malformed;
 use rescan_core::filter::WordFilter;
 use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher, filter_word};
@@ -275,5 +277,35 @@ fn a_transaction_without_inputs_is_refused_and_hides_from_no_proof() {
         let proven = Prover::default().prove(RawBlock::clear(&bytes), &[]);
         assert_eq!(proven, Err(Unproven::Malformed(Malformed::NoInputs { at })));
         assert_eq!(TxView::parse(hidden).unwrap_err(), Malformed::NoInputs { at: 0 });
+    }
+}
+
+/// A block of one transaction, every count and length of it in turn replaced by one that is absurd:
+///
+/// ```text
+///  0 header   80 transactions: 1   81 version, marker, flag   87 inputs: 1   88 outpoint   124 script: 0 bytes
+/// 125 sequence   129 outputs: 1   130 value   138 script: 22 bytes   161 witness items: 2   162 item: 1 byte
+/// 164 item: 33 bytes   198 lock time
+/// ```
+#[test]
+fn an_absurd_count_or_length_anywhere_is_too_short_under_any_key() {
+    let input = (None, ScriptBuf::new(), Witness::from_slice(&[&[7][..], &[8; 33]]));
+    let index = any::<prop::sample::Index>().new_tree(&mut TestRunner::deterministic()).unwrap().current();
+    let plan = TxPlan { inputs: vec![input], outputs: vec![(5, index)] };
+    let block = block(vec![plan], &[ScriptBuf::from_bytes(vec![9; 22])], &mut Vec::new());
+    let whole = serialize(&block);
+    assert_eq!(whole.len(), 202);
+    for (at, is) in [(80, 1), (87, 1), (124, 0), (129, 1), (138, 22), (161, 2), (162, 1), (164, 33)] {
+        assert_eq!(whole[at], is);
+        for absurd in [&[0xff; 9][..], &[0xff, 0, 0, 0, 0, 0, 0, 0, 0x80], &[0xfe; 5], &[0xfd, 0xff, 0xff], &[0xfc]] {
+            for key in [[0; 8], [0xff, 1, 2, 3, 4, 5, 6, 0x80]].map(ObfuscationKey::from_bytes) {
+                let mut bytes = whole.clone();
+                bytes.splice(at..=at, absurd.iter().copied());
+                key.apply(&mut bytes);
+                let proven = Prover::default().prove(RawBlock::new(&bytes, key), &[]);
+                let is_told = matches!(proven, Err(Unproven::Malformed(Malformed::TooShort { .. })));
+                assert!(is_told, "{absurd:?} at {at}: {proven:?}");
+            }
+        }
     }
 }

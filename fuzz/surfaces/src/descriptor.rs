@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use bitcoin::{NetworkKind, ScriptBuf};
+use bitcoin::NetworkKind;
 use miniscript::descriptor::{Descriptor, DescriptorPublicKey};
 use rescan_core::descriptor::{DescriptorError, Keychain, expand};
 
@@ -108,7 +108,7 @@ fn assert_derives(keychain: &Keychain, text: &str, network: NetworkKind, index: 
         }
         assert_eq!(scripts.len(), keychain.scripts_per_index());
         if let Some(expected) = known.as_ref().and_then(|known| known.at_derivation_index(index).ok()) {
-            assert_eq!(scripts, [ScriptBuf::from(expected.script_pubkey())]);
+            assert_eq!(scripts, [expected.script_pubkey()]);
         }
     }
 }

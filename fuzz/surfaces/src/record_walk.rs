@@ -50,7 +50,7 @@ pub fn record_walk(data: &[u8]) {
     while let Some(cut) = files.write(&mut steps) {
         files.assert_walked();
         scene.get_or_insert_with(Scene::new).look_at(&files);
-        files.cut(cut);
+        files.cut(&cut);
     }
     files.assert_walked();
     scene.unwrap_or_else(Scene::new).look_at(&files);
@@ -135,7 +135,7 @@ impl Files {
         self.bytes += count;
     }
 
-    fn cut(&mut self, cut: Cut) {
+    fn cut(&mut self, cut: &Cut) {
         let which = usize::from(cut.which).checked_rem(self.files.len());
         let Some(number) = which.and_then(|which| self.files.keys().nth(which).copied()) else { return };
         match cut.len {

@@ -31,21 +31,21 @@ pub fn wire(data: &[u8]) {
 fn read_as_everything(message: &Reader<impl ReaderSegments>) {
     use convert as c;
     use schema as s;
-    again::<s::block_report::Owned, _>(message, |it| c::read_report(it), |it, to| c::write_report(it, to));
-    again::<s::full_block::Owned, _>(message, |it| c::read_full_block(it), |it, to| c::write_full_block(it, to));
-    again::<s::scan_result::Owned, _>(message, |it| c::read_ending(it), |it, to| c::write_ending(it, to));
-    again::<s::refusal::Owned, _>(message, |it| c::read_refusal(it), |it, to| c::write_refusal(it, to));
-    again::<s::failure::Owned, _>(message, |it| c::read_failure(it), |it, to| c::write_failure(it, to));
-    again::<s::server_info::Owned, _>(message, |it| c::read_server_info(it), |it, to| c::write_server_info(it, to));
-    again::<s::progress::Owned, _>(message, |it| Ok(c::read_progress(it)), |it, to| c::write_progress(it, to));
+    again::<s::block_report::Owned, _>(message, c::read_report, c::write_report);
+    again::<s::full_block::Owned, _>(message, c::read_full_block, c::write_full_block);
+    again::<s::scan_result::Owned, _>(message, c::read_ending, c::write_ending);
+    again::<s::refusal::Owned, _>(message, c::read_refusal, c::write_refusal);
+    again::<s::failure::Owned, _>(message, c::read_failure, c::write_failure);
+    again::<s::server_info::Owned, _>(message, c::read_server_info, c::write_server_info);
+    again::<s::progress::Owned, _>(message, |it| Ok(c::read_progress(it)), c::write_progress);
     again::<s::given_outpoint::Owned, _>(
         message,
-        |it| c::read_given_outpoint(it),
-        |it, to| c::write_given_outpoint(it, to),
+        c::read_given_outpoint,
+        c::write_given_outpoint,
     );
     again::<s::scan_request::Owned, _>(
         message,
-        |it| c::read_scan_request(it),
+        c::read_scan_request,
         |it, to| {
             c::write_scan_request(it, to);
             Ok(())
@@ -53,7 +53,7 @@ fn read_as_everything(message: &Reader<impl ReaderSegments>) {
     );
     again::<s::range::Owned, _>(
         message,
-        |it| c::read_range(it),
+        c::read_range,
         |it, to| {
             c::write_range(it, to);
             Ok(())
@@ -69,7 +69,7 @@ fn read_as_everything(message: &Reader<impl ReaderSegments>) {
     );
     again::<s::block_id::Owned, _>(
         message,
-        |it| c::read_block_id(it),
+        c::read_block_id,
         |it, to| {
             if let Some(id) = it {
                 c::write_block_id(id, to);
@@ -78,10 +78,10 @@ fn read_as_everything(message: &Reader<impl ReaderSegments>) {
         },
     );
     // Batches are read only: they are written one report at a time.
-    if let Ok(batch) = message.get_root::<s::report_sink::reports_params::Reader<'_>>().and_then(|it| it.get_batch()) {
+    if let Ok(batch) = message.get_root::<s::report_sink::reports_params::Reader<'_>>().and_then(rescan_core::rescan_capnp::report_sink::reports_params::Reader::get_batch) {
         let _ = c::read_reports(batch);
     }
-    if let Ok(batch) = message.get_root::<s::block_sink::blocks_params::Reader<'_>>().and_then(|it| it.get_batch()) {
+    if let Ok(batch) = message.get_root::<s::block_sink::blocks_params::Reader<'_>>().and_then(rescan_core::rescan_capnp::block_sink::blocks_params::Reader::get_batch) {
         let _ = c::read_blocks(batch);
     }
 }

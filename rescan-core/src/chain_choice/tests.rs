@@ -223,3 +223,17 @@ fn a_birthday_is_the_first_block_not_older_than_two_hours_before() {
     assert_eq!(first(7200 + 15_001), Some(4));
     assert_eq!(first(7200 + 16_001), None);
 }
+
+/// No hashes are like this; a state file that somebody made up is.
+#[test]
+fn blocks_that_are_their_own_ancestors_are_left_out() {
+    let genesis = Network::Regtest.genesis_hash();
+    let mut tree = HeaderTree::new(Network::Regtest);
+    let honest = [record(0, genesis, BlockHash::all_zeros(), 0), record(1, hash_of(1), genesis, 0)];
+    let circles =
+        [(2, 4), (3, 2), (4, 3), (5, 5), (6, 5)].map(|(made, parent)| record(made, hash_of(made), hash_of(parent), 1));
+    honest.into_iter().chain(circles).for_each(|record| tree.insert(record));
+    let settled = tree.settle(&mut |_| None).unwrap_or_default();
+    assert_eq!(hashes(&tree.snapshot()), [genesis, hash_of(1)]);
+    assert_eq!(settled.refused_blocks, 5);
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod core_answers;
+mod damaged_headers;
 mod faults;
 mod moved_files;
 mod random_chains;

@@ -248,6 +248,18 @@ fn a_run_without_a_root_that_contradicts_the_rooted_chain_loses_to_more_work() {
 }
 
 #[test]
+fn a_run_without_a_root_is_placed_though_genesis_comes_after_it() {
+    let scene = Scene::new();
+    let chain = chain_of(5);
+    let records = [3, 4, 5, 0].map(|height| Record::Block(chain.hash_at(height)));
+    chain.write_records(&scene.blocks_dir(), &records).unwrap();
+    let snapshot = scene.fresh_look();
+    assert_is_active(&scene, &snapshot, &chain, 3);
+    assert_eq!(snapshot.rootless_from(), Some(Height(3)));
+    assert!(snapshot.block(Height(0)).is_some());
+}
+
+#[test]
 fn an_early_piece_of_mains_chain_is_read_where_it_is_at_hand() {
     let Some(file) = std::env::var_os("RESCAN_MAINNET_EARLY") else {
         tracing::info!("skipped: RESCAN_MAINNET_EARLY names no block file of main's first blocks");
