@@ -15,7 +15,7 @@ use bitcoin::{Amount, OutPoint, ScriptBuf};
 use crate::cursor::Malformed;
 use crate::obfuscation::RawBlock;
 use crate::report::{Origin, Received, Spent, TransactionReport};
-use crate::transaction::{TxInput, TxOutput, TxView};
+use crate::transaction::{TxInput, TxOutput, TxView, strip};
 use crate::walk::{Probe, TxBounds, walk};
 use crate::watch::{SCRIPT_BYTES_MAX, ScriptId, WatchSet, outpoint_word};
 
@@ -53,14 +53,14 @@ pub fn spend_mark(word: u64) -> u32 {
 #[derive(Debug)]
 pub struct Matcher<'w> {
     watch: &'w WatchSet,
-    clear: Vec<u8>,
+    stripped: Vec<u8>,
 }
 
 impl<'w> Matcher<'w> {
     /// For `watch`.
     #[must_use]
     pub fn new(watch: &'w WatchSet) -> Self {
-        Self { watch, clear: Vec::new() }
+        Self { watch, stripped: Vec::new() }
     }
 
     /// The transactions of `block` that touch the watch set or a coin of `coins`, by ascending index. Coins that they
@@ -105,7 +105,7 @@ impl<'w> Matcher<'w> {
             place,
             coins,
             log,
-            clear: &mut self.clear,
+            stripped: &mut self.stripped,
             reports: Vec::new(),
             malformed: None,
         };
@@ -132,7 +132,7 @@ struct Search<'s, C, const LOG: bool> {
     place: BlockPlace,
     coins: &'s mut C,
     log: &'s mut SpendLog,
-    clear: &'s mut Vec<u8>,
+    stripped: &'s mut Vec<u8>,
     reports: Vec<TransactionReport>,
     malformed: Option<Malformed>,
 }
@@ -158,10 +158,8 @@ impl<C: Coins, const LOG: bool> Probe for Search<'_, C, LOG> {
 
     #[inline(never)]
     fn found(&mut self, transaction: TxBounds) {
-        let masked = self.block.bytes().get(transaction.start..transaction.end).unwrap_or_default();
-        let key = self.block.key().advanced(transaction.start as u64);
-        RawBlock::new(masked, key).copy_clear(self.clear);
-        match TxView::parse(self.clear) {
+        strip(self.block, transaction, self.stripped);
+        match TxView::parse(self.stripped) {
             Ok(view) => {
                 let place = self.place;
                 let report = match_transaction(&view, transaction.tx_index, place, self.watch, self.coins);

@@ -11,6 +11,7 @@ use bitcoin::{TxMerkleNode, Txid};
 use crate::cursor::Malformed;
 use crate::obfuscation::RawBlock;
 use crate::report::TransactionReport;
+use crate::transaction::strip;
 use crate::walk::{Probe, TxBounds, walk};
 
 /// Why a block is not proven.
@@ -139,14 +140,7 @@ impl Probe for EveryTransaction<'_> {
     }
 
     fn found(&mut self, transaction: TxBounds) {
-        // The three parts that a txid covers are brought together in the clear, so that they are hashed in one go.
-        self.stripped.clear();
-        let TxBounds { start, body, body_end, end, .. } = transaction;
-        for (from, to) in [(start, start.saturating_add(4)), (body, body_end), (end.saturating_sub(4), end)] {
-            let written = self.stripped.len();
-            self.stripped.extend_from_slice(self.block.bytes().get(from..to).unwrap_or_default());
-            self.block.key().advanced(from as u64).apply(self.stripped.get_mut(written..).unwrap_or_default());
-        }
+        strip(self.block, transaction, self.stripped);
         self.txids.push(sha256d::Hash::hash(self.stripped).to_byte_array());
     }
 }

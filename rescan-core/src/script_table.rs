@@ -6,9 +6,14 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 #![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::report::Origin;
+
+/// Origins that one script may have. Each match of a script carries them all, so that this bounds what one output can make
+/// of a report: 64 KiB on the wire.
+pub const ORIGINS_PER_SCRIPT_MAX: u32 = 2_048;
 
 /// What `slots` holds where there is nothing.
 const EMPTY: u64 = 0;
@@ -23,8 +28,19 @@ pub struct ScriptTable {
     slots: Vec<u64>,
     /// The origin that each script was added with.
     origins: Vec<(u32, Origin)>,
+    /// For each script that was added more than once, how often it was added again.
+    repeats: HashMap<u32, u32>,
     /// Seeded, so that nobody can choose scripts that collide.
     hasher: RandomState,
+}
+
+/// Why a script cannot be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableFull {
+    /// 32 bits no longer number or place the scripts.
+    Scripts,
+    /// The script has [`ORIGINS_PER_SCRIPT_MAX`] origins.
+    Origins,
 }
 
 impl ScriptTable {
@@ -40,26 +56,39 @@ impl ScriptTable {
         self.ends.is_empty()
     }
 
-    /// Adds a script, or another origin for one that is there. None where 32 bits no longer number or place them.
-    #[must_use]
-    pub fn insert(&mut self, script: &[u8], origin: Origin) -> Option<()> {
+    /// Adds a script, or another origin for one that is there.
+    ///
+    /// # Errors
+    /// [`TableFull`], and nothing was added.
+    pub fn insert(&mut self, script: &[u8], origin: Origin) -> Result<(), TableFull> {
         if self.slots.len() < self.len().saturating_add(1).saturating_mul(2) {
             self.grow();
         }
         let hash = self.hasher.hash_one(script);
         let number = match self.probe(hash, script) {
-            Ok(number) => number,
-            Err(free) => {
-                let number = u32::try_from(self.len()).ok().filter(|number| *number < u32::MAX)?;
-                let end = u32::try_from(self.bytes.len().checked_add(script.len())?).ok()?;
-                self.bytes.extend_from_slice(script);
-                self.ends.push(end);
-                *self.slots.get_mut(free)? = slot(hash, number);
+            Ok(number) => {
+                let repeats = self.repeats.entry(number).or_insert(0);
+                *repeats = repeats.saturating_add(1);
+                if *repeats >= ORIGINS_PER_SCRIPT_MAX {
+                    return Err(TableFull::Origins);
+                }
                 number
             }
+            Err(free) => self.append(script, hash, free).ok_or(TableFull::Scripts)?,
         };
         self.origins.push((number, origin));
-        Some(())
+        Ok(())
+    }
+
+    /// Adds a script that is not there. None where 32 bits no longer number or place it.
+    fn append(&mut self, script: &[u8], hash: u64, free: usize) -> Option<u32> {
+        let number = u32::try_from(self.len()).ok().filter(|number| *number < u32::MAX)?;
+        let end = u32::try_from(self.bytes.len().checked_add(script.len())?).ok()?;
+        let place = self.slots.get_mut(free)?;
+        self.bytes.extend_from_slice(script);
+        self.ends.push(end);
+        *place = slot(hash, number);
+        Some(number)
     }
 
     /// Puts the origins in order. Before this, [`ScriptTable::origins`] is not to be asked.
@@ -67,6 +96,7 @@ impl ScriptTable {
         self.origins.sort_unstable();
         self.origins.dedup();
         self.origins.shrink_to_fit();
+        self.repeats = HashMap::new();
         self.bytes.shrink_to_fit();
         self.ends.shrink_to_fit();
     }
@@ -147,6 +177,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_script_has_no_more_origins_than_a_report_can_carry() {
+        let mut table = ScriptTable::default();
+        for origin in 0..ORIGINS_PER_SCRIPT_MAX {
+            table.insert(b"script", Origin::Script(origin)).expect("there is room");
+        }
+        assert_eq!(table.insert(b"script", Origin::Outpoint(0)), Err(TableFull::Origins));
+        table.insert(b"other", Origin::Outpoint(0)).expect("another script has origins of its own");
+        table.seal();
+        assert_eq!(table.origins(0).count(), ORIGINS_PER_SCRIPT_MAX as usize);
+    }
 
     proptest! {
         #[test]

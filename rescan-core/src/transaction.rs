@@ -8,6 +8,8 @@ use bitcoin::hashes::{Hash, HashEngine, sha256d};
 use bitcoin::{OutPoint, Txid};
 
 use crate::cursor::{Cursor, Malformed};
+use crate::obfuscation::RawBlock;
+use crate::walk::TxBounds;
 
 /// A transaction in the clear, known to be well-formed.
 #[derive(Clone, Copy, Debug)]
@@ -111,13 +113,17 @@ impl<'a> TxView<'a> {
         engine.input(self.lock_time);
         Txid::from_raw_hash(sha256d::Hash::from_engine(engine))
     }
+}
 
-    /// Writes the serialisation without witnesses over what `buffer` held.
-    pub fn write_stripped(&self, buffer: &mut Vec<u8>) {
-        buffer.clear();
-        buffer.extend_from_slice(self.version);
-        buffer.extend_from_slice(self.body);
-        buffer.extend_from_slice(self.lock_time);
+/// Writes the serialisation without witnesses of a transaction of `block`, in the clear, over what `buffer` held: what
+/// a txid covers, in one piece.
+pub fn strip(block: RawBlock<'_>, transaction: TxBounds, buffer: &mut Vec<u8>) {
+    buffer.clear();
+    let TxBounds { start, body, body_end, end, .. } = transaction;
+    for (from, to) in [(start, start.saturating_add(4)), (body, body_end), (end.saturating_sub(4), end)] {
+        let written = buffer.len();
+        buffer.extend_from_slice(block.bytes().get(from..to).unwrap_or_default());
+        block.key().advanced(from as u64).apply(buffer.get_mut(written..).unwrap_or_default());
     }
 }
 

@@ -15,7 +15,7 @@ use bitcoin::{Amount, OutPoint};
 
 use crate::filter::WordFilter;
 use crate::report::Origin;
-use crate::script_table::ScriptTable;
+use crate::script_table::{ORIGINS_PER_SCRIPT_MAX, ScriptTable, TableFull};
 use crate::walk::SHORT_SCRIPT_BYTES;
 
 /// The longest script that can be watched, in bytes: longer ones are unspendable (`MAX_SCRIPT_SIZE` in Bitcoin Core's
@@ -58,6 +58,9 @@ pub enum WatchError {
     /// The numbers of scripts or the room for them are used up.
     #[error("a watch set holds no more than 4 GiB of scripts")]
     Full,
+    /// A script that was added too often.
+    #[error("the script was added {ORIGINS_PER_SCRIPT_MAX} times before, which is as often as one script may be")]
+    TooManyOrigins,
 }
 
 impl WatchSetBuilder {
@@ -75,7 +78,10 @@ impl WatchSetBuilder {
         match script.len() {
             0 => Err(WatchError::EmptyScript),
             bytes if bytes > SCRIPT_BYTES_MAX => Err(WatchError::ScriptTooLong { bytes }),
-            _ => self.scripts.insert(script, origin).ok_or(WatchError::Full),
+            _ => self.scripts.insert(script, origin).map_err(|full| match full {
+                TableFull::Scripts => WatchError::Full,
+                TableFull::Origins => WatchError::TooManyOrigins,
+            }),
         }
     }
 

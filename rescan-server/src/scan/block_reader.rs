@@ -6,7 +6,7 @@ use rescan_core::chain_snapshot::ChainSnapshot;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{Failure, FullBlock, Outcome};
 
-use super::ordered::Ordered;
+use super::ordered::{Ordered, Worked};
 use super::pinned::{Pinned, SegmentBlocks, SegmentFault};
 use super::pool::WorkerPool;
 use super::progress::ScanProgress;
@@ -16,6 +16,10 @@ use crate::chain::Chain;
 
 /// Block data that is read in one go. Small, since it is held in memory until the client has taken it.
 const READ_SIZE: SegmentSize = SegmentSize { first_bytes: 1 << 20, bytes_max: 1 << 20, blocks_max: 1_024 };
+
+/// Reads under way at once: with the one that the client takes from, 4 MiB and four blocks for a shipment, whatever the
+/// number of workers. One RPC thread ships no faster than a few workers read.
+const READS_UNDER_WAY_MAX: usize = 3;
 
 /// Reads blocks in order while a client takes them.
 #[derive(Debug)]
@@ -36,7 +40,8 @@ impl BlockReader {
         let pinned = Pinned { chain, snapshot, cancel };
         let reading = pinned.clone();
         let work = move |heights| read_segment(&reading, heights);
-        Self { ordered: Ordered::new(pool, pinned, Segments::new(range, READ_SIZE), work) }
+        let segments = Segments::new(range, READ_SIZE);
+        Self { ordered: Ordered::new(pool, pinned, segments, READS_UNDER_WAY_MAX, work) }
     }
 
     /// The next blocks in chain order, at least one; none when the reading has come to its outcome.
@@ -68,9 +73,9 @@ impl BlockReader {
     }
 }
 
-fn read_segment(pinned: &Pinned, heights: HeightRange) -> Result<Vec<FullBlock>, SegmentFault> {
+fn read_segment(pinned: &Pinned, heights: HeightRange) -> Result<Worked<Vec<FullBlock>>, SegmentFault> {
     let blocks = SegmentBlocks::open(pinned, heights);
-    heights
+    let read: Result<Vec<FullBlock>, SegmentFault> = heights
         .iter()
         .map(|height| {
             let (block, data) = blocks.examine(height, |raw| {
@@ -80,5 +85,6 @@ fn read_segment(pinned: &Pinned, heights: HeightRange) -> Result<Vec<FullBlock>,
             })?;
             Ok(FullBlock { height, hash: block.hash, data })
         })
-        .collect()
+        .collect();
+    Ok(Worked { value: read?, last: heights.last() })
 }

@@ -23,8 +23,6 @@ const FIRST_CAPACITY: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct FoundCoins {
     inner: RwLock<Inner>,
-    /// How many commits are remembered: as many as a segment can be behind.
-    log_length: usize,
 }
 
 #[derive(Debug)]
@@ -36,7 +34,7 @@ struct Inner {
     /// How many words the filter is laid out for, and how many were inserted.
     capacity: usize,
     inserted: usize,
-    /// The coins of the latest commits, the last one at the back.
+    /// The coins of the latest commits, as far back as a worker may have missed them; the last one at the back.
     log: VecDeque<Vec<OutPoint>>,
     /// How many segments were committed.
     committed: u64,
@@ -52,9 +50,8 @@ pub struct CoinTotals {
 }
 
 impl FoundCoins {
-    /// No coins yet, and the given outpoints of `watch` in the filter. `log_length` is how many segments may be under way
-    /// at once.
-    pub(super) fn new(watch: &WatchSet, log_length: usize) -> Self {
+    /// No coins yet, and the given outpoints of `watch` in the filter.
+    pub(super) fn new(watch: &WatchSet) -> Self {
         let capacity = FIRST_CAPACITY.saturating_add(watch.outpoint_count());
         let inner = Inner {
             coins: HashMap::new(),
@@ -65,7 +62,7 @@ impl FoundCoins {
             log: VecDeque::new(),
             committed: 0,
         };
-        Self { inner: RwLock::new(inner), log_length }
+        Self { inner: RwLock::new(inner) }
     }
 
     /// What a worker matches a segment against: everything committed so far, and what it finds itself.
@@ -78,18 +75,20 @@ impl FoundCoins {
     pub(super) fn since(&self, known: u64) -> Vec<OutPoint> {
         let inner = self.read();
         let commits = usize::try_from(inner.committed.saturating_sub(known)).unwrap_or(usize::MAX);
-        assert!(commits <= self.log_length, "a segment is {commits} commits behind, and {} are kept", self.log_length);
+        assert!(commits <= inner.log.len(), "a segment is {commits} commits behind, {} are kept", inner.log.len());
         let skip = inner.log.len().saturating_sub(commits);
         let coins = inner.log.iter().skip(skip).flatten();
         coins.filter(|outpoint| inner.coins.contains_key(*outpoint)).copied().collect()
     }
 
-    /// Takes in the settled reports of the next segment in chain order. Gives the number of coins that it made.
+    /// Takes in the settled reports of the next segment in chain order, and forgets which coins came with the first
+    /// `known_to_all` segments. Gives the number of coins that it made.
     pub(super) fn commit(
         &self,
         reports: &[BlockReport],
         found: &HashMap<OutPoint, FoundCoin>,
         watch: &WatchSet,
+        known_to_all: u64,
     ) -> usize {
         let mut inner = self.write();
         let mut made = Vec::new();
@@ -116,9 +115,9 @@ impl FoundCoins {
         inner.grow_filter(watch);
         inner.committed += 1; // a chain has fewer segments than blocks
         inner.log.push_back(made);
-        if inner.log.len() > self.log_length {
-            inner.log.pop_front();
-        }
+        let kept = usize::try_from(inner.committed.saturating_sub(known_to_all)).unwrap_or(usize::MAX);
+        let forgotten = inner.log.len().saturating_sub(kept);
+        inner.log.drain(..forgotten);
         count
     }
 

@@ -40,6 +40,10 @@ use crate::chain::Chain;
 /// for it, a busy one hardly ever walks a block twice.
 const QUIET_SEGMENTS: u32 = 16;
 
+/// Memory that the reports of one scan may take on their way to order, in bytes. What a single block yields is added to
+/// it for each segment under way.
+const REPORTS_BYTES_MAX: usize = 2 << 20;
+
 /// What to scan.
 #[derive(Clone, Debug)]
 pub struct ScanPlan {
@@ -65,6 +69,8 @@ struct ScanShared {
     verify: Verify,
     coins: FoundCoins,
     logs_spends: AtomicBool,
+    /// How much memory the reports of one segment may take before its worker stops.
+    reports_bytes_max: usize,
 }
 
 impl ScanShared {
@@ -103,17 +109,21 @@ impl Scan {
     #[must_use]
     pub fn start(pool: &WorkerPool, chain: Arc<Chain>, plan: ScanPlan, cancel: Cancel) -> Self {
         let pinned = Pinned { chain, snapshot: plan.snapshot, cancel };
+        let under_way_max = segments_under_way_max(pool);
         let shared = Arc::new(ScanShared {
             pinned: pinned.clone(),
-            coins: FoundCoins::new(&plan.watch, segments_under_way_max(pool)),
+            coins: FoundCoins::new(&plan.watch),
             watch: plan.watch,
             verify: plan.verify,
             logs_spends: AtomicBool::new(false),
+            reports_bytes_max: REPORTS_BYTES_MAX / under_way_max,
         });
         let walking = Arc::clone(&shared);
         let segments = Segments::new(plan.range, plan.segment_size);
         Self {
-            ordered: Ordered::new(pool, pinned, segments, move |heights| walk_segment(&walking, heights)),
+            ordered: Ordered::new(pool, pinned, segments, under_way_max, move |heights| {
+                walk_segment(&walking, heights)
+            }),
             shared,
             transactions: 0,
             keychains: vec![KeychainUse::Unused; plan.keychain_count as usize], // 32 bits fit
@@ -129,7 +139,8 @@ impl Scan {
     pub async fn next(&mut self) -> Result<Option<Vec<BlockReport>>, Failure> {
         let Some((heights, walked)) = self.ordered.next().await? else { return Ok(None) };
         let Some(walked) = self.with_fresh_coins(heights, walked).await? else { return Ok(None) };
-        let made = self.shared.coins.commit(&walked.reports, &walked.found, &self.shared.watch);
+        let known_to_all = self.ordered.settled_before_all();
+        let made = self.shared.coins.commit(&walked.reports, &walked.found, &self.shared.watch, known_to_all);
         self.quiet_segments = if made == 0 { self.quiet_segments.saturating_add(1) } else { 0 };
         self.shared.logs_spends.store(made > 0 || self.logs_on(), Ordering::Relaxed);
         self.count(&walked.reports);

@@ -25,7 +25,23 @@ const SEGMENTS_PER_WORKER: usize = 2;
 const RETRIES_MAX: u32 = 2;
 
 /// What a worker does with a segment.
-type Work<T> = Arc<dyn Fn(HeightRange) -> Result<T, SegmentFault> + Send + Sync>;
+type Work<T> = Arc<dyn Fn(HeightRange) -> Result<Worked<T>, SegmentFault> + Send + Sync>;
+
+/// What a worker made of a segment, or of its first blocks: it may stop early to bound what it holds.
+#[derive(Debug)]
+pub(super) struct Worked<T> {
+    pub(super) value: T,
+    /// The last height that it worked on.
+    pub(super) last: Height,
+}
+
+/// A segment that was handed to the pool.
+struct UnderWay<T> {
+    heights: HeightRange,
+    /// How many segments were settled then.
+    settled_before: u64,
+    job: Job<Result<Worked<T>, SegmentFault>>,
+}
 
 /// Work on consecutive segments of a pinned chain.
 pub(super) struct Ordered<T> {
@@ -34,11 +50,13 @@ pub(super) struct Ordered<T> {
     range: HeightRange,
     work: Work<T>,
     segments: Segments,
-    under_way: VecDeque<(HeightRange, Job<Result<T, SegmentFault>>)>,
+    under_way_max: usize,
+    under_way: VecDeque<UnderWay<T>>,
     /// The newest snapshot that the pin was compared with.
     compared: Arc<ChainSnapshot>,
-    /// The last height given out.
+    /// The last height that was settled, and how many segments were.
     settled: Option<Height>,
+    settled_count: u64,
     outcome: Option<Outcome>,
     progress: Arc<ScanProgress>,
 }
@@ -55,16 +73,22 @@ pub(super) fn segments_under_way_max(pool: &WorkerPool) -> usize {
 }
 
 impl<T: Send + 'static> Ordered<T> {
-    /// Work on `range` of the pinned chain, every height of which is on disk.
+    /// Work on the segments of a range of the pinned chain, every height of which is on disk, on no more than
+    /// `under_way_max` of them at once.
     pub(super) fn new(
         pool: &WorkerPool,
         pinned: Pinned,
         segments: Segments,
-        work: impl Fn(HeightRange) -> Result<T, SegmentFault> + Send + Sync + 'static,
+        under_way_max: usize,
+        work: impl Fn(HeightRange) -> Result<Worked<T>, SegmentFault> + Send + Sync + 'static,
     ) -> Self {
         let range = segments.range();
-        let progress = Arc::new(ScanProgress::new(range.count(), pinned.snapshot.data_bytes(range)));
+        let progress = Arc::new(ScanProgress::new(range.count()));
+        let (adding, snapshot) = (Arc::clone(&progress), Arc::clone(&pinned.snapshot));
+        // A million heights take milliseconds, which are not the caller's thread's; nobody waits for the sum.
+        drop(pool.run(move || adding.set_bytes_total(snapshot.data_bytes(range))));
         Self {
+            under_way_max,
             pool: pool.clone(),
             compared: Arc::clone(&pinned.snapshot),
             pinned,
@@ -73,6 +97,7 @@ impl<T: Send + 'static> Ordered<T> {
             segments,
             under_way: VecDeque::new(),
             settled: None,
+            settled_count: 0,
             outcome: None,
             progress,
         }
@@ -87,7 +112,7 @@ impl<T: Send + 'static> Ordered<T> {
             return Ok(None);
         }
         self.start_segments();
-        let Some((heights, job)) = self.under_way.pop_front() else {
+        let Some(UnderWay { heights, job, .. }) = self.under_way.pop_front() else {
             self.outcome = Some(self.final_outcome().await?);
             return Ok(None);
         };
@@ -98,8 +123,8 @@ impl<T: Send + 'static> Ordered<T> {
                 done = Err(SegmentFault::Cancelled);
             }
             match done {
-                Ok(value) => match self.reorganised() {
-                    None => return Ok(Some((heights, value))),
+                Ok(worked) => match self.reorganised() {
+                    None => return Ok(Some((self.take_up_rest(heights, worked.last), worked.value))),
                     reorganised => self.outcome = reorganised,
                 },
                 Err(fault) => self.outcome = self.outcome_of(fault, retries).await?,
@@ -119,7 +144,14 @@ impl<T: Send + 'static> Ordered<T> {
         let expected = self.settled.map_or(Some(self.range.first()), Height::next);
         assert_eq!(Some(heights.first()), expected, "segments must leave in chain order, each once");
         self.settled = Some(heights.last());
+        self.settled_count += 1; // fewer than there are heights
         self.progress.settle(heights.count(), self.pinned.snapshot.data_bytes(heights));
+    }
+
+    /// How many segments were settled before the earliest of those under way was handed out: what later ones found may
+    /// have been missed by a worker.
+    pub(super) fn settled_before_all(&self) -> u64 {
+        self.under_way.iter().map(|begun| begun.settled_before).min().unwrap_or(self.settled_count)
     }
 
     pub(super) fn progress(&self) -> &Arc<ScanProgress> {
@@ -147,12 +179,26 @@ impl<T: Send + 'static> Ordered<T> {
     }
 
     fn start_segments(&mut self) {
-        while self.under_way.len() < segments_under_way_max(&self.pool)
+        while self.under_way.len() < self.under_way_max
             && let Some(heights) = self.segments.next(&self.pinned.snapshot)
         {
-            let work = Arc::clone(&self.work);
-            self.under_way.push_back((heights, self.pool.run(move || work(heights))));
+            let begun = self.begin(heights);
+            self.under_way.push_back(begun);
         }
+    }
+
+    /// Has the heights behind `last` worked on next, if `heights` reach further, and gives those up to it.
+    fn take_up_rest(&mut self, heights: HeightRange, last: Height) -> HeightRange {
+        if let Some(rest) = last.next().and_then(|next| HeightRange::new(next, heights.last())) {
+            let begun = self.begin(rest);
+            self.under_way.push_front(begun);
+        }
+        HeightRange::new(heights.first(), last).expect("a worker works on at least the first height of a segment")
+    }
+
+    fn begin(&self, heights: HeightRange) -> UnderWay<T> {
+        let work = Arc::clone(&self.work);
+        UnderWay { heights, settled_before: self.settled_count, job: self.pool.run(move || work(heights)) }
     }
 
     /// Whether the newest chain has left the pinned one within the range, and from which height.

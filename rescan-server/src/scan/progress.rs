@@ -10,13 +10,17 @@ pub struct ScanProgress {
     blocks_done: AtomicU64,
     blocks_total: u64,
     bytes_done: AtomicU64,
-    bytes_total: u64,
+    bytes_total: AtomicU64,
 }
 
 impl ScanProgress {
-    pub(super) fn new(blocks_total: u64, bytes_total: u64) -> Self {
+    pub(super) fn new(blocks_total: u64) -> Self {
         let zero = || AtomicU64::new(0);
-        Self { started: Instant::now(), blocks_done: zero(), blocks_total, bytes_done: zero(), bytes_total }
+        Self { started: Instant::now(), blocks_done: zero(), blocks_total, bytes_done: zero(), bytes_total: zero() }
+    }
+
+    pub(super) fn set_bytes_total(&self, bytes: u64) {
+        self.bytes_total.store(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn settle(&self, blocks: u64, bytes: u64) {
@@ -42,10 +46,10 @@ impl ScanProgress {
         self.bytes_done.load(Ordering::Relaxed)
     }
 
-    /// Block data of the range, in bytes.
+    /// Block data of the range, in bytes; 0 until it is added up, soon after the start.
     #[must_use]
     pub fn bytes_total(&self) -> u64 {
-        self.bytes_total
+        self.bytes_total.load(Ordering::Relaxed)
     }
 
     /// Since the walk began.

@@ -12,11 +12,12 @@ use rescan_core::matching::{BlockPlace, FoundCoin, Matcher, SpendLog, filter_wor
 use rescan_core::obfuscation::RawBlock;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::proof::{Prover, Unproven};
-use rescan_core::report::{BlockReport, TransactionReport};
+use rescan_core::report::{BlockReport, Received, Spent, TransactionReport};
 use rescan_core::request::Verify;
 
 use super::ScanShared;
 use super::found_coins::CoinView;
+use super::ordered::Worked;
 use super::pinned::{BlockFault, SegmentBlocks, SegmentFault};
 
 /// What a worker brings back from a segment.
@@ -46,15 +47,19 @@ struct Workbench<'w> {
     verify: Verify,
 }
 
-/// Walks the blocks of `heights`.
-pub(super) fn walk_segment(shared: &ScanShared, heights: HeightRange) -> Result<WalkedSegment, SegmentFault> {
+/// Walks the blocks of `heights`, or the first of them: where nearly everything matches, it stops as soon as its reports
+/// take what the scan allows one segment.
+pub(super) fn walk_segment(shared: &ScanShared, heights: HeightRange) -> Result<Worked<WalkedSegment>, SegmentFault> {
     let mut bench = Workbench::new(shared);
     let mut view = shared.coins.view();
     let known = view.known();
     let mut spends = shared.logs_spends().then(SegmentSpends::default);
     let mut reports = Vec::new();
+    let mut reports_bytes = 0_usize;
+    let mut last = heights.first();
     let blocks = SegmentBlocks::open(&shared.pinned, heights);
     for height in heights.iter() {
+        last = height;
         let (block, transactions) = blocks.examine(height, |raw| {
             let log = spends.as_mut().map(|spends| &mut spends.log);
             let transactions = bench.match_block(raw, height, &mut view, log)?;
@@ -65,10 +70,14 @@ pub(super) fn walk_segment(shared: &ScanShared, heights: HeightRange) -> Result<
             spends.ends.push(spends.log.len());
         }
         if !transactions.is_empty() {
+            reports_bytes = transactions.iter().map(memory_bytes).fold(reports_bytes, usize::saturating_add);
             reports.push(BlockReport { height, hash: block.hash, time: block.time, transactions });
         }
+        if reports_bytes > shared.reports_bytes_max {
+            break;
+        }
     }
-    Ok(WalkedSegment { reports, found: view.into_found(), known, spends })
+    Ok(Worked { value: WalkedSegment { reports, found: view.into_found(), known, spends }, last })
 }
 
 /// Looks in a walked segment for spends of `fresh` coins, which were found in earlier segments while it was walked. Blocks
@@ -107,6 +116,24 @@ pub(super) fn rematch_segment(
     }
     walked.found = view.into_found();
     Ok(walked)
+}
+
+/// About what a report takes in memory until it has left, with the coins that it makes, in bytes.
+fn memory_bytes(transaction: &TransactionReport) -> usize {
+    /// A coin in a hash table that is half full.
+    const COIN_BYTES: usize = 128;
+    /// What an allocation costs beside its content.
+    const ALLOCATION_BYTES: usize = 16;
+    let received = transaction.received.iter().map(|output| {
+        let script = output.script_pubkey.len() + ALLOCATION_BYTES;
+        let origins = size_of_val(output.origins.as_slice()) + ALLOCATION_BYTES;
+        size_of::<Received>() + script + origins + COIN_BYTES
+    });
+    let spent = transaction
+        .spent
+        .iter()
+        .map(|input| size_of::<Spent>() + size_of_val(input.origins.as_slice()) + ALLOCATION_BYTES);
+    size_of::<TransactionReport>() + received.chain(spent).sum::<usize>()
 }
 
 impl<'w> Workbench<'w> {

@@ -27,6 +27,7 @@ pub(crate) struct WatchSetServer {
     _slot: Slot,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one a watch set, and a box would be opened at every upload")]
 enum State {
     Filling(Filling),
     Sealed {
