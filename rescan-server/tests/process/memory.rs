@@ -43,3 +43,27 @@ fn wallets_that_read_nothing_cost_a_bounded_amount_and_hold_up_nobody() {
         }
     });
 }
+
+#[test]
+fn a_wallet_to_which_everything_belongs_costs_no_more() {
+    let script = TestWallet::new("rupert").script(ScriptKind::P2tr, 0);
+    // 300,000 outputs, all of them the wallet's: their reports take many times what their blocks do.
+    let scene = Scene::write(Scene::talkative(&script, 300, 1_000), Manner::default());
+    let server = start(&scene.server, &["--workers", "2"]);
+    let watch = || ScanRequest::new().script(script.clone());
+    patiently(async {
+        let active = server.client().await;
+        assert_eq!(scan(&active, watch()).await.reports.len(), 300);
+        let before = server.anonymous_memory();
+        let mut stalled = Vec::new();
+        for _ in 0..3 {
+            let client = server.client().await;
+            let mut reports = client.scan(watch()).await.unwrap();
+            assert!(matches!(reports.next().await, Some(Ok(ScanEvent::Report(_)))));
+            stalled.push(reports);
+        }
+        assert_eq!(scan(&active, watch()).await.reports.len(), 300);
+        let grown = server.anonymous_memory().saturating_sub(before);
+        assert!(grown < 3 * BYTES_A_SCAN_MAX, "{grown} bytes for 3 scans that nobody reads");
+    });
+}
