@@ -38,27 +38,15 @@ fn read_as_everything(message: &Reader<impl ReaderSegments>) {
     again::<s::failure::Owned, _>(message, c::read_failure, c::write_failure);
     again::<s::server_info::Owned, _>(message, c::read_server_info, c::write_server_info);
     again::<s::progress::Owned, _>(message, |it| Ok(c::read_progress(it)), c::write_progress);
-    again::<s::given_outpoint::Owned, _>(
-        message,
-        c::read_given_outpoint,
-        c::write_given_outpoint,
-    );
-    again::<s::scan_request::Owned, _>(
-        message,
-        c::read_scan_request,
-        |it, to| {
-            c::write_scan_request(it, to);
-            Ok(())
-        },
-    );
-    again::<s::range::Owned, _>(
-        message,
-        c::read_range,
-        |it, to| {
-            c::write_range(it, to);
-            Ok(())
-        },
-    );
+    again::<s::given_outpoint::Owned, _>(message, c::read_given_outpoint, c::write_given_outpoint);
+    again::<s::scan_request::Owned, _>(message, c::read_scan_request, |it, to| {
+        c::write_scan_request(it, to);
+        Ok(())
+    });
+    again::<s::range::Owned, _>(message, c::read_range, |it, to| {
+        c::write_range(it, to);
+        Ok(())
+    });
     again::<s::watch_set_size::Owned, _>(
         message,
         |it| Ok(c::read_watch_set_size(it)),
@@ -67,21 +55,23 @@ fn read_as_everything(message: &Reader<impl ReaderSegments>) {
             Ok(())
         },
     );
-    again::<s::block_id::Owned, _>(
-        message,
-        c::read_block_id,
-        |it, to| {
-            if let Some(id) = it {
-                c::write_block_id(id, to);
-            }
-            Ok(())
-        },
-    );
+    again::<s::block_id::Owned, _>(message, c::read_block_id, |it, to| {
+        if let Some(id) = it {
+            c::write_block_id(id, to);
+        }
+        Ok(())
+    });
     // Batches are read only: they are written one report at a time.
-    if let Ok(batch) = message.get_root::<s::report_sink::reports_params::Reader<'_>>().and_then(rescan_core::rescan_capnp::report_sink::reports_params::Reader::get_batch) {
+    if let Ok(batch) = message
+        .get_root::<s::report_sink::reports_params::Reader<'_>>()
+        .and_then(rescan_core::rescan_capnp::report_sink::reports_params::Reader::get_batch)
+    {
         let _ = c::read_reports(batch);
     }
-    if let Ok(batch) = message.get_root::<s::block_sink::blocks_params::Reader<'_>>().and_then(rescan_core::rescan_capnp::block_sink::blocks_params::Reader::get_batch) {
+    if let Ok(batch) = message
+        .get_root::<s::block_sink::blocks_params::Reader<'_>>()
+        .and_then(rescan_core::rescan_capnp::block_sink::blocks_params::Reader::get_batch)
+    {
         let _ = c::read_blocks(batch);
     }
 }
