@@ -80,11 +80,11 @@ Example:
   rescan-server --datadir ~/.bitcoin             in one terminal
   rescan info --socket ~/.bitcoin/rescan.sock    in another";
 
-/// The names that Bitcoin Core's -chain takes.
+/// The names that networks have here; `test` is what Bitcoin Core's -chain calls testnet3.
 fn network_names() -> impl TypedValueParser<Value = Network> {
     PossibleValuesParser::new([
         PossibleValue::new("main"),
-        PossibleValue::new("test").alias("testnet3"),
+        PossibleValue::new("testnet3").alias("test"),
         PossibleValue::new("testnet4"),
         PossibleValue::new("signet").help("the default signet, or a custom one"),
         PossibleValue::new("regtest"),
@@ -226,6 +226,17 @@ mod tests {
             assert_eq!(parse(&arguments).unwrap_err(), ErrorKind::ValueValidation, "{bad:?}");
         }
         assert!(parse(&["--datadir", "/d", "--signet-challenge", "51"]).unwrap().signet_challenge.is_some());
+    }
+
+    #[test]
+    fn testnet3_is_shown_by_its_name_and_taken_by_cores() {
+        for name in ["testnet3", "test"] {
+            assert_eq!(parse(&["--datadir", "/d", "--network", name]).unwrap().network, Some(Network::Testnet3));
+        }
+        let mut command = Args::command();
+        let help = command.render_help().to_string();
+        let words: Vec<&str> = help.split_whitespace().collect();
+        assert!(words.join(" ").contains("main, testnet3, testnet4, signet, regtest"), "{help}");
     }
 
     #[test]

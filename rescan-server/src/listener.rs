@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, flock};
@@ -174,14 +174,24 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
     if !metadata.file_type().is_socket() {
         return Err(BindError::NotASocket { path: path.to_owned() });
     }
-    match UnixStream::connect(path) {
+    match try_connect(path) {
         Ok(_listening) => Err(BindError::ListenedOn { path: path.to_owned() }),
+        // So many wait to be accepted that no more may: whoever is to accept them lives.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(BindError::ListenedOn { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             tracing::info!(path = %path.display(), "removing the socket of a server that is gone");
             fs::remove_file(path).map_err(io_error("remove", path))
         }
         Err(error) => Err(io_error("try", path)(error)),
     }
+}
+
+/// Connects if that can be done at once: where a listener's backlog is full, it would wait for as long as that is.
+fn try_connect(path: &Path) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
 }
 
 /// Binds with the permissions already on, so that there is no moment at which others may connect. Changing the umask
@@ -219,6 +229,8 @@ fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BindEr
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     fn directory() -> tempfile::TempDir {
@@ -260,6 +272,26 @@ mod tests {
         let _other = UnixListener::bind(&path).unwrap();
         assert!(matches!(Listener::bind(&path), Err(BindError::ListenedOn { .. })));
         UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_socket_whose_listener_accepts_nobody_any_more_is_left_alone_at_once() {
+        let directory = directory();
+        let path = directory.path().join("rescan.sock");
+        let _busy = UnixListener::bind(&path).unwrap();
+        let mut waiting = Vec::new();
+        let full = loop {
+            match try_connect(&path) {
+                Ok(connection) => waiting.push(connection),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        let (said, heard) = std::sync::mpsc::channel();
+        let bound = path.clone();
+        std::thread::spawn(move || said.send(Listener::bind(&bound)));
+        let error = heard.recv_timeout(std::time::Duration::from_secs(30)).expect("it must not wait").unwrap_err();
+        assert!(matches!(error, BindError::ListenedOn { .. }), "{error}");
     }
 
     #[test]

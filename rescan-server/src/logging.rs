@@ -19,7 +19,7 @@ pub enum LogFormat {
 }
 
 /// Starts logging for the whole process. `filter` is in the form of `RUST_LOG`; directives that make no sense are
-/// passed over, and without any, events at info and above are logged. `is_plain` leaves out colours.
+/// passed over, and without any, events at info and above are logged. JSON has no colours.
 ///
 /// # Errors
 /// If the process logs already.

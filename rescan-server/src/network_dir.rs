@@ -64,6 +64,18 @@ pub enum NetworkDirError {
         /// The network of the file.
         found: Network,
     },
+    /// The files are of no known network, and not of the one that was named or whose challenge was given.
+    #[error("{} begins with {found}, and the magic of {expected} is {magic}: check --network, --signet-challenge and xor.dat", path.display())]
+    OtherMagic {
+        /// The block file.
+        path: PathBuf,
+        /// The network that was named, or whose challenge was given.
+        expected: Network,
+        /// Its magic.
+        magic: Magic,
+        /// The bytes where a magic should be.
+        found: Magic,
+    },
     /// A challenge was given for a network that has none.
     #[error("--signet-challenge was given, and {network} is no signet")]
     ChallengeWithoutSignet {
@@ -111,7 +123,7 @@ impl NetworkDir {
     }
 }
 
-/// The network of the block files in `blocks_dir`: the one that was named or whose challenge was given, as far as the files do not contradict it,
+/// The network of the block files in `blocks_dir`: the one that was named or whose challenge was given, which the files must not contradict,
 /// else the one that their first record is of.
 ///
 /// # Errors
@@ -122,23 +134,27 @@ pub fn network_of(
     signet_challenge: Option<&ScriptBuf>,
 ) -> Result<Network, NetworkDirError> {
     let is_signet = |network| matches!(network, Network::Signet(_));
-    if let (Some(challenge), true) = (signet_challenge, named.is_none_or(is_signet)) {
-        return Ok(Network::custom_signet(challenge));
-    }
-    if let (Some(_), Some(network)) = (signet_challenge, named) {
-        return Err(NetworkDirError::ChallengeWithoutSignet { network });
-    }
-    match (first_record(blocks_dir)?, named) {
+    let expected = match (signet_challenge, named) {
+        (Some(_), Some(network)) if !is_signet(network) => {
+            return Err(NetworkDirError::ChallengeWithoutSignet { network });
+        }
+        (Some(challenge), _) => Some(Network::custom_signet(challenge)),
+        (None, named) => named,
+    };
+    // A signet named by its public name alone may be a custom one, whose magic is then not known.
+    let is_any_signet = signet_challenge.is_none() && named == Some(Network::SIGNET);
+    match (first_record(blocks_dir, expected)?, expected) {
         (FirstRecord::Network(path, found), Some(expected)) => match found == expected {
             true => Ok(found),
-            false if is_signet(found) && expected == Network::SIGNET => Ok(found),
+            false if is_signet(found) && is_any_signet => Ok(found),
             false => Err(NetworkDirError::OtherNetwork { path, expected, found }),
         },
         (FirstRecord::Network(_, found), None) => Ok(found),
         (FirstRecord::None, Some(network)) => Ok(network),
         (FirstRecord::None, None) => Err(NetworkDirError::NothingToTellBy { directory: blocks_dir.to_owned() }),
-        // A signet named by its public name alone may be a custom one, whose magic is then not known.
-        (FirstRecord::Unknown(..), Some(network)) if !is_signet(network) => Ok(network),
+        (FirstRecord::Unknown(path, found), Some(expected)) if !is_any_signet => {
+            Err(NetworkDirError::OtherMagic { path, expected, magic: expected.magic(), found })
+        }
         (FirstRecord::Unknown(path, found), _) => Err(NetworkDirError::UnknownMagic { path, found }),
     }
 }
@@ -149,7 +165,8 @@ enum FirstRecord {
     None,
 }
 
-fn first_record(blocks_dir: &Path) -> Result<FirstRecord, NetworkDirError> {
+/// What the first record is of that can be told, also by the magic of the network that is expected.
+fn first_record(blocks_dir: &Path, expected: Option<Network>) -> Result<FirstRecord, NetworkDirError> {
     let key = read_key(blocks_dir)?;
     let mut unknown = None;
     for file in list_block_files(blocks_dir)?.iter().take(FILES_LOOKED_INTO) {
@@ -164,7 +181,7 @@ fn first_record(blocks_dir: &Path) -> Result<FirstRecord, NetworkDirError> {
         }
         let [m0, m1, m2, m3, _, _, _, _, header @ ..] = start;
         let magic = Magic([m0, m1, m2, m3]);
-        if let Some(network) = Network::from_magic(magic) {
+        if let Some(network) = Network::from_magic(magic).or(expected.filter(|network| network.magic() == magic)) {
             return Ok(FirstRecord::Network(path, network));
         }
         if Header::new(header).hash() == Network::SIGNET.genesis_hash() {
@@ -211,15 +228,61 @@ mod tests {
         assert_eq!(network_of(dir.path(), Some(Network::SIGNET), None).unwrap(), custom);
     }
 
+    /// A file as it begins where genesis is pruned away: a record that is not genesis.
+    fn write_pruned(blocks_dir: &Path, magic: Magic) {
+        let mut file = magic.0.to_vec();
+        file.resize(200, 5);
+        fs::write(blocks_dir.join("blk00007.dat"), file).unwrap();
+    }
+
     #[test]
     fn where_genesis_is_pruned_the_challenge_tells_a_custom_signet() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("blk00007.dat"), [5; 200]).unwrap();
-        let error = network_of(dir.path(), None, None).unwrap_err();
-        assert!(error.to_string().contains("--signet-challenge"), "{error}");
         let challenge = ScriptBuf::from_bytes(vec![0x51]);
-        let told = network_of(dir.path(), Some(Network::SIGNET), Some(&challenge)).unwrap();
-        assert_eq!(told, Network::custom_signet(&challenge));
+        let signet = Network::custom_signet(&challenge);
+        let dir = tempfile::tempdir().unwrap();
+        write_pruned(dir.path(), signet.magic());
+        for named in [None, Some(Network::SIGNET)] {
+            let error = network_of(dir.path(), named, None).unwrap_err();
+            assert!(error.to_string().contains("--signet-challenge"), "{error}");
+            assert_eq!(network_of(dir.path(), named, Some(&challenge)).unwrap(), signet);
+        }
+        // A hole, or damage, before the first record that tells.
+        fs::write(dir.path().join("blk00006.dat"), [6; 200]).unwrap();
+        assert_eq!(network_of(dir.path(), None, Some(&challenge)).unwrap(), signet);
+    }
+
+    #[test]
+    fn a_challenge_that_is_not_the_files_is_refused() {
+        let (challenge, mistyped) = (ScriptBuf::from_bytes(vec![0x51]), ScriptBuf::from_bytes(vec![0x52]));
+        let signet = Network::custom_signet(&challenge);
+        let dir = tempfile::tempdir().unwrap();
+        for network in [signet, Network::SIGNET, Network::Main] {
+            write_genesis(dir.path(), network, [0; 8]);
+            let error = network_of(dir.path(), None, Some(&mistyped)).unwrap_err();
+            assert!(matches!(error, NetworkDirError::OtherNetwork { found, .. } if found == network), "{error}");
+        }
+        let pruned = tempfile::tempdir().unwrap();
+        write_pruned(pruned.path(), signet.magic());
+        let error = network_of(pruned.path(), Some(Network::SIGNET), Some(&mistyped)).unwrap_err();
+        assert!(matches!(error, NetworkDirError::OtherMagic { found, .. } if found == signet.magic()), "{error}");
+        assert!(error.to_string().contains("--signet-challenge"), "{error}");
+    }
+
+    #[test]
+    fn files_of_no_known_network_are_not_those_of_one_that_was_named() {
+        let dir = tempfile::tempdir().unwrap();
+        write_pruned(dir.path(), Magic([1, 2, 3, 4]));
+        for named in [Network::Main, Network::Testnet3, Network::Testnet4, Network::Regtest] {
+            let error = network_of(dir.path(), Some(named), None).unwrap_err();
+            assert!(matches!(error, NetworkDirError::OtherMagic { expected, .. } if expected == named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_is_a_signets_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = network_of(dir.path(), Some(Network::Main), Some(&ScriptBuf::from_bytes(vec![0x51]))).unwrap_err();
+        assert!(matches!(error, NetworkDirError::ChallengeWithoutSignet { network: Network::Main }), "{error}");
     }
 
     #[test]

@@ -251,3 +251,37 @@ fn a_run_whose_coinbase_claims_an_absurd_height_fills_no_memory() {
         assert_eq!(tree.snapshot().tip().map(|tip| tip.height), Some(Height(tip)));
     }
 }
+
+/// A pruned chain of four blocks whose first and last coinbase say these heights: where it was placed, if it was, and how
+/// many blocks were left out.
+fn placed(network: Network, first: u32, last: u32) -> (Option<u32>, u32) {
+    let bits = Bits(0x1d00_ffff);
+    let mut tree = HeaderTree::new(network);
+    let run: Vec<HeaderRecord> =
+        (1..5).map(|made| HeaderRecord { bits, ..record(made, hash_of(made), hash_of(made - 1), 0) }).collect();
+    run.iter().for_each(|record| tree.insert(*record));
+    let claims = |span: RecordSpan| match span {
+        span if span == run[0].span => Some(Height(first)),
+        span if span == run[3].span => Some(Height(last)),
+        _ => None,
+    };
+    let settled = tree.settle(&mut |span| claims(span)).expect("there was something to settle");
+    (tree.snapshot().rootless_from().map(|height| height.0), settled.unplaced_blocks)
+}
+
+#[test]
+fn a_run_without_a_root_is_placed_only_where_bip34_binds_its_coinbases() {
+    for (network, bound) in [(Network::Main, 227_931), (Network::Testnet3, 21_111)] {
+        assert_eq!(placed(network, bound, bound + 3), (Some(bound), 0), "{network}");
+        assert_eq!(placed(network, bound - 1, bound + 2), (None, 4), "{network}: its first block is not bound");
+    }
+}
+
+#[test]
+fn a_run_without_a_root_whose_last_block_disagrees_with_its_first_is_left_out() {
+    for (network, bound) in [(Network::Main, 227_931), (Network::Testnet3, 21_111)] {
+        for last in [bound + 2, bound + 4, bound - 1, 0, u32::MAX] {
+            assert_eq!(placed(network, bound, last), (None, 4), "{network}: the last block says {last}");
+        }
+    }
+}

@@ -48,6 +48,13 @@ impl FileState {
         self.len == meta.len && self.modified == meta.modified && meta.modified != Modified::JustNow
     }
 
+    /// Whether the file was written to between this look and a later one, as far as that can be told.
+    pub(crate) fn was_written_before(&self, later: &Self) -> bool {
+        let is_newer = matches!(self.modified, Modified::At(_)) && self.modified != later.modified;
+        let was_resized = (self.len, self.walked_end) != (later.len, later.walked_end);
+        is_newer || was_resized || self.fingerprint != later.fingerprint
+    }
+
     /// How many of `records`, which are in the order of the file, are those known before; none if the file is not a
     /// continuation of what it was.
     pub(crate) fn known_prefix(&self, records: &[HeaderRecord]) -> Option<usize> {

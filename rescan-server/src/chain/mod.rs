@@ -229,14 +229,24 @@ impl Chain {
         snapshot
     }
 
+    /// A panic while it was held may have left the tree half-made: then everything is read anew.
     fn lock_walk(&self) -> MutexGuard<'_, Walk> {
-        lock(&self.walk)
+        self.walk.lock().unwrap_or_else(|poisoned| {
+            tracing::error!(
+                "reading the block files panicked the last time; all headers are read anew: please report this"
+            );
+            let mut walk = poisoned.into_inner();
+            *walk = Walk::new(self.network, None);
+            self.walk.clear_poison();
+            walk
+        })
     }
 }
 
 impl Drop for Chain {
     fn drop(&mut self) {
-        let mut walk = lock(&self.walk);
+        // What a panic may have left half-made is not to be remembered.
+        let Ok(mut walk) = self.walk.lock() else { return };
         if let Some(state_file) = self.state_file.as_ref().filter(|_| walk.has_unsaved()) {
             walk.settle(&self.files);
             save(state_file, &mut walk);
@@ -251,8 +261,8 @@ fn save(state_file: &StateFile, walk: &mut Walk) {
     }
 }
 
-/// A panic while one of these was held is our own bug, told elsewhere; what they guard is whole after every statement.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A panic while one of these was held is our own bug, told elsewhere; a set is whole after every statement.
+fn lock(mutex: &Mutex<BTreeSet<FileNumber>>) -> MutexGuard<'_, BTreeSet<FileNumber>> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

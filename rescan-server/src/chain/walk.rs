@@ -34,6 +34,9 @@ pub(super) struct Walk {
     tree: HeaderTree,
     files: FileStates,
     last_file: Option<FileNumber>,
+    /// Files that were written to though a later one was there already, as those of the lower segment are while an
+    /// assumeutxo node syncs in the background.
+    growing: BTreeSet<FileNumber>,
     unsaved: usize,
     is_changed: bool,
     last_settled: Settled,
@@ -43,10 +46,12 @@ impl Walk {
     pub(super) fn new(network: Network, remembered: Option<(HeaderTree, FileStates)>) -> Self {
         let (tree, files) = remembered.unwrap_or_else(|| (HeaderTree::new(network), FileStates::new()));
         let last_settled = Settled::default();
-        Self { network, tree, files, last_file: None, unsaved: 0, is_changed: true, last_settled }
+        let growing = BTreeSet::new();
+        Self { network, tree, files, last_file: None, growing, unsaved: 0, is_changed: true, last_settled }
     }
 
-    /// Looks at every file and walks those that need it. What was found stays found where it fails half-way.
+    /// Looks at every file and walks those that need it; none of these is mapped from here on. What was found stays found
+    /// where it fails half-way.
     pub(super) fn look(
         &mut self,
         files: &BlockFiles,
@@ -56,10 +61,12 @@ impl Walk {
     ) -> Result<(), ChainError> {
         let listed = list_block_files(files.directory())?;
         self.forget_missing(&listed);
+        let last_file_before = self.last_file;
         self.last_file = listed.iter().rev().find(|meta| meta.len > 0).map(|meta| meta.number);
         let mut to_walk = Vec::new();
         for meta in listed {
             if suspects.contains(&meta.number) || !self.is_as_known(&meta, files, progress)? {
+                files.stop_mapping(meta.number);
                 to_walk.push(meta);
             }
         }
@@ -68,12 +75,27 @@ impl Walk {
         for meta in to_walk {
             let before = progress.bytes_done.load(Ordering::Relaxed);
             match self.walk_file(&meta, files, progress, cancel)? {
-                Some(records) => self.learn(&meta, &records),
+                Some(records) => {
+                    let had_successor = last_file_before.is_some_and(|last| last > meta.number);
+                    self.learn(&meta, &records, had_successor);
+                }
                 None => self.forget_file(meta.number, FileLoss::Unlinked),
             }
             progress.bytes_done.store(before + meta.len, Ordering::Relaxed);
         }
+        if progress.bytes_total.load(Ordering::Relaxed) > 0 && self.is_without_records() {
+            tracing::warn!(
+                directory = %files.directory().display(),
+                network = %self.network,
+                "the block files hold data and no block of the network: is it the right --network, --signet-challenge and xor.dat?"
+            );
+        }
         Ok(())
+    }
+
+    /// Whether no file holds a record, though some hold bytes.
+    pub(super) fn is_without_records(&self) -> bool {
+        self.files.values().any(|file| file.len > 0) && self.files.values().all(|file| file.last.is_none())
     }
 
     /// Files that are no longer there were pruned.
@@ -87,6 +109,7 @@ impl Walk {
 
     fn forget_file(&mut self, number: FileNumber, loss: FileLoss) {
         if self.files.remove(&number).is_some() {
+            self.growing.remove(&number);
             self.tree.forget_file(number, loss);
             self.unsaved += 1;
             self.is_changed = true;
@@ -155,7 +178,8 @@ impl Walk {
         }
     }
 
-    fn learn(&mut self, meta: &FileMeta, records: &[HeaderRecord]) {
+    /// `had_successor` says whether a later file was there at the look before.
+    fn learn(&mut self, meta: &FileMeta, records: &[HeaderRecord], had_successor: bool) {
         let known = self.files.get(&meta.number);
         let appended = match known.map(|known| known.known_prefix(records)) {
             None => records,
@@ -173,6 +197,9 @@ impl Walk {
         self.is_changed |= !appended.is_empty();
         let state = FileState::of_walk(meta, records);
         self.unsaved += appended.len();
+        if had_successor && known.is_some_and(|known| known.was_written_before(&state)) {
+            self.growing.insert(meta.number);
+        }
         self.files.insert(meta.number, state);
     }
 
@@ -195,10 +222,11 @@ impl Walk {
         self.tree.snapshot()
     }
 
-    /// Up to which byte each file may be mapped: those that a later one has succeeded, to their last record.
+    /// Up to which byte each file may be mapped: those that a later one has succeeded and that
+    /// were not written to since, to their last record.
     pub(super) fn mappable(&self, suspects: &BTreeSet<FileNumber>) -> BTreeMap<FileNumber, u64> {
         let finished = self.files.iter().filter(|(number, _)| Some(**number) < self.last_file);
-        let trusted = finished.filter(|(number, _)| !suspects.contains(number));
+        let trusted = finished.filter(|(number, _)| !suspects.contains(number) && !self.growing.contains(number));
         trusted.map(|(number, state)| (*number, state.walked_end)).collect()
     }
 

@@ -3,6 +3,7 @@
 //! The task belongs to the scan's capability and dies with it. It does no work itself: it asks the source for the next
 //! settled segment only when everything before is on its way, so that a wallet that takes nothing has no job running.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -112,12 +113,8 @@ pub(super) struct Job<S: Source> {
     pub(super) control: Rc<Control>,
     pub(super) sink: <S::Piece as Cargo>::Sink,
     pub(super) range: RangeRequest,
-}
-
-/// What a scan looks for, ready.
-pub(super) struct Prepared<W> {
-    pub(super) watched: W,
-    pub(super) keychain_count: u32,
+    /// How many keychains the watch set has, from when it is found on: a summary names each, however early the end.
+    pub(super) keychain_count: Rc<Cell<u32>>,
 }
 
 /// Why a scan ends before it begins.
@@ -134,7 +131,6 @@ struct Pinned {
     /// Where blocks of the range are missing, the lowest height that is complete to its end.
     pruned_below: Option<Height>,
     tip: BlockId,
-    keychain_count: u32,
     prepare_micros: u64,
 }
 
@@ -142,20 +138,10 @@ impl<S: Source> Job<S> {
     /// Runs the scan to its end. `prepare` gives what the scan looks for; `start` sets the source going.
     pub(super) async fn run<W>(
         self,
-        prepare: impl Future<Output = Result<Prepared<W>, Early>>,
+        prepare: impl Future<Output = Result<W, Early>>,
         start: impl FnOnce(W, Arc<ChainSnapshot>, HeightRange) -> S,
     ) {
-        let ending = tokio::select! {
-            biased;
-            () = self.control.asked_to_end() => Err(Early::Cancelled),
-            begun = self.begin(prepare) => begun,
-        };
-        let ending = match ending {
-            Ok((watched, pinned)) => self.walk(watched, pinned, start).await,
-            Err(Early::Cancelled) => Some(Ending::Summary(self.nothing_scanned())),
-            Err(Early::Refused(refusal)) => Some(Ending::Refused(refusal)),
-            Err(Early::Failed(failure)) => Some(Ending::Failed(failure)),
-        };
+        let ending = self.scan(prepare, start).await;
         self.control.end();
         if let Some(ending) = ending {
             log(&ending);
@@ -164,8 +150,28 @@ impl<S: Source> Job<S> {
         self.control.set_over();
     }
 
-    async fn begin<W>(&self, prepare: impl Future<Output = Result<Prepared<W>, Early>>) -> Result<(W, Pinned), Early> {
-        let Prepared { watched, keychain_count } = prepare.await?;
+    /// How the scan ended; none if the wallet is past hearing it.
+    async fn scan<W>(
+        &self,
+        prepare: impl Future<Output = Result<W, Early>>,
+        start: impl FnOnce(W, Arc<ChainSnapshot>, HeightRange) -> S,
+    ) -> Option<Ending> {
+        let begun = tokio::select! {
+            // What begins is looked at first, so that a scan that is cancelled at once has found its watch set.
+            biased;
+            begun = self.begin(prepare) => begun,
+            () = self.control.asked_to_end() => Err(Early::Cancelled),
+        };
+        match begun {
+            Ok((watched, pinned)) => self.walk(watched, pinned, start).await,
+            Err(Early::Cancelled) => Some(Ending::Summary(self.nothing_scanned())),
+            Err(Early::Refused(refusal)) => Some(Ending::Refused(refusal)),
+            Err(Early::Failed(failure)) => Some(Ending::Failed(failure)),
+        }
+    }
+
+    async fn begin<W>(&self, prepare: impl Future<Output = Result<W, Early>>) -> Result<(W, Pinned), Early> {
+        let watched = prepare.await?;
         let prepare_micros = micros_since(self.control.called);
         self.control.enter(Stage::ReadingChain);
         let seen = self.shared.refresher.refresh().await.map_err(Early::Failed)?;
@@ -174,7 +180,7 @@ impl<S: Source> Job<S> {
         let tip = seen.chain.id(range.last()).ok_or_else(|| {
             Early::Failed(super::refresh::internal(format!("height {} of the active chain has no id", range.last())))
         })?;
-        Ok((watched, Pinned { chain: seen.chain, range, pruned_below, tip, keychain_count, prepare_micros }))
+        Ok((watched, Pinned { chain: seen.chain, range, pruned_below, tip, prepare_micros }))
     }
 
     /// Delivers what the source yields. None if the wallet is past hearing how it ended.
@@ -246,25 +252,28 @@ impl<S: Source> Job<S> {
         Summary {
             range: pinned.range,
             tip: pinned.tip,
-            keychains: (0..pinned.keychain_count).map(|_keychain| KeychainUse::Unused).collect(),
             prepare_micros: pinned.prepare_micros,
             ..self.nothing_scanned()
         }
     }
 
-    /// The summary of a scan that was cancelled before its range was definite: that of the genesis block, which every
-    /// chain has, with nothing scanned.
+    /// The summary of a scan that was cancelled before its range was definite: the range is as far as it is known, and
+    /// where its last block is not, the genesis block stands for it, which every chain has.
     fn nothing_scanned(&self) -> Summary {
-        let genesis = bitcoin::constants::genesis_block(self.shared.chain.network().to_bitcoin());
-        let tip = BlockId { height: Height::GENESIS, hash: genesis.block_hash(), time: genesis.header.time };
+        let newest = self.shared.chain.newest();
+        let range = range::as_far_as_known(&self.range, newest.as_ref().and_then(|chain| chain.tip()));
+        let tip = newest.and_then(|chain| chain.id(range.last())).unwrap_or_else(|| {
+            let genesis = bitcoin::constants::genesis_block(self.shared.chain.network().to_bitcoin());
+            BlockId { height: Height::GENESIS, hash: genesis.block_hash(), time: genesis.header.time }
+        });
         Summary {
             outcome: Outcome::Cancelled,
-            range: HeightRange::new(Height::GENESIS, Height::GENESIS).expect("genesis is not above itself"),
+            range,
             tip,
             transactions: 0,
             unspent_count: 0,
             unspent: Amount::ZERO,
-            keychains: Vec::new(),
+            keychains: (0..self.keychain_count.get()).map(|_keychain| KeychainUse::Unused).collect(),
             blocks_scanned: 0,
             bytes_scanned: 0,
             prepare_micros: 0,

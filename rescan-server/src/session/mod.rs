@@ -16,7 +16,7 @@ mod scan;
 mod sealing;
 mod watch_set;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use tracing::Instrument;
 
 use self::cargo::Cargo;
 use self::control::Control;
-use self::job::{Early, Job, Prepared, Source};
+use self::job::{Early, Job, Source};
 use self::limits::{Quota, REFUSALS_WAITING_MAX, SessionLimits};
 use self::refresh::Refresher;
 use self::scan::ScanServer;
@@ -137,7 +137,8 @@ impl Session {
         &self,
         range: RangeRequest,
         sink: <S::Piece as Cargo>::Sink,
-        prepare: impl Future<Output = Result<Prepared<W>, Early>> + 'static,
+        keychain_count: Rc<Cell<u32>>,
+        prepare: impl Future<Output = Result<W, Early>> + 'static,
         start: impl FnOnce(&Shared, &Control, W, Pin) -> S + 'static,
     ) -> capnp::Result<rescan_core::rescan_capnp::scan::Client>
     where
@@ -149,7 +150,8 @@ impl Session {
         let (slot, task) = match self.scan_slots.take() {
             Some(slot) => {
                 shared.remember(&control);
-                let job = Job::<S> { shared: Rc::clone(&shared), control: Rc::clone(&control), sink, range };
+                let (shared_too, control_too) = (Rc::clone(&shared), Rc::clone(&control));
+                let job = Job::<S> { shared: shared_too, control: control_too, sink, range, keychain_count };
                 let started = Rc::clone(&control);
                 let run = job.run(prepare, move |watched, pin, range| {
                     start(&shared, &started, watched, Pin { snapshot: pin, range })
@@ -205,7 +207,8 @@ impl rescan::Server for Session {
     async fn scan(self: Rc<Self>, params: rescan::ScanParams, mut results: rescan::ScanResults) -> capnp::Result<()> {
         let params = params.get()?;
         let request = wire::read_scan_request(params.get_request()?).map_err(|error| failed(&error))?;
-        let prepare = prepare(Rc::clone(&self), params.get_watch_set()?);
+        let keychain_count = Rc::default();
+        let prepare = prepare(Rc::clone(&self), params.get_watch_set()?, Rc::clone(&keychain_count));
         let start = move |shared: &Shared, control: &Control, sealed: Sealed, pin: Pin| {
             let plan = ScanPlan {
                 snapshot: pin.snapshot,
@@ -217,7 +220,7 @@ impl rescan::Server for Session {
             };
             Scan::start(&shared.pool, Arc::clone(&shared.chain), plan, control.cancel_handle())
         };
-        let scan = self.begin(request.range, params.get_sink()?, prepare, start)?;
+        let scan = self.begin(request.range, params.get_sink()?, keychain_count, prepare, start)?;
         results.get().set_scan(scan);
         Ok(())
     }
@@ -229,12 +232,12 @@ impl rescan::Server for Session {
     ) -> capnp::Result<()> {
         let params = params.get()?;
         let range = wire::read_range(params.get_range()?).map_err(|error| failed(&error))?;
-        let prepare = std::future::ready(Ok(Prepared { watched: (), keychain_count: 0 }));
+        let prepare = std::future::ready(Ok(()));
         let start = |shared: &Shared, control: &Control, (): (), pin: Pin| {
             let chain = Arc::clone(&shared.chain);
             BlockReader::start(&shared.pool, chain, pin.snapshot, pin.range, control.cancel_handle())
         };
-        let scan = self.begin(range, params.get_sink()?, prepare, start)?;
+        let scan = self.begin(range, params.get_sink()?, Rc::default(), prepare, start)?;
         results.get().set_scan(scan);
         Ok(())
     }
@@ -242,8 +245,13 @@ impl rescan::Server for Session {
 
 /// Finds the watch set behind a capability that a client gave back, and waits until it is derived.
 ///
-/// The capability may be a promise that the client never keeps; that costs it one of its scans and nobody else.
-async fn prepare(session: Rc<Session>, given: watch_set_capnp::Client) -> Result<Prepared<Sealed>, Early> {
+/// The capability may be a promise that the client never keeps; that costs it one of its scans and nobody else. How many
+/// keychains there are is told as soon as it is found.
+async fn prepare(
+    session: Rc<Session>,
+    given: watch_set_capnp::Client,
+    keychain_count: Rc<Cell<u32>>,
+) -> Result<Sealed, Early> {
     let resolved = capnp::capability::get_resolved_cap(given).await;
     let found = session.watch_sets.borrow().get_local_server_of_resolved(&resolved);
     // The capability is held for as long as the scan waits for it, so that the watch set does not vanish beneath it.
@@ -254,11 +262,11 @@ async fn prepare(session: Rc<Session>, given: watch_set_capnp::Client) -> Result
             detail: "the watch set is not one that this connection was given".to_owned(),
         })
     })?;
-    match watch_set.sealed().await {
-        Ok(sealed) => Ok(Prepared { keychain_count: sealed.size.keychains, watched: sealed }),
-        Err(SealError::Refused(refusal)) => Err(Early::Refused(refusal)),
-        Err(SealError::Failed(failure)) => Err(Early::Failed(failure)),
-    }
+    keychain_count.set(watch_set.keychain_count());
+    watch_set.sealed().await.map_err(|error| match error {
+        SealError::Refused(refusal) => Early::Refused(refusal),
+        SealError::Failed(failure) => Early::Failed(failure),
+    })
 }
 
 fn too_many_calls() -> capnp::Error {

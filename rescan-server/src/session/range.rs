@@ -1,7 +1,7 @@
 //! From the range that a wallet names to the heights of one chain.
 
 use rescan_core::position::{Height, HeightRange};
-use rescan_core::report::{Refusal, RefusalReason};
+use rescan_core::report::{BlockId, Refusal, RefusalReason};
 use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
 
 use super::refresh::Seen;
@@ -19,6 +19,19 @@ pub(super) fn definite(request: &RangeRequest, chain: &ChainSnapshot) -> Result<
         return Err(refusal("the block files hold no blocks yet".to_owned()));
     };
     ends(request, tip.height, |time| chain.first_height_since(time))
+}
+
+/// The heights that `request` means as far as that is known before the chain is read: no block is searched for a birthday.
+pub(super) fn as_far_as_known(request: &RangeRequest, tip: Option<BlockId>) -> HeightRange {
+    let first = match request.from {
+        RangeStart::Height(height) => height,
+        RangeStart::Birthday(_) => Height::GENESIS,
+    };
+    let last = match request.to {
+        RangeEnd::Tip => tip.map_or(first, |tip| tip.height),
+        RangeEnd::Height(height) => height,
+    };
+    HeightRange::new(first, last.max(first)).expect("the greater of two heights is not below either")
 }
 
 /// The lowest height that is complete up to the range's end, where blocks of the range are missing: one above the range
@@ -106,6 +119,22 @@ mod tests {
             of(RangeStart::Height(Height(u32::MAX)), RangeEnd::Tip),
             Err("the range begins at height 4294967295, and the tip is at height 100".to_owned())
         );
+    }
+
+    #[test]
+    fn before_the_chain_is_read_a_range_is_what_was_asked_for() {
+        let hash = bitcoin::constants::genesis_block(bitcoin::Network::Regtest).block_hash();
+        let of = |from, to, tip: Option<Height>| {
+            let range =
+                as_far_as_known(&RangeRequest { from, to }, tip.map(|height| BlockId { height, hash, time: 0 }));
+            (range.first().0, range.last().0)
+        };
+        let (seven, nine) = (Height(7), Height(9));
+        assert_eq!(of(RangeStart::Height(seven), RangeEnd::Height(nine), None), (7, 9));
+        assert_eq!(of(RangeStart::Height(seven), RangeEnd::Tip, Some(TIP)), (7, 100));
+        assert_eq!(of(RangeStart::Height(seven), RangeEnd::Tip, None), (7, 7));
+        assert_eq!(of(RangeStart::Birthday(5), RangeEnd::Height(nine), None), (0, 9));
+        assert_eq!(of(RangeStart::Height(nine), RangeEnd::Height(seven), Some(TIP)), (9, 9), "refused, had it begun");
     }
 
     #[test]

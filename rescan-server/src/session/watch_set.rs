@@ -32,6 +32,8 @@ enum State {
     Filling(Filling),
     Sealed {
         sealing: Sealing,
+        /// How many descriptors were given.
+        keychain_count: u32,
         /// An entry that came too late.
         late: Option<Refusal>,
     },
@@ -75,6 +77,14 @@ impl WatchSetServer {
         sealing.await
     }
 
+    /// How many keychains were given.
+    pub(super) fn keychain_count(&self) -> u32 {
+        match &*self.state.borrow() {
+            State::Filling(filling) => filling.keychain_count(),
+            State::Sealed { keychain_count, .. } => *keychain_count,
+        }
+    }
+
     /// Lets `add` put something in, unless something was refused before or the set is sealed.
     fn fill(&self, add: impl FnOnce(&mut Filling, &SessionLimits) -> capnp::Result<()>) -> capnp::Result<()> {
         match &mut *self.state.borrow_mut() {
@@ -94,17 +104,22 @@ impl WatchSetServer {
     fn begin_sealing(self: &Rc<Self>) -> (Sealing, Option<Refusal>) {
         let mut state = self.state.borrow_mut();
         if let State::Filling(filling) = &mut *state {
+            let keychain_count = filling.keychain_count();
             let sealing = seal(Rc::clone(&self.shared), std::mem::take(filling)).boxed_local().shared();
-            *state = State::Sealed { sealing, late: None };
+            *state = State::Sealed { sealing, keychain_count, late: None };
         }
         match &*state {
-            State::Sealed { sealing, late } => (sealing.clone(), late.clone()),
+            State::Sealed { sealing, late, .. } => (sealing.clone(), late.clone()),
             State::Filling(_) => unreachable!("it was sealed above"),
         }
     }
 }
 
 impl Filling {
+    fn keychain_count(&self) -> u32 {
+        u32::try_from(self.descriptors.len()).unwrap_or(u32::MAX)
+    }
+
     fn add_keychain(&mut self, descriptor: &str, limits: &SessionLimits) {
         let number = self.descriptors.len() as u64; // usize has at most 64 bits
         if !self.has_room(number, descriptor.len(), limits) {

@@ -2,7 +2,7 @@
 
 use bitcoin::Network;
 use rescan_core::position::Height;
-use rescan_core::report::{Origin, Outcome, Phase};
+use rescan_core::report::{KeychainUse, Origin, Outcome, Phase};
 use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
 use rescan_core::server_info::{ChainState, PROTOCOL_VERSION};
 use rescan_core::wire;
@@ -240,17 +240,28 @@ fn a_scan_that_comes_before_the_chain_is_read_waits_and_says_so() {
         let client = Client::connect(&server.socket()).await;
         let info = client.info().await.unwrap();
         assert_eq!((info.chain.state, info.chain.tip), (ChainState::Reading, None));
-        let watch_set = client.watching(&[script().as_bytes()]).await;
+        let watch_set = client.watch_set().await.unwrap();
+        add_scripts(&watch_set, &[script().as_bytes()]).await;
+        add_keychain(&watch_set, "raw(51)").await;
+        add_keychain(&watch_set, "raw(52)").await;
+        seal(&watch_set).await.unwrap();
         let (sink, cancelled) = (Sink::new(), Sink::new());
         let scan = client.scan(&watch_set, whole(), &sink);
-        let impatient = client.scan(&watch_set, whole(), &cancelled);
+        let impatient = client.scan(&watch_set, from_to(1, Some(3)), &cancelled);
         while progress(&scan).await.phase != Phase::ReadingChain {}
 
         impatient.cancel_request().send().promise.await.unwrap();
         let summary = cancelled.summary().await;
         assert_eq!((summary.outcome, summary.blocks_scanned), (Outcome::Cancelled, 0));
         assert_eq!(summary.tip.hash, server.block(0).block_hash(), "no range is definite yet");
+        assert_eq!((summary.range.first(), summary.range.last()), (Height(1), Height(3)), "what was asked for");
+        assert_eq!(summary.keychains, [KeychainUse::Unused; 2]);
         assert!(summary.locator.is_empty(), "nothing was scanned");
+
+        let hasty = Sink::new();
+        let at_once = client.scan(&watch_set, whole(), &hasty);
+        at_once.cancel_request().send().promise.await.unwrap();
+        assert_eq!(hasty.summary().await.keychains, [KeychainUse::Unused; 2], "cancelled before it was looked at");
 
         assert_eq!(progress(&scan).await.phase, Phase::ReadingChain);
         tokio::task::spawn_blocking(|| reading.let_go()).await.unwrap();

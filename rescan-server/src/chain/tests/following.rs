@@ -208,3 +208,133 @@ fn only_files_that_a_later_one_has_succeeded_are_mapped() {
     look(&opened);
     assert!(opened.files().window(&[early]).unwrap().is_mapped(), "until it was walked again");
 }
+
+/// Writes a block behind all that a file holds, as a node that fills more files than one at a time does.
+fn append_to(scene: &Scene, number: FileNumber, chain: &ChainBuilder) {
+    let (_, block) = chain.active().last().unwrap();
+    let block = bitcoin::consensus::serialize(block);
+    let size = u32::try_from(block.len()).unwrap().to_le_bytes();
+    let record = [&Network::Regtest.magic().0[..], &size, &block].concat();
+    let mut file = File::options().append(true).open(scene.blocks_dir().join(number.file_name())).unwrap();
+    std::io::Write::write_all(&mut file, &record).unwrap();
+}
+
+#[test]
+fn a_file_that_grows_beside_a_later_one_is_read_once_that_was_seen() {
+    let scene = Scene { access: Access::mapped_in_test(), ..Scene::new() };
+    let mut chain = chain_of(60);
+    let mut files = chain.file_bytes_max(3000).write(&scene.blocks_dir()).unwrap();
+    let opened = scene.open();
+    let snapshot = look(&opened);
+    let (early, last) = (snapshot.block(Height(3)).unwrap().span, files.files().current_file());
+    let between = snapshot.block(Height(30)).unwrap().span;
+    assert!(early.file < between.file && between.file < last);
+    assert!(opened.files().window(&[early]).unwrap().is_mapped(), "nothing tells that it grows");
+    for _ in 0..3 {
+        for number in [early.file, last] {
+            chain.mine(1);
+            append_to(&scene, number, &chain);
+        }
+        assert_is_active(&scene, &look(&opened), &chain, 0);
+        let window = opened.files().window(&[early]).unwrap();
+        assert!(!window.is_mapped());
+        chain.mine(1);
+        append_to(&scene, early.file, &chain);
+        window.recheck().unwrap();
+        assert!(opened.files().window(&[between]).unwrap().is_mapped(), "the others are left alone");
+    }
+}
+
+#[test]
+fn the_last_file_is_mapped_once_the_next_one_is_begun() {
+    let scene = Scene { access: Access::mapped_in_test(), ..Scene::new() };
+    let mut chain = chain_of(2);
+    let mut files = chain.preallocate(1 << 16).file_bytes_max(3000).write(&scene.blocks_dir()).unwrap();
+    let opened = scene.open();
+    let early = look(&opened).block(Height(1)).unwrap().span;
+    while files.files().current_file() == early.file {
+        assert!(!opened.files().window(&[early]).unwrap().is_mapped());
+        chain.mine(1);
+        files.append(&chain).unwrap();
+        look(&opened);
+    }
+    assert!(opened.files().window(&[early]).unwrap().is_mapped());
+}
+
+#[test]
+fn what_a_look_that_ends_half_way_has_yet_to_walk_is_not_mapped() {
+    let scene = Scene { access: Access::mapped_in_test(), ..Scene::new() };
+    chain_of(60).file_bytes_max(3000).write(&scene.blocks_dir()).unwrap();
+    scene.age();
+    let opened = scene.open();
+    let early = look(&opened).block(Height(3)).unwrap().span;
+    assert!(opened.files().window(&[early]).unwrap().is_mapped());
+    let path = scene.blocks_dir().join(early.file.file_name());
+    File::options().write(true).open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let cancel = Cancel::new();
+    cancel.cancel();
+    assert!(matches!(opened.refresh(&cancel), Err(ChainError::Cancelled)));
+    assert!(!opened.files().window(&[early]).unwrap().is_mapped());
+}
+
+/// Leaves the walk as a panic in the middle of it might: as one that knows nothing of the chain, and says it does.
+fn break_walk(chain: &Chain) {
+    std::thread::scope(|scope| {
+        let panicking = scope.spawn(|| {
+            let mut walk = chain.lock_walk();
+            let other = tempfile::tempdir().unwrap();
+            chain_of(7).write(other.path()).unwrap();
+            let files = BlockFiles::new(other.path().to_owned(), chain.files().key(), Access::read());
+            *walk = Walk::new(Network::Regtest, None);
+            walk.look(&files, &BTreeSet::new(), &Progress::default(), &Cancel::new()).unwrap();
+            panic!("for the test");
+        });
+        assert!(panicking.join().is_err());
+    });
+}
+
+#[test]
+fn after_a_panic_the_chain_is_built_anew_from_the_files() {
+    let scene = Scene::new();
+    let mut chain = chain_of(20);
+    chain.file_bytes_max(3000).write(&scene.blocks_dir()).unwrap();
+    let opened = scene.open();
+    look(&opened);
+    let read = opened.reading().headers_read;
+    break_walk(&opened);
+    assert_is_active(&scene, &look(&opened), &chain, 0);
+    assert_eq!(opened.reading().headers_read, 2 * read, "all headers are read anew");
+    assert_is_active(&scene, &look(&opened), &chain, 0);
+}
+
+#[test]
+fn what_a_panic_left_behind_is_not_remembered() {
+    let scene = Scene::new();
+    chain_of(20).file_bytes_max(3000).write(&scene.blocks_dir()).unwrap();
+    let opened = scene.open();
+    break_walk(&opened);
+    drop(opened);
+    assert_eq!(
+        fs::read_dir(scene.state_dir())
+            .unwrap()
+            .filter(|entry| { entry.as_ref().unwrap().metadata().unwrap().len() > 0 })
+            .count(),
+        0,
+        "no state was saved"
+    );
+}
+
+#[test]
+fn files_of_bytes_without_a_record_are_told_from_empty_ones() {
+    let scene = Scene::new();
+    fs::create_dir(scene.blocks_dir()).unwrap();
+    let opened = scene.open();
+    look(&opened);
+    assert!(!opened.lock_walk().is_without_records());
+    fs::write(scene.blocks_dir().join("blk00000.dat"), [0; 1000]).unwrap();
+    look(&opened);
+    assert!(opened.lock_walk().is_without_records());
+    chain_of(2).write(&scene.blocks_dir()).unwrap();
+    look(&opened);
+    assert!(!opened.lock_walk().is_without_records());
+}
