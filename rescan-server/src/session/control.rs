@@ -1,5 +1,6 @@
 //! The state of one scan that its capability and its task share: whether it is to end, and how far it is.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -151,6 +152,16 @@ impl Begun {
             bytes_total: self.progress.bytes_total(),
             elapsed_micros: micros(self.progress.elapsed()),
         }
+    }
+}
+
+/// Ends a scan for those who wait for its end, however its task ends: also where that panics or is aborted.
+pub(super) struct OverOnDrop(pub(super) Rc<Control>);
+
+impl Drop for OverOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+        self.0.set_over();
     }
 }
 

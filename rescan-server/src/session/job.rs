@@ -4,10 +4,12 @@
 //! settled segment only when everything before is on its way, so that a wallet that takes nothing has no job running.
 
 use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bitcoin::Amount;
+use futures::FutureExt;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{BlockId, BlockReport, Ending, Failure, FullBlock, KeychainUse, Outcome, Refusal, Summary};
 use rescan_core::request::RangeRequest;
@@ -15,9 +17,10 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::cargo::Cargo;
-use super::control::{Begun, Control, Stage, micros_since};
+use super::control::{Begun, Control, OverOnDrop, Stage, micros_since};
 use super::outbox::{Blocked, Outbox};
 use super::range;
+use super::refresh::{Seen, internal};
 use crate::chain::ChainSnapshot;
 use crate::scan::{BlockReader, CoinTotals, Scan, ScanProgress, ScanTotals};
 
@@ -134,6 +137,19 @@ struct Pinned {
     prepare_micros: u64,
 }
 
+impl Pinned {
+    /// Takes as long as a walk over all heights does.
+    fn new(request: &RangeRequest, seen: Seen, prepare_micros: u64) -> Result<Self, Early> {
+        let range = range::definite(request, &seen.chain).map_err(Early::Refused)?;
+        let pruned_below = range::pruned_below(range, &seen);
+        let tip = seen
+            .chain
+            .id(range.last())
+            .ok_or_else(|| Early::Failed(internal(format!("height {} of the active chain has no id", range.last()))))?;
+        Ok(Self { chain: seen.chain, range, pruned_below, tip, prepare_micros })
+    }
+}
+
 impl<S: Source> Job<S> {
     /// Runs the scan to its end. `prepare` gives what the scan looks for; `start` sets the source going.
     pub(super) async fn run<W>(
@@ -141,13 +157,18 @@ impl<S: Source> Job<S> {
         prepare: impl Future<Output = Result<W, Early>>,
         start: impl FnOnce(W, Arc<ChainSnapshot>, HeightRange) -> S,
     ) {
-        let ending = self.scan(prepare, start).await;
+        // However this ends, a stopping server does not wait for it in vain.
+        let _over = OverOnDrop(Rc::clone(&self.control));
+        let scanned = AssertUnwindSafe(self.scan(prepare, start)).catch_unwind().await;
+        let ending = scanned.unwrap_or_else(|_panic| {
+            self.control.end_early();
+            Some(Ending::Failed(internal("the scan panicked: this is a defect of rescan-server".to_owned())))
+        });
         self.control.end();
         if let Some(ending) = ending {
             log(&ending);
             say_done::<S::Piece>(&self.sink, &ending, self.shared.limits.stalled_after).await;
         }
-        self.control.set_over();
     }
 
     /// How the scan ended; none if the wallet is past hearing it.
@@ -175,12 +196,11 @@ impl<S: Source> Job<S> {
         let prepare_micros = micros_since(self.control.called);
         self.control.enter(Stage::ReadingChain);
         let seen = self.shared.refresher.refresh().await.map_err(Early::Failed)?;
-        let range = range::definite(&self.range, &seen.chain).map_err(Early::Refused)?;
-        let pruned_below = range::pruned_below(range, &seen);
-        let tip = seen.chain.id(range.last()).ok_or_else(|| {
-            Early::Failed(super::refresh::internal(format!("height {} of the active chain has no id", range.last())))
-        })?;
-        Ok((watched, Pinned { chain: seen.chain, range, pruned_below, tip, prepare_micros }))
+        let request = self.range;
+        // A birthday is searched for among all headers, and so may missing blocks be: more than this thread has time for.
+        let pinned = tokio::task::spawn_blocking(move || Pinned::new(&request, seen, prepare_micros)).await;
+        let pinned = pinned.map_err(|error| Early::Failed(internal(format!("making the range definite: {error}"))))?;
+        Ok((watched, pinned?))
     }
 
     /// Delivers what the source yields. None if the wallet is past hearing how it ended.
@@ -202,7 +222,7 @@ impl<S: Source> Job<S> {
             Err(Stopped::Failed(failure)) => return Some(Ending::Failed(failure)),
             Err(Stopped::Blocked(Blocked::TooLarge { height, bytes })) => {
                 self.control.end_early();
-                return Some(Ending::Failed(super::refresh::internal(format!(
+                return Some(Ending::Failed(internal(format!(
                     "the report of block {height} has some {bytes} bytes, more than one message carries: give fewer \
                      entries for one script"
                 ))));
@@ -356,3 +376,6 @@ pub(super) async fn say_done<C: Cargo>(sink: &C::Sink, ending: &Ending, patience
         Err(elapsed) => tracing::debug!(%elapsed, "the wallet does not hear how its scan ended"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! How blocks can lie in the files.
 
+use rescan_fixtures::assemble;
+use rescan_fixtures::block_file_writer::{BlockFileLayout, BlockFileWriter};
+
 use super::*;
 
 #[test]
@@ -273,4 +276,43 @@ fn an_early_piece_of_mains_chain_is_read_where_it_is_at_hand() {
     assert_eq!(chain.network(), Network::Main);
     assert_eq!(snapshot.tip().unwrap().height, Height(4521));
     assert_eq!(snapshot.lowest_complete_to(Height(4521)), Some(Height(0)));
+}
+
+/// Blocks above signet's genesis; the nonces are known, since one in five million is good.
+fn signet_blocks() -> Vec<bitcoin::Block> {
+    let mut blocks = vec![bitcoin::constants::genesis_block(bitcoin::Network::Signet)];
+    for (height, nonce) in [(1, 3_320_199), (2, 2_920_293)] {
+        let before = blocks[blocks.len() - 1].header;
+        let coinbase = assemble::coinbase(height, 0, vec![assemble::op_return(b"")]);
+        let mut block = assemble::block(before.block_hash(), before.time + 600, coinbase, Vec::new());
+        (block.header.bits, block.header.nonce) = (before.bits, nonce);
+        block.header.validate_pow(before.target()).expect("whoever changes the block has to look for its nonce");
+        blocks.push(block);
+    }
+    blocks
+}
+
+#[test]
+fn a_custom_signet_is_read_and_remembered_for_itself() {
+    let custom = Network::custom_signet(&ScriptBuf::from_bytes(vec![0x51]));
+    let blocks = signet_blocks();
+    let scene = Scene::new();
+    let layout = BlockFileLayout { magic: custom.magic().0, xor_key: Some([4; 8]), ..BlockFileLayout::default() };
+    let mut writer = BlockFileWriter::create(&scene.blocks_dir(), layout).unwrap();
+    for block in &blocks {
+        writer.write_block(&bitcoin::consensus::serialize(block)).unwrap();
+    }
+    scene.age();
+    let open = |signet_challenge: Option<ScriptBuf>| {
+        Chain::open(ChainConfig { network: Some(Network::SIGNET), signet_challenge, ..scene.config() })
+    };
+    let challenges = [None, Some(ScriptBuf::from_bytes(vec![0x51]))];
+    for (challenge, headers_read) in challenges.into_iter().zip([3, 1]) {
+        let chain = open(challenge).unwrap();
+        assert_eq!(chain.network(), custom);
+        assert_eq!(tip_of(&look(&chain)), (2, blocks[2].block_hash()));
+        assert_eq!(chain.reading().headers_read, headers_read, "the state file is of this signet");
+    }
+    let mistyped = open(Some(ScriptBuf::from_bytes(vec![0x52]))).unwrap_err();
+    assert!(matches!(mistyped, ChainError::Network(NetworkDirError::OtherNetwork { .. })), "{mistyped}");
 }
