@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bitcoin::ScriptBuf;
+use rescan_core::causes::with_causes;
 pub use rescan_core::chain_snapshot::{ChainBlock, ChainSnapshot};
 use rescan_core::network::Network;
 use rescan_core::position::FileNumber;
@@ -122,7 +123,7 @@ impl Chain {
             Ok(state_file) => Some(state_file),
             Err(error @ StateFileError::Locked { .. }) => return Err(ChainError::StateLocked(error)),
             Err(error) => {
-                let reason = with_source(&error);
+                let reason = with_causes(&error);
                 tracing::warn!(%reason, "no state is kept, so that every start reads all headers; make --state-dir writable");
                 None
             }
@@ -130,7 +131,7 @@ impl Chain {
         let remembered = state_file.as_ref().and_then(|state_file| match state_file.load() {
             Ok(remembered) => remembered,
             Err(error) => {
-                let reason = with_source(&error);
+                let reason = with_causes(&error);
                 tracing::warn!(%reason, "the state file is of no use; all headers are read anew and it is replaced");
                 None
             }
@@ -256,7 +257,7 @@ impl Drop for Chain {
 
 fn save(state_file: &StateFile, walk: &mut Walk) {
     if let Err(error) = walk.save(state_file) {
-        let reason = with_source(&error);
+        let reason = with_causes(&error);
         tracing::warn!(%reason, "the state is not saved; the next start reads more headers; check the --state-dir");
     }
 }
@@ -264,11 +265,6 @@ fn save(state_file: &StateFile, walk: &mut Walk) {
 /// A panic while one of these was held is our own bug, told elsewhere; a set is whole after every statement.
 fn lock(mutex: &Mutex<BTreeSet<FileNumber>>) -> MutexGuard<'_, BTreeSet<FileNumber>> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn with_source(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 #[cfg(test)]

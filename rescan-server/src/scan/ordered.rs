@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use rescan_core::causes::with_causes;
 use rescan_core::chain_snapshot::ChainSnapshot;
 use rescan_core::position::{Height, HeightRange, RecordSpan};
 use rescan_core::report::{Failure, FailureKind, FailurePlace, Outcome};
@@ -262,7 +263,7 @@ impl<T: Send + 'static> Ordered<T> {
             Ok(Ok(_) | Err(ChainError::Cancelled)) => Ok(()),
             Ok(Err(error)) => Err(Failure {
                 kind: FailureKind::Unreadable,
-                detail: format!("cannot read the block files again: {}", error_chain(&error)),
+                detail: format!("cannot read the block files again: {}", with_causes(&error)),
                 at: None,
             }),
             Err(_panicked) => Err(panicked(&WorkerPanicked)),
@@ -284,15 +285,10 @@ impl<T: Send + 'static> Ordered<T> {
             "block {height} in {} at offset {}: {}; stop the node and run it with -reindex if its own checks agree",
             path.display(),
             span.offset,
-            error_chain(cause)
+            with_causes(cause)
         );
         Failure { kind, detail, at: Some(FailurePlace { height, path, offset: u64::from(span.offset) }) }
     }
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 fn panicked(panicked: &WorkerPanicked) -> Failure {

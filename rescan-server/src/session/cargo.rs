@@ -93,5 +93,5 @@ fn length<T>(batch: &[T]) -> capnp::Result<u32> {
 
 /// A defect of ours, since domain values come from our own side.
 fn unsayable(error: &wire::WireError) -> capnp::Error {
-    capnp::Error::failed(super::refresh::with_causes(error))
+    capnp::Error::failed(rescan_core::causes::with_causes(error))
 }

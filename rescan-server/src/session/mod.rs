@@ -274,5 +274,5 @@ fn too_many_calls() -> capnp::Error {
 }
 
 fn failed(error: &wire::WireError) -> capnp::Error {
-    capnp::Error::failed(refresh::with_causes(error))
+    capnp::Error::failed(rescan_core::causes::with_causes(error))
 }

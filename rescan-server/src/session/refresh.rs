@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rescan_core::causes::with_causes;
 use rescan_core::position::Height;
 use rescan_core::report::{Failure, FailureKind};
 use rescan_core::server_info::ChainState;
@@ -160,16 +161,4 @@ fn stopped() -> Failure {
 /// A defect of ours, or an end that we brought about, as clients hear of it.
 pub(crate) fn internal(detail: String) -> Failure {
     Failure { kind: FailureKind::Internal, detail, at: None }
-}
-
-/// An error and what it came from, on one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
 }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use bitcoin::ScriptBuf;
 use futures::future::{LocalBoxFuture, Shared as SharedFuture};
 use futures::{StreamExt, TryStreamExt, stream};
+use rescan_core::causes::with_causes;
 use rescan_core::descriptor::{DescriptorError, Keychain};
 use rescan_core::report::{Failure, Origin, Refusal, RefusalReason};
 use rescan_core::request::WatchSetSize;
 use rescan_core::watch::{WatchSet, WatchSetBuilder};
 
 use super::Shared;
-use super::refresh::{internal, with_causes};
+use super::refresh::internal;
 use super::watch_set::{Filling, too_many_scripts};
 use crate::scan::WorkerPanicked;
 

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use futures::FutureExt;
+use rescan_core::causes::with_causes;
 use rescan_core::report::{Origin, Refusal, RefusalReason};
 use rescan_core::request::GivenOutpoint;
 use rescan_core::rescan_capnp::watch_set;
@@ -16,7 +17,6 @@ use rescan_core::wire;
 
 use super::Shared;
 use super::limits::{Quota, SessionLimits, Slot};
-use super::refresh::with_causes;
 use super::sealing::{KEYCHAIN_INDEXES, SealError, Sealed, Sealing, seal};
 
 /// A watch set of one connection.

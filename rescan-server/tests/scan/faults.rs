@@ -118,7 +118,9 @@ fn a_block_that_is_matched_again_is_not_believed_from_its_damaged_copy() {
         chain.mine(1);
     }
     let paying: Vec<BlockHash> = (first..=chain.tip_height()).map(|height| chain.hash_at(height)).collect();
-    paying.iter().for_each(|hash| drop(chain.insert_after(*hash, Record::Block(*hash))));
+    for hash in &paying {
+        chain.insert_after(*hash, Record::Block(*hash));
+    }
     let dir = tempfile::tempdir().unwrap();
     let mut written = chain.write(dir.path()).unwrap();
     for hash in &paying {

@@ -158,14 +158,3 @@ fn broken(failure: &Failure) -> Trouble {
     };
     Trouble::failed(format!("the scan failed: {what}{}{place}", failure.detail), hint)
 }
-
-fn with_causes(error: &dyn Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        message.push_str(": ");
-        message.push_str(&error.to_string());
-        cause = error.source();
-    }
-    message
-}
