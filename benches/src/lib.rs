@@ -1,12 +1,10 @@
 //! What benches share: named inputs larger than any cache, the reading that everything is compared with, and a watch set
 //! of a stated size.
 
-use std::collections::HashMap;
-
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{OutPoint, Txid};
-use rescan_core::filter::WordFilter;
-use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher, filter_word};
+use rescan_core::coin_map::CoinMap;
+use rescan_core::matching::{BlockPlace, Matcher};
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::report::Origin;
 use rescan_core::watch::{WatchSet, WatchSetBuilder};
@@ -113,7 +111,7 @@ impl Input {
     /// If a block is malformed: inputs are made of whole blocks.
     #[must_use]
     pub fn walk(&self, masking: Masking, watch: &WatchSet) -> usize {
-        let mut coins = KnownCoins::new(watch);
+        let mut coins = CoinMap::new(watch);
         let mut matcher = Matcher::new(watch);
         let matches =
             |block| matcher.match_block(block, BlockPlace::Later, &mut coins).expect("inputs are whole blocks").len();
@@ -139,35 +137,4 @@ pub fn strangers(scripts: u32, outpoints: u32) -> WatchSet {
         builder.add_outpoint(OutPoint { txid, vout: number % 8 }, None, Origin::Outpoint(number));
     }
     builder.build()
-}
-
-/// The coins of a scan on one thread.
-#[derive(Debug)]
-struct KnownCoins {
-    filter: WordFilter,
-    coins: HashMap<OutPoint, FoundCoin>,
-}
-
-impl KnownCoins {
-    fn new(watch: &WatchSet) -> Self {
-        let filter = WordFilter::with_capacity(watch.outpoint_count());
-        watch.outpoints().for_each(|outpoint| filter.insert(filter_word(outpoint)));
-        Self { filter, coins: HashMap::new() }
-    }
-}
-
-impl Coins for KnownCoins {
-    #[inline(always)]
-    fn may_hold(&self, word: u64) -> bool {
-        self.filter.may_contain(word)
-    }
-
-    fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin> {
-        self.coins.get(outpoint).copied()
-    }
-
-    fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
-        self.filter.insert(filter_word(&outpoint));
-        self.coins.insert(outpoint, coin);
-    }
 }

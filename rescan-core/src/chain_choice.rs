@@ -14,6 +14,10 @@ use crate::header::{Bits, Work};
 use crate::header_tree::HeaderTree;
 use crate::position::{Height, RecordSpan};
 
+/// No run without a root begins above this: it would be no chain of this millennium, and the gap below it takes four bytes a
+/// height. The height is what a coinbase says, in a block that nobody has proven.
+pub(crate) const ROOTLESS_HEIGHT_MAX: Height = Height(1 << 25);
+
 /// What the choice found that an operator should know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
@@ -244,8 +248,8 @@ impl HeaderTree {
         }
     }
 
-    /// The height of a run's first block: what its coinbase says, if the last one's agrees, the network's rule binds both, and
-    /// every difficulty between may follow the one before.
+    /// The height of a run's first block: what its coinbase says, if the last one's agrees, the network's rule binds both, it
+    /// is not absurd, and every difficulty between may follow the one before.
     fn first_height(
         &self,
         ids: &[u32],
@@ -254,7 +258,7 @@ impl HeaderTree {
         let mut height_of = |id: &u32| coinbase_height(self.chain.entry(*id)?.span_on_disk()?);
         let (first, last) = (height_of(ids.first()?)?, height_of(ids.last()?)?);
         let agree = last.0.checked_sub(first.0).and_then(|steps| steps.checked_add(1)) == Some(count(ids.iter()));
-        let is_bound = first >= self.network.bip34_height();
+        let is_bound = (self.network.bip34_height()..=ROOTLESS_HEIGHT_MAX).contains(&first);
         let heights = (first.0..).map(Height).skip(1);
         let links = heights.zip(ids.windows(2));
         let is_permitted = |(height, link): (Height, &[u32])| matches!(link, [a, b] if self.may_follow(*b, *a, height));

@@ -11,11 +11,9 @@ use std::collections::hash_map::Entry;
 
 use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf};
 
+use crate::matching::can_be_coin;
 use crate::position::Height;
 use crate::report::{BlockReport, Origin, Received, TransactionReport};
-
-/// Scripts above this many bytes can never be spent (`MAX_SCRIPT_SIZE` in Bitcoin Core's `script/script.h`).
-pub const SCRIPT_BYTES_MAX: usize = 10_000;
 
 /// An output that was created in the range and not spent in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +64,7 @@ impl CoinLedger {
                 self.remove(&spent.prevout);
             }
             for received in &transaction.received {
-                if report.height != Height::GENESIS && is_spendable(received) {
+                if report.height != Height::GENESIS && can_be_coin(received.script_pubkey.as_bytes()) {
                     self.insert(coin(report, transaction, received));
                 }
             }
@@ -115,11 +113,6 @@ impl CoinLedger {
     }
 }
 
-/// Whether Bitcoin Core would keep the output among its coins (`CScript::IsUnspendable`).
-fn is_spendable(received: &Received) -> bool {
-    !received.script_pubkey.is_op_return() && received.script_pubkey.len() <= SCRIPT_BYTES_MAX
-}
-
 fn coin(report: &BlockReport, transaction: &TransactionReport, received: &Received) -> Coin {
     Coin {
         height: report.height,
@@ -134,6 +127,7 @@ fn coin(report: &BlockReport, transaction: &TransactionReport, received: &Receiv
 
 #[cfg(test)]
 mod tests {
+    use crate::watch::SCRIPT_BYTES_MAX;
     use std::collections::BTreeMap;
 
     use bitcoin::Txid;

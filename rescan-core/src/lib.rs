@@ -10,6 +10,7 @@
 
 mod chain_choice;
 pub mod chain_snapshot;
+pub mod coin_map;
 pub mod coinbase_height;
 pub mod coins;
 pub mod cursor;

@@ -5,6 +5,7 @@
 
 use bitcoin::BlockHash;
 
+use crate::chain_choice::ROOTLESS_HEIGHT_MAX;
 use crate::chain_snapshot::{Entry, NO_ENTRY};
 use crate::hash_index::HashIndex;
 use crate::header_tree::{HeaderRecord, HeaderTree};
@@ -57,7 +58,7 @@ impl TreeRestorer {
     #[must_use]
     pub fn begin_rootless(&mut self, first: Height, prev_hash: BlockHash) -> bool {
         let chain = &mut self.tree.chain;
-        if chain.rootless_first.is_some() || chain.active.len() > first.to_index() || first > HEIGHT_MAX {
+        if chain.rootless_first.is_some() || chain.active.len() > first.to_index() || first > ROOTLESS_HEIGHT_MAX {
             return false;
         }
         while chain.active.len() < first.to_index() {
@@ -92,6 +93,3 @@ impl TreeRestorer {
         self.tree
     }
 }
-
-/// A rootless run above this is no chain of this millennium, and its gap would only fill memory.
-const HEIGHT_MAX: Height = Height(1 << 25);

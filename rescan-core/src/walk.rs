@@ -61,9 +61,9 @@ pub fn walk<P: Probe>(block: RawBlock<'_>, probe: &mut P) -> Result<(), Malforme
     if block.key().is_clear() { Walk::<false>::new(block).run(probe) } else { Walk::<true>::new(block).run(probe) }
 }
 
-/// How far ahead of a transaction memory is asked for, and how much: two to four transactions, eight cache lines. Asking
-/// for single lines farther away was slower than not asking (benches/README.md).
-const PREFETCH_AHEAD_BYTES: usize = 1024;
+/// How far ahead of a transaction memory is asked for, and how much: some five transactions, eight cache lines. Nearer is
+/// too late, and single lines are worse than none (benches/README.md).
+const PREFETCH_AHEAD_BYTES: usize = 2048;
 const PREFETCH_LINES: usize = 8;
 const CACHE_LINE_BYTES: usize = 64;
 

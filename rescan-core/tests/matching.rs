@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
 
-use std::collections::HashMap;
-
 use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version};
 use bitcoin::consensus::serialize;
@@ -16,44 +14,15 @@ use bitcoin::{
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use rescan_core::coin_map::CoinMap;
 use rescan_core::cursor::Malformed;
-use rescan_core::filter::WordFilter;
-use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher, filter_word};
+use rescan_core::matching::{BlockPlace, Matcher};
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::proof::{Prover, Unproven};
 use rescan_core::report::{Origin, TransactionReport};
 use rescan_core::transaction::TxView;
 use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::oracle::{self, Watched};
-
-/// The plainest coins there are.
-struct PlainCoins {
-    filter: WordFilter,
-    coins: HashMap<OutPoint, FoundCoin>,
-}
-
-impl PlainCoins {
-    fn new(watch: &WatchSet) -> Self {
-        let filter = WordFilter::with_capacity(100);
-        watch.outpoints().for_each(|outpoint| filter.insert(filter_word(outpoint)));
-        Self { filter, coins: HashMap::new() }
-    }
-}
-
-impl Coins for PlainCoins {
-    fn may_hold(&self, word: u64) -> bool {
-        self.filter.may_contain(word)
-    }
-
-    fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin> {
-        self.coins.get(outpoint).copied()
-    }
-
-    fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
-        self.filter.insert(filter_word(&outpoint));
-        self.coins.insert(outpoint, coin);
-    }
-}
 
 /// A script of any length, with enough of the short, the standard and the long.
 fn script() -> impl Strategy<Value = ScriptBuf> {
@@ -155,7 +124,7 @@ fn watch(scripts: &[ScriptBuf], outpoints: &[OutPoint]) -> WatchSet {
 }
 
 fn fast(blocks: &[Block], watch: &WatchSet, key: ObfuscationKey) -> Vec<(u32, TransactionReport)> {
-    let mut coins = PlainCoins::new(watch);
+    let mut coins = CoinMap::new(watch);
     let mut matcher = Matcher::new(watch);
     let mut prover = Prover::default();
     let mut reports = Vec::new();
@@ -226,7 +195,7 @@ proptest! {
             }
             bytes.truncate(cut.index(bytes.len() + 1).max(bytes.len() / 2));
             let raw = RawBlock::clear(&bytes);
-            let matched = Matcher::new(&watch).match_block(raw, BlockPlace::Later, &mut PlainCoins::new(&watch));
+            let matched = Matcher::new(&watch).match_block(raw, BlockPlace::Later, &mut CoinMap::new(&watch));
             let proven = Prover::default().prove(raw, matched.as_deref().unwrap_or_default());
             // What is proven is what was written, to the last byte that a txid covers; witnesses are not.
             if proven.is_ok() {

@@ -4,22 +4,22 @@
 //! Nothing is asked of what the walk takes and the `bitcoin` crate does not (lengths not in their shortest form, say),
 //! except that the two ways of this project to read it agree.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{Amount, Block, OutPoint, ScriptBuf, Txid};
+use rescan_core::coin_map::CoinMap;
 use rescan_core::coinbase_height::coinbase_height;
 use rescan_core::cursor::{Cursor, Malformed};
-use rescan_core::filter::WordFilter;
-use rescan_core::matching::{BlockPlace, Coins, FoundCoin, Matcher};
+use rescan_core::matching::{BlockPlace, Matcher};
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::position::Height;
 use rescan_core::proof::{Prover, Unproven};
 use rescan_core::report::{Origin, TransactionReport};
 use rescan_core::transaction::TxView;
 use rescan_core::walk::{Probe, SHORT_SCRIPT_BYTES, TxBounds, walk};
-use rescan_core::watch::{SCRIPT_BYTES_MAX, WatchSet, WatchSetBuilder, outpoint_word};
+use rescan_core::watch::{SCRIPT_BYTES_MAX, WatchSet, WatchSetBuilder};
 use rescan_fixtures::oracle::{self, Watched};
 
 /// Where the merkle root is in a block, in bytes.
@@ -178,35 +178,6 @@ fn pushed_number(script: &[u8]) -> Option<i64> {
     Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | i64::from(*byte)))
 }
 
-/// The plainest coins there are.
-struct PlainCoins {
-    filter: WordFilter,
-    coins: HashMap<OutPoint, FoundCoin>,
-}
-
-impl PlainCoins {
-    fn new(watch: &WatchSet) -> Self {
-        let filter = WordFilter::with_capacity(100);
-        watch.outpoints().for_each(|outpoint| filter.insert(outpoint_word(txid_word(outpoint), outpoint.vout)));
-        Self { filter, coins: HashMap::new() }
-    }
-}
-
-impl Coins for PlainCoins {
-    fn may_hold(&self, word: u64) -> bool {
-        self.filter.may_contain(word)
-    }
-
-    fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin> {
-        self.coins.get(outpoint).copied()
-    }
-
-    fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
-        self.filter.insert(outpoint_word(txid_word(&outpoint), outpoint.vout));
-        self.coins.insert(outpoint, coin);
-    }
-}
-
 /// What is watched: every third script of the block, and the first coin that its last transaction spends.
 fn watched(views: &[TxView<'_>]) -> Watched {
     let scripts = views.iter().flat_map(TxView::outputs).map(|output| output.script_pubkey).step_by(3);
@@ -232,7 +203,7 @@ fn compiled(watched: &Watched) -> WatchSet {
 fn match_both(raw: RawBlock<'_>, plain: RawBlock<'_>, views: Result<&[TxView<'_>], &Malformed>, block: Option<&Block>) {
     let watched = watched(views.unwrap_or_default());
     let watch = compiled(&watched);
-    let matched = |block| Matcher::new(&watch).match_block(block, BlockPlace::Later, &mut PlainCoins::new(&watch));
+    let matched = |block| Matcher::new(&watch).match_block(block, BlockPlace::Later, &mut CoinMap::new(&watch));
     let reports = matched(raw);
     assert_eq!(reports, matched(plain), "a key changes no match");
     assert_eq!(reports.is_ok(), views.is_ok());

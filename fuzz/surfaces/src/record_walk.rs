@@ -270,10 +270,13 @@ fn look(chain: &Chain) -> Arc<ChainSnapshot> {
     chain.refresh(&Cancel::new()).expect("the files can be read")
 }
 
-/// What the snapshot says of each height: the block, and every place where it lies.
+/// The heights of which something is known: from genesis to the first gap, and from the run above it. Between them may lie more
+/// than can be looked at.
 fn heights(snapshot: &ChainSnapshot) -> impl Iterator<Item = Height> {
+    let is_known = |height: &Height| snapshot.id(*height).is_some();
     let end = snapshot.tip().map_or(0, |tip| tip.height.0 + 1);
-    (0..end).map(Height)
+    let first = snapshot.rootless_from().map_or(end, |first| first.0);
+    (0..first).map(Height).take_while(is_known).chain((first..end).map(Height))
 }
 
 /// Each block is where it is said to be, and follows the one before.

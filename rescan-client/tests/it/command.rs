@@ -7,9 +7,13 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use rescan_client::bitcoin::Network;
+use rescan_client::bitcoin::hashes::Hash;
+use rescan_client::bitcoin::{Amount, Network, OutPoint, Txid};
 use rescan_client::position::Height;
-use rescan_client::report::{Ending, Failure, FailureKind, FailurePlace, Origin, Outcome, Refusal, RefusalReason};
+use rescan_client::report::{
+    BlockReport, Ending, Failure, FailureKind, FailurePlace, KeychainUse, Origin, Outcome, Refusal, RefusalReason,
+    Spent,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -70,7 +74,7 @@ fn steps(steps: Vec<Step>) -> Script {
 }
 
 /// A report that belongs to the one given outpoint.
-fn spend_report(height: u32) -> rescan_client::report::BlockReport {
+fn spend_report(height: u32) -> BlockReport {
     let mut report = report(height, 2);
     report.transactions[0].received[0].origins = vec![Origin::Outpoint(0)];
     report
@@ -287,16 +291,62 @@ fn outcomes_other_than_complete_exit_with_3_and_a_summary() {
     }
 }
 
+/// A block whose only transaction, of its own txid, pays index `height` of the first keychain, and spends the coin of
+/// block `spends` if that is given.
+fn keychain_report(height: u8, spends: Option<u8>) -> BlockReport {
+    let txid = |of: u8| Txid::from_byte_array([of; 32]);
+    let mut report = report(height.into(), 2);
+    let transaction = &mut report.transactions[0];
+    transaction.txid = txid(height);
+    let origins = vec![Origin::Keychain { keychain: 0, index: Some(height.into()) }];
+    transaction.received[0].origins.clone_from(&origins);
+    transaction.received[0].value = Amount::from_sat(10 * u64::from(height));
+    let prevout = spends.map(|of| OutPoint { txid: txid(of), vout: 0 });
+    transaction.spent.extend(prevout.map(|prevout| Spent { vin: 0, prevout, value: None, origins }));
+    report
+}
+
+/// A scan of one descriptor: four blocks are reported, and then the last two are taken back. Block 4 spends the coin of
+/// block 3, and the server's summary counts all.
+fn reorganised(more: &[&str]) -> Output {
+    let mut end = summary(Outcome::ReorganisedFrom(Height(4)));
+    (end.transactions, end.unspent_count, end.unspent) = (4, 3, Amount::from_sat(110));
+    end.keychains = vec![KeychainUse::LastUsed(5)];
+    let reports =
+        vec![keychain_report(2, None), keychain_report(3, None), keychain_report(4, Some(3)), keychain_report(5, None)];
+    let script = steps(vec![Step::Reports(reports), Step::End(Ending::Summary(end))]);
+    let (_dir, socket) = dir();
+    let _fake = serve_at(Path::new(&socket), script);
+    let descriptor = format!("wpkh({TPUB}/0/*)");
+    let output = run(&[&["scan", "--socket", &socket, "--descriptor", &descriptor], more].concat());
+    assert_eq!(code(&output), 3, "{}", text(&output.stderr));
+    output
+}
+
+fn counted(line: &serde_json::Value) -> serde_json::Value {
+    serde_json::json!([line["transactions"], line["unspent_count"], line["unspent_sat"], line["keychains"]])
+}
+
 #[test]
-fn reports_that_a_reorganisation_took_back_are_not_printed() {
-    let script = steps(vec![
-        Step::Reports(vec![spend_report(3), spend_report(4), spend_report(5)]),
-        ends(Outcome::ReorganisedFrom(Height(4))),
-    ]);
-    let (_dir, _fake, mut command) = scripted(script, &["--json"]);
-    let stdout = text(&command.output().unwrap().stdout);
-    assert_eq!(stdout.lines().count(), 2, "{stdout}");
-    assert!(stdout.starts_with(r#"{"type":"transaction","height":3,"#), "{stdout}");
+fn reports_that_a_reorganisation_took_back_are_neither_printed_nor_counted() {
+    let stdout = text(&reorganised(&["--json"]).stdout);
+    let lines: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| line["height"].as_u64()).collect::<Vec<_>>(), [Some(2), Some(3), None]);
+    // The coin of block 3 is unspent again.
+    let due = serde_json::json!([2, 2, 50, [{"descriptor": 0, "last_used_index": 3}]]);
+    assert_eq!((counted(&lines[2]), &lines[2]["outcome_height"]), (due, &4.into()));
+    let tables = text(&reorganised(&[]).stdout);
+    assert!(tables.contains("2 transactions, 2 coins unspent, 0.00000050 BTC"), "{tables}");
+    assert!(tables.contains("used up to index 3"), "{tables}");
+}
+
+#[test]
+fn what_was_streamed_before_a_reorganisation_is_counted_as_the_help_says() {
+    let stdout = text(&reorganised(&["--json", "--stream"]).stdout);
+    assert_eq!(stdout.lines().count(), 5, "{stdout}");
+    let last = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(counted(&last), serde_json::json!([4, 3, 110, [{"descriptor": 0, "last_used_index": 5}]]));
+    assert!(text(&run(&["scan", "--help"]).stdout).contains("still count it"));
 }
 
 #[test]

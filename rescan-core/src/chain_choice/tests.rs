@@ -238,6 +238,20 @@ fn blocks_that_are_their_own_ancestors_are_left_out() {
     assert_eq!(settled.refused_blocks, 5);
 }
 
+#[test]
+fn a_run_whose_coinbase_claims_an_absurd_height_fills_no_memory() {
+    let genesis = Network::Regtest.genesis_hash();
+    for (claimed, is_placed) in [(ROOTLESS_HEIGHT_MAX.0, true), (ROOTLESS_HEIGHT_MAX.0 + 1, false), (u32::MAX, false)] {
+        let mut tree = HeaderTree::new(Network::Regtest);
+        tree.insert(record(0, genesis, BlockHash::all_zeros(), 0));
+        tree.insert(record(2, hash_of(2), hash_of(1), 0));
+        let settled = tree.settle(&mut |_| Some(Height(claimed))).unwrap_or_default();
+        assert_eq!(settled.unplaced_blocks, u32::from(!is_placed));
+        let tip = if is_placed { claimed } else { 0 };
+        assert_eq!(tree.snapshot().tip().map(|tip| tip.height), Some(Height(tip)));
+    }
+}
+
 /// A pruned chain of four blocks whose first and last coinbase say these heights: where it was placed, if it was, and how
 /// many blocks were left out.
 fn placed(network: Network, first: u32, last: u32) -> (Option<u32>, u32) {

@@ -12,9 +12,7 @@ use miniscript::descriptor::{DescriptorPublicKey, ShInner};
 use miniscript::{AnalysisError, Descriptor, Error};
 
 use super::{DescriptorError, outline};
-
-/// The longest script that can be spent, in bytes (Bitcoin Core: `MAX_SCRIPT_SIZE`). Longer ones never become coins.
-const SCRIPT_BYTES_MAX: usize = 10_000;
+use crate::watch::SCRIPT_BYTES_MAX;
 
 /// The most keys of a multisig that is its own scriptPubKey (Bitcoin Core: `MAX_BARE_MULTISIG_PUBKEYS_NUM`).
 const BARE_MULTISIG_KEYS_MAX: usize = 3;

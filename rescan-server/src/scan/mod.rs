@@ -69,8 +69,6 @@ struct ScanShared {
     verify: Verify,
     coins: FoundCoins,
     logs_spends: AtomicBool,
-    /// How much memory the reports of one segment may take before its worker stops.
-    reports_bytes_max: usize,
 }
 
 impl ScanShared {
@@ -116,13 +114,13 @@ impl Scan {
             watch: plan.watch,
             verify: plan.verify,
             logs_spends: AtomicBool::new(false),
-            reports_bytes_max: REPORTS_BYTES_MAX / under_way_max,
         });
         let walking = Arc::clone(&shared);
+        let reports_bytes_max = REPORTS_BYTES_MAX / under_way_max;
         let segments = Segments::new(plan.range, plan.segment_size);
         Self {
             ordered: Ordered::new(pool, pinned, segments, under_way_max, move |heights| {
-                walk_segment(&walking, heights)
+                walk_segment(&walking, heights, reports_bytes_max)
             }),
             shared,
             transactions: 0,
@@ -187,24 +185,37 @@ impl Scan {
         self.shared.logs_spends() && self.quiet_segments < QUIET_SEGMENTS
     }
 
-    /// The segment with the spends of coins that earlier segments found while it was walked; none where that ended the
-    /// scan.
+    /// The segment with the spends of coins that earlier segments found while it was walked; none where a fault that was
+    /// met on the way ended the scan.
     async fn with_fresh_coins(
         &mut self,
         heights: HeightRange,
-        walked: WalkedSegment,
+        mut walked: WalkedSegment,
     ) -> Result<Option<WalkedSegment>, Failure> {
-        let fresh = self.shared.coins.since(walked.known);
-        if fresh.is_empty() {
-            return Ok(Some(walked));
-        }
-        let shared = Arc::clone(&self.shared);
-        match self.ordered.run(move || rematch_segment(&shared, heights, walked, &fresh)).await? {
-            Ok(walked) => Ok(Some(walked)),
-            Err(fault) => {
-                self.ordered.fail(fault).await?;
-                Ok(None)
+        let mut tries = 0;
+        loop {
+            let fresh = self.shared.coins.since(walked.known);
+            if fresh.is_empty() {
+                return Ok(Some(walked));
             }
+            let shared = Arc::clone(&self.shared);
+            let fault = match self.ordered.run(move || rematch_segment(&shared, heights, walked, &fresh)).await? {
+                Ok(walked) => return Ok(Some(walked)),
+                Err(fault) => fault,
+            };
+            if !self.ordered.is_worth_another_try(fault, tries).await? {
+                return Ok(None);
+            }
+            tries += 1;
+            // From the beginning: every earlier coin is known by now, so that nothing is fresh after this walk.
+            let shared = Arc::clone(&self.shared);
+            walked = match self.ordered.run(move || walk_segment(&shared, heights, usize::MAX)).await? {
+                Ok(again) => again.value,
+                Err(fault) => {
+                    self.ordered.fail(fault).await?;
+                    return Ok(None);
+                }
+            };
         }
     }
 

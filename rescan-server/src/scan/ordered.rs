@@ -16,7 +16,7 @@ use super::pinned::{BlockFault, Pinned, SegmentFault};
 use super::pool::{Job, WorkerPanicked, WorkerPool};
 use super::progress::ScanProgress;
 use super::segments::Segments;
-use crate::cancel::Cancel;
+use crate::chain::ChainError;
 
 /// Segments under way for each worker: one that it works on, one that waits for it, so that it never does.
 const SEGMENTS_PER_WORKER: usize = 2;
@@ -173,9 +173,16 @@ impl<T: Send + 'static> Ordered<T> {
 
     /// Ends the work on account of a fault that was met outside it.
     pub(super) async fn fail(&mut self, fault: SegmentFault) -> Result<(), Failure> {
-        self.under_way.clear();
-        self.outcome = self.outcome_of(fault, RETRIES_MAX).await?;
-        Ok(())
+        self.is_worth_another_try(fault, RETRIES_MAX).await.map(drop)
+    }
+
+    /// Whether a fault that was met outside the work is worth another try; if not, the work has come to its outcome.
+    pub(super) async fn is_worth_another_try(&mut self, fault: SegmentFault, tries: u32) -> Result<bool, Failure> {
+        self.outcome = self.outcome_of(fault, tries).await?;
+        if self.outcome.is_some() {
+            self.under_way.clear();
+        }
+        Ok(self.outcome.is_none())
     }
 
     fn start_segments(&mut self) {
@@ -218,6 +225,9 @@ impl<T: Send + 'static> Ordered<T> {
             return Ok(Outcome::Cancelled);
         }
         self.refresh().await?;
+        if self.pinned.cancel.is_cancelled() {
+            return Ok(Outcome::Cancelled);
+        }
         Ok(self.reorganised().unwrap_or(Outcome::Complete))
     }
 
@@ -229,6 +239,9 @@ impl<T: Send + 'static> Ordered<T> {
             SegmentFault::Block { height, span, cause } => (height, self.failure(height, span, &cause)),
         };
         self.refresh().await?;
+        if self.pinned.cancel.is_cancelled() {
+            return Ok(Some(Outcome::Cancelled));
+        }
         if let Some(reorganised) = self.reorganised() {
             return Ok(Some(reorganised));
         }
@@ -241,15 +254,19 @@ impl<T: Send + 'static> Ordered<T> {
         }
     }
 
+    /// Reads what changed in the block files. On a thread that may wait, which a worker may not; a scan that is
+    /// cancelled meanwhile waits no longer.
     async fn refresh(&self) -> Result<(), Failure> {
-        let chain = Arc::clone(&self.pinned.chain);
-        // Not the scan's own flag: a cancelled scan leaves the chain as it would be without it.
-        let refreshed = self.run(move || chain.refresh(&Cancel::new())).await?;
-        refreshed.map(drop).map_err(|error| Failure {
-            kind: FailureKind::Unreadable,
-            detail: format!("cannot read the block files again: {error}"),
-            at: None,
-        })
+        let (chain, cancel) = (Arc::clone(&self.pinned.chain), self.pinned.cancel.clone());
+        match tokio::task::spawn_blocking(move || chain.refresh(&cancel)).await {
+            Ok(Ok(_) | Err(ChainError::Cancelled)) => Ok(()),
+            Ok(Err(error)) => Err(Failure {
+                kind: FailureKind::Unreadable,
+                detail: format!("cannot read the block files again: {}", error_chain(&error)),
+                at: None,
+            }),
+            Err(_panicked) => Err(panicked(&WorkerPanicked)),
+        }
     }
 
     fn missing(&self, height: Height) -> Failure {

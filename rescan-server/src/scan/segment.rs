@@ -48,8 +48,12 @@ struct Workbench<'w> {
 }
 
 /// Walks the blocks of `heights`, or the first of them: where nearly everything matches, it stops as soon as its reports
-/// take what the scan allows one segment.
-pub(super) fn walk_segment(shared: &ScanShared, heights: HeightRange) -> Result<Worked<WalkedSegment>, SegmentFault> {
+/// take `reports_bytes_max` of memory.
+pub(super) fn walk_segment(
+    shared: &ScanShared,
+    heights: HeightRange,
+    reports_bytes_max: usize,
+) -> Result<Worked<WalkedSegment>, SegmentFault> {
     let mut bench = Workbench::new(shared);
     let mut view = shared.coins.view();
     let known = view.known();
@@ -73,7 +77,7 @@ pub(super) fn walk_segment(shared: &ScanShared, heights: HeightRange) -> Result<
             reports_bytes = transactions.iter().map(memory_bytes).fold(reports_bytes, usize::saturating_add);
             reports.push(BlockReport { height, hash: block.hash, time: block.time, transactions });
         }
-        if reports_bytes > shared.reports_bytes_max {
+        if reports_bytes > reports_bytes_max {
             break;
         }
     }
@@ -101,9 +105,7 @@ pub(super) fn rematch_segment(
         let place = walked.reports.binary_search_by_key(&height, |report| report.height);
         let (block, transactions) = blocks.examine(height, |raw| {
             let transactions = bench.match_block(raw, height, &mut view, None)?;
-            if place.is_err() {
-                bench.prove(raw, &transactions)?; // one that was reported before was proven then
-            }
+            bench.prove(raw, &transactions)?; // again, if it was reported before: these may be the bytes of another copy
             Ok(transactions)
         })?;
         match place {

@@ -4,11 +4,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bitcoin::consensus::serialize;
-use bitcoin::{Amount, ScriptBuf};
+use bitcoin::{Amount, BlockHash, ScriptBuf, TxOut};
 use rescan_core::position::{Height, HeightRange, RecordSpan};
 use rescan_core::report::{FailureKind, FailurePlace, Outcome};
 use rescan_core::request::Verify;
-use rescan_fixtures::chain_builder::{ChainBuilder, Record};
+use rescan_fixtures::chain_builder::{ChainBuilder, Coin, Record};
 use rescan_fixtures::private_access::mapped_access;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::block_file::Access;
@@ -98,6 +98,47 @@ fn a_damaged_copy_of_a_block_gives_way_to_a_whole_one() {
         let answer =
             scan(&chain, &watch_scripts(std::slice::from_ref(&paid.script)), 0, Manner::with_workers(2)).unwrap();
         assert_eq!((answer.outcome, answer.totals.coins.total_sat), (Outcome::Complete, 50_000), "copy {damaged}");
+    }
+}
+
+/// Every block spends the coin of the one before, so that workers that run ahead miss coins, and blocks are matched again
+/// when their turn has come; those bytes are proven like the first ones.
+#[test]
+fn a_block_that_is_matched_again_is_not_believed_from_its_damaged_copy() {
+    let wallet = TestWallet::new("faults");
+    let script = wallet.script(ScriptKind::P2wpkh, 0);
+    let mut chain = ChainBuilder::new();
+    let mut coin = chain.fund(&script, Amount::from_sat(90_000));
+    chain.mine(1);
+    let first = chain.tip_height();
+    for _ in 0..60 {
+        let value = coin.output.value - Amount::from_sat(200);
+        let output = TxOut { value, script_pubkey: script.clone() };
+        coin = Coin::of(&chain.spend([&wallet], &[coin], vec![output]), 0);
+        chain.mine(1);
+    }
+    let paying: Vec<BlockHash> = (first..=chain.tip_height()).map(|height| chain.hash_at(height)).collect();
+    paying.iter().for_each(|hash| drop(chain.insert_after(*hash, Record::Block(*hash))));
+    let dir = tempfile::tempdir().unwrap();
+    let mut written = chain.write(dir.path()).unwrap();
+    for hash in &paying {
+        let block = serialize(chain.block(hash).unwrap());
+        let at = block.windows(script.len()).position(|bytes| bytes == script.as_bytes()).unwrap();
+        let copy = written.placed().iter().find(|placed| placed.block == *hash).unwrap().span;
+        written.files().flip(copy, u32::try_from(at).unwrap() - VALUE_BEFORE_SCRIPT, 1).unwrap();
+    }
+    let read = ReadChain::open(dir.path(), Access::read());
+    let watch = watch_scripts(std::slice::from_ref(&script));
+    let size = SegmentSize { blocks_max: 1, ..SegmentSize::default() };
+    for workers in [1, 2, 4] {
+        let answer = scan(&read, &watch, 0, Manner { size, ..Manner::with_workers(workers) }).unwrap();
+        assert_eq!(answer.outcome, Outcome::Complete);
+        assert_eq!((answer.totals.coins.count, answer.totals.coins.total_sat), (1, coin.output.value.to_sat()));
+        assert_eq!(answer.totals.transactions, 61);
+        for (report, hash) in answer.reports.iter().zip(&paying) {
+            let paid = &chain.block(hash).unwrap().txdata[1].output[0];
+            assert_eq!(report.transactions[0].received[0].value, paid.value, "at {}", report.height);
+        }
     }
 }
 

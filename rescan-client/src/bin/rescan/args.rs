@@ -94,7 +94,8 @@ pub(crate) struct ScanArgs {
     pub(crate) json: bool,
     /// With --json, print each transaction as it arrives and not when the answer is settled
     ///
-    /// If the summary's outcome is `reorganised`, what was printed from its `outcome_height` on is void.
+    /// If the summary's outcome is `reorganised`, what was printed from its `outcome_height` on is void, and the
+    /// summary's `transactions`, `unspent_count`, `unspent_sat` and `keychains` still count it. Without --stream they do not.
     #[arg(long, requires = "json")]
     pub(crate) stream: bool,
 }

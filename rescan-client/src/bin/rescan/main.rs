@@ -12,6 +12,7 @@ mod labels;
 mod output;
 mod progress;
 mod scan;
+mod settled;
 mod socket;
 mod trouble;
 mod watch;

@@ -11,6 +11,7 @@ use crate::interrupts::Interrupts;
 use crate::labels::Labels;
 use crate::output::{Output, human, json};
 use crate::progress::Progress;
+use crate::settled;
 use crate::socket;
 use crate::trouble::Trouble;
 use crate::watch;
@@ -39,10 +40,11 @@ pub(crate) async fn run(args: &ScanArgs, interrupts: &mut Interrupts) -> Result<
     };
     let mut printer = Printer { output: Output::stdout(), form, labels: watch.labels, settled: Vec::new() };
     let (summary, interrupted) = follow(stream, interrupts, &mut printer).await?;
-    printer.end(&summary, client.bytes_received())?;
+    let outcome = summary.outcome;
+    printer.end(summary, client.bytes_received())?;
     // A scan that was complete before Ctrl-C reached it is complete.
-    let cancelled = summary.outcome == Outcome::Cancelled && interrupted;
-    Ok(if cancelled { Exit::Interrupted } else { Exit::of_outcome(&summary.outcome) })
+    let cancelled = outcome == Outcome::Cancelled && interrupted;
+    Ok(if cancelled { Exit::Interrupted } else { Exit::of_outcome(&outcome) })
 }
 
 async fn begin(args: &ScanArgs, watch: &watch::Watch) -> Result<(Client, ScanStream), Trouble> {
@@ -98,21 +100,24 @@ impl Printer {
         Ok(self.output.flush()?)
     }
 
-    fn end(mut self, summary: &Summary, bytes_received: u64) -> Result<(), Trouble> {
-        if let Outcome::ReorganisedFrom(height) = summary.outcome {
-            self.settled.retain(|report| report.height < height);
+    fn end(mut self, mut summary: Summary, bytes_received: u64) -> Result<(), Trouble> {
+        // What was streamed is printed, and its summary counts it: the help says what becomes of that.
+        if let Outcome::ReorganisedFrom(fork) = summary.outcome
+            && self.form != Form::JsonStream
+        {
+            settled::take_back(&mut self.settled, &mut summary, fork);
         }
         match self.form {
             Form::Human => {
                 let mut coins = CoinLedger::new();
                 self.settled.iter().for_each(|report| coins.apply(report));
-                self.output.text(&human::scan(&self.settled, &coins, summary, &self.labels, bytes_received))?;
+                self.output.text(&human::scan(&self.settled, &coins, &summary, &self.labels, bytes_received))?;
             }
             Form::Json | Form::JsonStream => {
                 for line in self.settled.iter().flat_map(|report| json::transactions(report, &self.labels)) {
                     self.output.line(&line)?;
                 }
-                self.output.line(&json::summary(summary, &self.labels, bytes_received))?;
+                self.output.line(&json::summary(&summary, &self.labels, bytes_received))?;
             }
         }
         Ok(self.output.finish()?)

@@ -1,0 +1,47 @@
+//! The coins of whoever matches blocks one after another on one thread: a wallet that filters whole blocks on its own side,
+//! a bench, a test. The server's workers share theirs and have something larger.
+
+use std::collections::HashMap;
+
+use bitcoin::OutPoint;
+
+use crate::filter::WordFilter;
+use crate::matching::{Coins, FoundCoin, filter_word};
+use crate::watch::WatchSet;
+
+/// Coins that the filter is laid out for beside the given outpoints. With more it still denies no coin, and passes more
+/// that are none.
+const EXPECTED_COINS: usize = 10_000;
+
+/// Found coins and the outpoints of one watch set. Coins are never forgotten: a spent one is not spent again.
+#[derive(Debug)]
+pub struct CoinMap {
+    filter: WordFilter,
+    coins: HashMap<OutPoint, FoundCoin>,
+}
+
+impl CoinMap {
+    /// No coins yet, and the given outpoints of `watch`.
+    #[must_use]
+    pub fn new(watch: &WatchSet) -> Self {
+        let filter = WordFilter::with_capacity(watch.outpoint_count().max(EXPECTED_COINS));
+        watch.outpoints().for_each(|outpoint| filter.insert(filter_word(outpoint)));
+        Self { filter, coins: HashMap::new() }
+    }
+}
+
+impl Coins for CoinMap {
+    #[inline(always)]
+    fn may_hold(&self, word: u64) -> bool {
+        self.filter.may_contain(word)
+    }
+
+    fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin> {
+        self.coins.get(outpoint).copied()
+    }
+
+    fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
+        self.filter.insert(filter_word(&outpoint));
+        self.coins.insert(outpoint, coin);
+    }
+}
