@@ -5,6 +5,8 @@
 //! another record's magic stands at its end, or if it ends a file that a later one has succeeded; any other may be torn, and
 //! counts once its transactions hash to its header's merkle root.
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -44,10 +46,10 @@ impl ByteSource for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match FileExt::read_at(self, rest, offset + filled as u64) {
+            match FileExt::read_at(self, rest, offset.saturating_add(filled as u64)) {
                 // usize fits u64
                 Ok(0) => break,
-                Ok(count) => filled += count,
+                Ok(count) => filled = filled.saturating_add(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -58,10 +60,8 @@ impl ByteSource for File {
 
 impl ByteSource for &[u8] {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let rest = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
+        let mut rest = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
+        io::Read::read(&mut rest, buffer)
     }
 }
 
@@ -123,7 +123,7 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
                     return Ok(Some(record));
                 }
             }
-            self.position = self.next_magic(at + 1)?;
+            self.position = self.next_magic(at.saturating_add(1))?;
         }
         Ok(None)
     }
@@ -139,13 +139,13 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
         key.advanced(at).apply(&mut clear);
         let [_, _, _, _, s0, s1, s2, s3, header @ ..] = clear;
         let size = u32::from_le_bytes([s0, s1, s2, s3]);
-        let Ok(offset) = u32::try_from(at + PREFIX_BYTES as u64) else { return Ok(None) }; // 8 fits
+        let Ok(offset) = u32::try_from(at.saturating_add(PREFIX_BYTES as u64)) else { return Ok(None) }; // 8 fits
         if !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&size) {
             return Ok(None);
         }
         let header = Header::new(header);
         let hash = header.hash();
-        self.headers_read += 1;
+        self.headers_read = self.headers_read.saturating_add(1);
         let span = RecordSpan { file: self.file.number, offset, size };
         Ok(header.meets_target(hash, network).then(|| HeaderRecord::new(&header, hash, span)))
     }
@@ -173,7 +173,7 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
     fn bytes_at(&mut self, at: u64) -> io::Result<&[u8]> {
         let held = |buffer: &[u8], buffer_at: u64| -> Option<usize> {
             let start = usize::try_from(at.checked_sub(buffer_at)?).ok()?;
-            (start + PREFIX_BYTES + HEADER_BYTES <= buffer.len()).then_some(start)
+            (start.saturating_add(PREFIX_BYTES + HEADER_BYTES) <= buffer.len()).then_some(start)
         };
         let start = match held(&self.buffer, self.buffer_at) {
             Some(start) => start,
@@ -182,7 +182,7 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
                 0
             }
         };
-        Ok(&self.buffer[start..])
+        Ok(self.buffer.get(start..).unwrap_or_default())
     }
 
     fn fill(&mut self, at: u64, bytes: usize) -> io::Result<()> {
@@ -214,7 +214,8 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
             {
                 return Ok(found.0);
             }
-            at += (rest.len() - (MAGIC_BYTES - 1)) as u64; // usize fits u64
+            // At least one byte on, since a whole magic was held; usize fits u64.
+            at = at.saturating_add(rest.len().saturating_sub(MAGIC_BYTES - 1) as u64);
         }
         Ok(self.file.len)
     }
@@ -241,7 +242,7 @@ pub(crate) fn header_at(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
 mod tests {
     use std::cell::Cell;
 

@@ -4,6 +4,8 @@
 //! or of another network is told to the log and made anew. It is written whole beside the old one and renamed over it. A lock beside
 //! it, held as long as the server lives, keeps two servers from taking turns at it.
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
+
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
