@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -51,7 +51,7 @@ pub(crate) struct SocketArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum NetworkName {
     Main,
-    #[value(alias = "test")]
+    #[value(name = "testnet3", alias = "test", help = "Also called test")]
     Testnet3,
     Testnet4,
     Signet,
@@ -182,15 +182,54 @@ fn complain(error: &clap::Error) -> Exit {
             );
             Exit::Usage
         }
-        _ => {
+        // These name what the program itself is made of, and repeat no value.
+        ErrorKind::MissingRequiredArgument
+        | ErrorKind::MissingSubcommand
+        | ErrorKind::ArgumentConflict
+        | ErrorKind::UnknownArgument
+        | ErrorKind::InvalidSubcommand => {
             let shown = error.render().ansi().to_string();
             let shown = strip_styles(shown.split("\nFor more information").next().unwrap_or(&shown).trim_end());
-            // A value that landed behind the wrong flag is repeated too.
-            let shown = if shown.contains("prv") { "error: a value that is not what its flag takes" } else { &shown };
             write_stderr(&format!("{shown}\nhint: see `rescan --help`, `rescan scan --help`\n"));
             Exit::Usage
         }
+        _ => {
+            write_stderr(&bad_value(error));
+            Exit::Usage
+        }
     }
+}
+
+/// A value that its flag does not take. It is not repeated: a key may have landed behind the wrong flag.
+fn bad_value(error: &clap::Error) -> String {
+    use clap::error::{ContextKind, ContextValue};
+    // The flag with the name of its value, as the definition has them.
+    let flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => flag.as_str(),
+        _ => "a flag",
+    };
+    let expected = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(names)) if !names.is_empty() => format!("one of {}", names.join(", ")),
+        _ if error.kind() == ErrorKind::TooManyValues => "no value".to_owned(),
+        _ if flag.contains("HEIGHT") => format!("a block's height, a number from 0 to {}", u32::MAX),
+        _ if flag.contains("TIME") => "YYYY-MM-DD or seconds since 1970".to_owned(),
+        _ if flag.contains("TXID") => "TXID:VOUT or TXID:VOUT:SAT:SCRIPT, with txid and script in hex".to_owned(),
+        _ => "a value of another form".to_owned(),
+    };
+    format!(
+        "error: {flag} takes {expected}; something else was given (not repeated here, since it could hold a key)\n\
+         hint: see `rescan --help`, `rescan scan --help`\n"
+    )
+}
+
+/// Whether a word that should be a path looks like a private key or a descriptor with one: it is no path from the root
+/// or from here, and has more letters and digits in a row than names usually do, as every encoding of a key has.
+pub(crate) fn could_hold_a_key(path: &Path) -> bool {
+    /// A private key alone has 51 characters or 52, 64 in hex; an extended one 111.
+    const KEY_CHARS_MIN: usize = 48;
+    let text = path.to_string_lossy();
+    let longest = text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::len).max();
+    !text.starts_with(['/', '.']) && longest >= Some(KEY_CHARS_MIN)
 }
 
 /// Whether the word that the error repeats is a flag, and a plain one: without a value after `=`.

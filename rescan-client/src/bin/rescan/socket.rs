@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rescan_client::Client;
 
-use crate::args::{NetworkName, SocketArgs};
+use crate::args::{self, NetworkName, SocketArgs};
 use crate::trouble::Trouble;
 
 const SOCKET_NAME: &str = "rescan.sock";
@@ -17,6 +17,12 @@ pub(crate) async fn connect(args: &SocketArgs) -> Result<Client, Trouble> {
 /// The named socket; else the one in Bitcoin Core's default datadir below `home`.
 fn choose(args: &SocketArgs, home: Option<&Path>) -> Result<PathBuf, Trouble> {
     if let Some(path) = &args.socket {
+        if args::could_hold_a_key(path) && !path.exists() {
+            return Err(Trouble::usage(
+                "--socket takes the path of a socket; something else was given (not repeated here, since it could hold a key)",
+                "descriptors go after --descriptor, in quotes; a socket's path can be written from the root: /..",
+            ));
+        }
         return Ok(path.clone());
     }
     let datadir = home

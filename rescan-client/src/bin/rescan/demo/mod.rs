@@ -60,7 +60,11 @@ fn select(answers: &Answers, named: Option<&str>) -> Result<Vec<String>, Trouble
     match named {
         None => Ok(all),
         Some(name) if answers.wallets.contains_key(name) => Ok(vec![name.to_owned()]),
-        Some(name) => Err(Trouble::usage(format!("no wallet {name}"), format!("the wallets are {}", all.join(", ")))),
+        // Not repeated: a key may have landed here.
+        Some(_) => Err(Trouble::usage(
+            "--wallet takes the name of a demo wallet",
+            format!("the wallets are {}", all.join(", ")),
+        )),
     }
 }
 

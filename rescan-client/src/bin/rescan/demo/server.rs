@@ -14,6 +14,7 @@ use rescan_client::{Client, ConnectError};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::datadir::DemoDir;
+use crate::args;
 use crate::trouble::Trouble;
 
 const NAME: &str = "rescan-server";
@@ -44,6 +45,12 @@ pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, Trouble> {
     };
     if path.is_file() {
         return Ok(path);
+    }
+    if args::could_hold_a_key(&path) {
+        return Err(Trouble::usage(
+            "--server takes the path of a program; something else was given (not repeated here, since it could hold a key)",
+            "the path can be written from the root: /..",
+        ));
     }
     Err(Trouble::failed(
         format!("no {NAME} at {}", path.display()),
