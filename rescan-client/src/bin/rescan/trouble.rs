@@ -1,11 +1,11 @@
 //! What went wrong, for the person at the keyboard: what it is, what to do next, and the exit code.
 
-use std::error::Error;
 use std::io;
 
 use rescan_client::descriptor::DescriptorError;
 use rescan_client::report::{Failure, FailureKind, Refusal, RefusalReason};
 use rescan_client::{CallError, ConnectError, ScanError};
+use rescan_core::causes::with_causes;
 
 use crate::exit_code::Exit;
 
