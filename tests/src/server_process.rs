@@ -37,7 +37,9 @@ impl ServerProcess {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the server starts");
+            .unwrap_or_else(|error| {
+                panic!("cannot run {}: {error}; run cargo test --workspace, which builds it", program.display())
+            });
         let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let keep = |log: &Mutex<String>, line: &str| {

@@ -503,6 +503,8 @@ fn ctrl_c_ends_the_demos_server_and_leaves_nothing_behind() {
 fn the_demo_equals_bitcoin_core() {
     let server = Path::new(env!("CARGO_BIN_EXE_rescan")).with_file_name("rescan-server");
     if !server.is_file() {
+        let required = std::env::var_os("RESCAN_REQUIRE_SERVER").is_some();
+        assert!(!required, "no {}: run cargo test --workspace, which builds it", server.display());
         println!("skipped: no {}; cargo build -p rescan-server makes it", server.display());
         return;
     }
