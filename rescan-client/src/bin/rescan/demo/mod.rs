@@ -8,9 +8,9 @@ mod datadir;
 mod server;
 
 use futures::StreamExt;
-use rescan_client::coins::CoinLedger;
+use rescan_client::coins::{Coin, CoinLedger};
 use rescan_client::position::Height;
-use rescan_client::report::BlockReport;
+use rescan_client::report::{BlockReport, TransactionReport};
 use rescan_client::{BlockEvent, Client, RangeEnd, RangeRequest, RangeStart, ScanEvent, ScanRequest};
 
 use crate::args::DemoArgs;
@@ -45,7 +45,11 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<Exit, Trouble> {
     server.stop()?;
     match &wallets[..] {
         [only] if args.wallet.is_some() => output.text(&history(only))?,
-        all => output.text(&wallet_table(all))?,
+        all => {
+            output.text(&wallet_table(all))?;
+            output.text("\n")?;
+            output.text(&latest_table(all))?;
+        }
     }
     output.text(&verdict(&wallets, &answers))?;
     output.text(&cost(&wallets, &blocks))?;
@@ -160,6 +164,38 @@ fn wallet_table(wallets: &[Rescanned]) -> String {
         ]);
     }
     human::lines(&table)
+}
+
+/// Transactions of each wallet that are shown when all are.
+const LATEST: usize = 2;
+
+/// The end of each wallet's history: what its last transactions changed, and where.
+fn latest_table(wallets: &[Rescanned]) -> String {
+    let mut table = human::table(&["the last of", "height", "transaction", "change BTC", "unspent of it"], &[1, 3, 4]);
+    for wallet in wallets {
+        let found = &wallet.found;
+        let transactions =
+            found.reports.iter().flat_map(|report| report.transactions.iter().map(move |tx| (report, tx)));
+        let transactions: Vec<_> = transactions.collect();
+        for (report, transaction) in transactions.iter().rev().take(LATEST).rev() {
+            let is_left = |coin: &&Coin| coin.outpoint.txid == transaction.txid;
+            table.add_row([
+                wallet.name.clone(),
+                report.height.to_string(),
+                transaction.txid.to_string(),
+                units::bitcoin(change_sat(transaction)),
+                units::counted(found.coins.sorted().into_iter().filter(is_left).count() as u64, "coin"),
+            ]);
+        }
+    }
+    human::lines(&table)
+}
+
+/// What a transaction added to a wallet, or took from it, in satoshi. Spends of a demo wallet are of coins that it received.
+fn change_sat(transaction: &TransactionReport) -> i128 {
+    let received: i128 = transaction.received.iter().map(|output| i128::from(output.value.to_sat())).sum();
+    let spent: i128 = transaction.spent.iter().filter_map(|input| input.value).map(|it| i128::from(it.to_sat())).sum();
+    received - spent
 }
 
 fn verdict(wallets: &[Rescanned], answers: &Answers) -> String {
