@@ -232,7 +232,7 @@ async fn obey(rescan: &rescan::Client, mut inbox: mpsc::Receiver<Command>) {
     }
 }
 
-async fn info(rescan: &rescan::Client) -> Result<ServerInfo, CallError> {
+pub(crate) async fn info(rescan: &rescan::Client) -> Result<ServerInfo, CallError> {
     let response = rescan.info_request().send().promise.await?;
     Ok(wire::read_server_info(response.get()?.get_info()?)?)
 }

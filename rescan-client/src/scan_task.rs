@@ -8,13 +8,15 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Instant;
 
-use rescan_core::position::Height;
-use rescan_core::report::{BlockId, BlockReport, FullBlock, Phase, Progress};
-use rescan_core::request::{self, RangeRequest};
+use bitcoin::Amount;
+use rescan_core::position::{Height, HeightRange};
+use rescan_core::report::{BlockId, BlockReport, FullBlock, KeychainUse, Outcome, Phase, Progress, Summary};
+use rescan_core::request::{self, RangeEnd, RangeRequest, RangeStart};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan};
 use rescan_core::wire;
 use tokio::sync::mpsc;
 
+use crate::connection;
 use crate::error::{CallError, ScanError};
 use crate::request::ScanRequest;
 use crate::scan_stream::{Control, Delivery, Pipe};
@@ -32,11 +34,15 @@ pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe
     let preparation = Rc::new(Cell::new(Preparation::default()));
     let (sink, watch) = Sink::new(pipe.deliveries.clone(), sent, Rc::clone(&preparation));
     let sink: report_sink::Client = capnp_rpc::new_client(sink);
+    let nothing_scanned = nothing_scanned(rescan.clone(), request.range, sent.keychains, asked);
+    let called = Rc::new(Cell::new(false));
+    let calling = Rc::clone(&called);
     let begin = async move {
         let watch_set = upload::upload(&rescan, &request).await?;
         let uploaded = asked.elapsed();
         upload::seal(&watch_set).await?;
         preparation.set(Preparation { all: asked.elapsed(), seal: asked.elapsed().saturating_sub(uploaded) });
+        calling.set(true);
         let mut call = rescan.scan_request();
         call.get().set_watch_set(watch_set);
         call.get().set_sink(sink);
@@ -45,13 +51,15 @@ pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe
         let response = call.send().promise.await.map_err(CallError::from)?;
         Ok(response.get().and_then(rescan::scan_results::Reader::get_scan).map_err(CallError::from)?)
     };
-    keep(begin, pipe, watch).await;
+    keep(begin, &called, nothing_scanned, pipe, watch).await;
 }
 
 /// Starts and keeps a shipment of blocks.
 pub(crate) async fn blocks(rescan: rescan::Client, range: RangeRequest, pipe: Pipe<FullBlock>) {
     let (sink, watch) = Sink::new(pipe.deliveries.clone(), Sent::default(), Rc::default());
     let sink: block_sink::Client = capnp_rpc::new_client(sink);
+    let nothing_scanned = nothing_scanned(rescan.clone(), range, 0, Instant::now());
+    let called = Rc::new(Cell::new(true));
     let begin = async move {
         let mut call = rescan.blocks_request();
         call.get().set_sink(sink);
@@ -59,22 +67,30 @@ pub(crate) async fn blocks(rescan: rescan::Client, range: RangeRequest, pipe: Pi
         let response = call.send().promise.await.map_err(CallError::from)?;
         Ok(response.get().and_then(rescan::blocks_results::Reader::get_scan).map_err(CallError::from)?)
     };
-    keep(begin, pipe, watch).await;
+    keep(begin, &called, nothing_scanned, pipe, watch).await;
 }
 
-/// Brings a scan to its beginning and stays with it until the stream is dropped.
-async fn keep<T>(begin: impl Future<Output = Result<scan::Client, ScanError>>, pipe: Pipe<T>, mut watch: SinkWatch) {
+/// Brings a scan to its beginning and stays with it until the stream is dropped. `nothing_scanned` is its summary where it
+/// is cancelled before it was `called` for.
+async fn keep<T>(
+    begin: impl Future<Output = Result<scan::Client, ScanError>>,
+    called: &Cell<bool>,
+    nothing_scanned: impl Future<Output = Result<Summary, ScanError>>,
+    pipe: Pipe<T>,
+    mut watch: SinkWatch,
+) {
     let Pipe { deliveries, mut controls, abandoned } = pipe;
     let life = async {
-        let end = match start(begin, &mut controls).await {
-            Err(error) => Some(error),
-            Ok(scan) => attend(&scan, &mut controls, &mut watch).await,
+        let end = match start(begin, called, &mut controls).await {
+            Err(error) => Some(Err(error)),
+            Ok(Start::Cancelled) => Some(nothing_scanned.await),
+            Ok(Start::Begun(scan)) => attend(&scan, &mut controls, &mut watch).await.map(Err),
         };
-        if let Some(error) = end
+        if let Some(end) = end
             && !watch.has_ended()
         {
             // A stream that is gone hears nothing, and wants nothing.
-            drop(deliveries.send(Delivery::End(Err(error))).await);
+            drop(deliveries.send(Delivery::End(end)).await);
         }
     };
     tokio::select! {
@@ -83,11 +99,19 @@ async fn keep<T>(begin: impl Future<Output = Result<scan::Client, ScanError>>, p
     }
 }
 
-/// Awaits the beginning. Progress is answered meanwhile; whatever needs the scan waits for it.
+/// What comes of a beginning.
+enum Start {
+    Begun(scan::Client),
+    Cancelled,
+}
+
+/// Awaits the beginning. Progress is answered meanwhile. A cancellation ends it, and with it what the server holds, as long
+/// as the scan was not `called` for: from then on reports may be on their way. Whatever needs the scan waits for it.
 async fn start(
     begin: impl Future<Output = Result<scan::Client, ScanError>>,
+    called: &Cell<bool>,
     controls: &mut mpsc::Receiver<Control>,
-) -> Result<scan::Client, ScanError> {
+) -> Result<Start, ScanError> {
     let mut waiting = Vec::new();
     let mut begin = std::pin::pin!(begin);
     let scan = loop {
@@ -95,6 +119,10 @@ async fn start(
             begun = &mut begin => break begun?,
             Some(control) = controls.recv(), if waiting.len() < WAITING_MAX => match control {
                 Control::Progress(reply) => drop(reply.send(Ok(preparing()))),
+                Control::Cancel(reply) if !called.get() => {
+                    drop(reply.send(Ok(())));
+                    return Ok(Start::Cancelled);
+                }
                 other => waiting.push(other),
             },
         }
@@ -102,7 +130,41 @@ async fn start(
     for control in waiting {
         answer(&scan, control).await;
     }
-    Ok(scan)
+    Ok(Start::Begun(scan))
+}
+
+/// The summary of a scan that was cancelled while its watch set was taken in: of the range as far as it is known.
+async fn nothing_scanned(
+    rescan: rescan::Client,
+    range: RangeRequest,
+    keychains: usize,
+    asked: Instant,
+) -> Result<Summary, ScanError> {
+    let chain = connection::info(&rescan).await?.chain;
+    let tip = chain.tip.unwrap_or(BlockId { height: Height::GENESIS, hash: chain.genesis, time: 0 });
+    let first = match range.from {
+        RangeStart::Height(height) => height,
+        RangeStart::Birthday(_) => Height::GENESIS,
+    };
+    let last = match range.to {
+        RangeEnd::Tip => tip.height,
+        RangeEnd::Height(height) => height,
+    };
+    let elapsed_micros = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok(Summary {
+        outcome: Outcome::Cancelled,
+        range: HeightRange::new(first, last.max(first)).expect("no height is above itself or a higher one"),
+        tip,
+        transactions: 0,
+        unspent_count: 0,
+        unspent: Amount::ZERO,
+        keychains: vec![KeychainUse::Unused; keychains],
+        blocks_scanned: 0,
+        bytes_scanned: 0,
+        prepare_micros: elapsed_micros,
+        elapsed_micros,
+        locator: Vec::new(),
+    })
 }
 
 /// What the server does before there is a scan to ask: it takes in the watch set and derives its scripts.

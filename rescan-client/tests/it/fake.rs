@@ -65,16 +65,25 @@ pub(crate) struct Fake {
     pub(crate) thread: JoinHandle<()>,
 }
 
+/// How a watch set is sealed.
+#[derive(Clone, Debug)]
+pub(crate) enum Seal {
+    Done,
+    Refused(Refusal),
+    /// Deriving goes on for ever.
+    Never,
+}
+
 pub(crate) struct Script {
     /// The server's description as a message, so that it can say what this version cannot.
     pub(crate) info: Vec<u8>,
-    pub(crate) seal: Option<Refusal>,
+    pub(crate) seal: Seal,
     pub(crate) steps: Vec<Step>,
 }
 
 impl Script {
     pub(crate) fn new(steps: Vec<Step>) -> Self {
-        Self { info: flat_info(&info()), seal: None, steps }
+        Self { info: flat_info(&info()), seal: Seal::Done, steps }
     }
 }
 
@@ -189,7 +198,7 @@ pub(crate) fn speak(socket: UnixStream, bootstrap: capnp::capability::Client) ->
 struct FakeServer {
     script: RefCell<Option<Vec<Step>>>,
     info: Vec<u8>,
-    seal: Option<Refusal>,
+    seal: Seal,
     seen: Arc<Mutex<Seen>>,
     cues: RefCell<Cues>,
     raw: Rc<UnixStream>,
@@ -253,7 +262,7 @@ impl rescan::Server for FakeServer {
 
 struct FakeWatchSet {
     seen: Arc<Mutex<Seen>>,
-    seal: Option<Refusal>,
+    seal: Seal,
 }
 
 impl watch_set::Server for FakeWatchSet {
@@ -287,8 +296,9 @@ impl watch_set::Server for FakeWatchSet {
     async fn seal(self: Rc<Self>, _: watch_set::SealParams, mut results: watch_set::SealResults) -> Rpc {
         let result = results.get().init_result();
         match &self.seal {
-            Some(refusal) => wire::write_refusal(refusal, result.init_refused()).unwrap(),
-            None => drop(result.init_sealed()),
+            Seal::Refused(refusal) => wire::write_refusal(refusal, result.init_refused()).unwrap(),
+            Seal::Done => drop(result.init_sealed()),
+            Seal::Never => std::future::pending().await,
         }
         Ok(())
     }

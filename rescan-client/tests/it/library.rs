@@ -18,7 +18,7 @@ use rescan_client::{
 };
 use rescan_core::rescan_capnp::watch_set;
 
-use crate::fake::{self, Fake, Script, Step, serve};
+use crate::fake::{self, Fake, Script, Seal, Step, serve};
 
 pub(crate) fn report(height: u32, script_bytes: usize) -> BlockReport {
     let received = Received {
@@ -147,7 +147,7 @@ fn refusal(reason: RefusalReason) -> Refusal {
 
 #[tokio::test]
 async fn a_refused_watch_set_is_a_refusal_and_the_connection_lives() {
-    let script = Script { seal: Some(refusal(RefusalReason::BadScript)), ..Script::new(vec![]) };
+    let script = Script { seal: Seal::Refused(refusal(RefusalReason::BadScript)), ..Script::new(vec![]) };
     let (_fake, client) = connected(script).await;
     let error = last_error(scan_all(&client).await);
     assert!(matches!(&error, ScanError::Refused(found) if *found == refusal(RefusalReason::BadScript)), "{error}");
@@ -196,8 +196,10 @@ async fn a_server_that_forgets_to_say_how_a_scan_ended_is_found_out() {
 
 #[tokio::test]
 async fn garbage_in_mid_scan_ends_it_with_an_error() {
-    let (_fake, client) = connected(Script::new(vec![Step::UntilCancelled, Step::Garbage])).await;
+    let steps = vec![Step::Reports(vec![report(1, 1)]), Step::UntilCancelled, Step::Garbage];
+    let (_fake, client) = connected(Script::new(steps)).await;
     let mut stream = client.scan(watch_one_script()).await.unwrap();
+    assert!(matches!(stream.next().await, Some(Ok(ScanEvent::Report(_)))));
     drop(stream.cancel().await);
     let error = stream.next().await.unwrap().unwrap_err();
     assert!(matches!(&error, ScanError::Call(_)), "{error:?}");
@@ -249,6 +251,18 @@ async fn a_cancelled_scan_still_gives_its_summary() {
     stream.cancel().await.unwrap();
     let Some(Ok(ScanEvent::Finished(end))) = stream.next().await else { panic!("a summary follows") };
     assert_eq!(end.outcome, Outcome::Cancelled);
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_scan_that_is_cancelled_while_its_scripts_are_derived_gives_a_summary_of_nothing() {
+    let script = Script { seal: Seal::Never, ..Script::new(vec![]) };
+    let (_fake, client) = connected(script).await;
+    let mut stream = client.scan(watch_one_script().from_height(Height(7))).await.unwrap();
+    stream.cancel().await.unwrap();
+    let Some(Ok(ScanEvent::Finished(end))) = stream.next().await else { panic!("a summary follows") };
+    assert_eq!((end.outcome, end.blocks_scanned, end.transactions), (Outcome::Cancelled, 0, 0));
+    assert_eq!(end.range.first(), Height(7));
     assert!(stream.next().await.is_none());
 }
 
