@@ -4,18 +4,22 @@
 //! It reads no `bitcoin.conf`: whoever moved the files with `-blocksdir` names the folder.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use bitcoin::ScriptBuf;
 use rescan_core::header::{HEADER_BYTES, Header};
 use rescan_core::network::{Magic, Network};
+use rescan_core::obfuscation::ObfuscationKey;
 
 use crate::blocks_dir::{BlocksDirError, list_block_files, read_key};
 use crate::records::ByteSource;
 
 /// Block files looked into for a first record, lowest first: the first may begin with a hole.
 const FILES_LOOKED_INTO: usize = 16;
+
+/// How far into a file whose first record is damaged the expected magic is looked for, in bytes.
+const MAGIC_SEARCH_BYTES: u64 = 2 << 20;
 
 /// Why no network can be told.
 #[derive(Debug, thiserror::Error)]
@@ -187,9 +191,21 @@ fn first_record(blocks_dir: &Path, expected: Option<Network>) -> Result<FirstRec
         if Header::new(header).hash() == Network::SIGNET.genesis_hash() {
             return Ok(FirstRecord::Network(path, Network::Signet(magic)));
         }
+        // A damaged first record says nothing against those behind it.
+        if let Some(network) = expected.filter(|network| occurs_near_start(&path, key, network.magic())) {
+            return Ok(FirstRecord::Network(path, network));
+        }
         unknown.get_or_insert(FirstRecord::Unknown(path, magic));
     }
     Ok(unknown.unwrap_or(FirstRecord::None))
+}
+
+/// Whether `magic` stands somewhere in the first [`MAGIC_SEARCH_BYTES`] of a file. By chance it does so in one file of 2,000.
+fn occurs_near_start(path: &Path, key: ObfuscationKey, magic: Magic) -> bool {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAGIC_SEARCH_BYTES).read_to_end(&mut bytes));
+    key.apply(&mut bytes);
+    read.is_ok() && bytes.windows(magic.0.len()).any(|window| window == magic.0)
 }
 
 #[cfg(test)]
@@ -276,6 +292,22 @@ mod tests {
             let error = network_of(dir.path(), Some(named), None).unwrap_err();
             assert!(matches!(error, NetworkDirError::OtherMagic { expected, .. } if expected == named), "{error}");
         }
+    }
+
+    #[test]
+    fn a_damaged_first_record_does_not_lock_out_the_named_networks_files() {
+        let dir = tempfile::tempdir().unwrap();
+        write_genesis(dir.path(), Network::Regtest, [5; 8]);
+        let path = dir.path().join("blk00000.dat");
+        let whole = fs::read(&path).unwrap();
+        let mut twice = whole.clone();
+        twice[0] ^= 1;
+        // Behind a record of 293 bytes the key would be at another phase; a multiple of eight keeps it.
+        twice.resize(whole.len().next_multiple_of(8), 0);
+        twice.extend(&whole);
+        fs::write(&path, twice).unwrap();
+        assert_eq!(network_of(dir.path(), Some(Network::Regtest), None).unwrap(), Network::Regtest);
+        assert!(network_of(dir.path(), Some(Network::Main), None).is_err());
     }
 
     #[test]
