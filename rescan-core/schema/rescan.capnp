@@ -32,6 +32,10 @@ interface Rescan {
   blocks @3 (range :Range, sink :BlockSink) -> (scan :Scan);
   # Ships whole blocks of a range, in height order, as serialised with witnesses. For wallets that would rather not show
   # their scripts, and for measuring against. Otherwise like `scan`.
+
+  locate @4 (hashes :List(Data)) -> (found :BlockId);
+  # The highest block of the active chain that is among these, after the block files were looked at anew; an empty hash
+  # if none is. At most 4,096. For a wallet that goes on from a locator: what it knows above that block no longer stands.
 }
 
 # --- What the server is ---------------------------------------------------------------------------------------------
@@ -61,6 +65,14 @@ enum Feature {
   scan @0;
   blocks @1;
   birthday @2;
+  gapRule @3;
+  # Keychains are watched by their gap limit, and `ScanRequest.covered` is honoured.
+  coins @4;
+  # `ScanRequest.deliver` may be `coins`.
+  proofs @5;
+  # Raw transactions and merkle branches.
+  locator @6;
+  # `Rescan.locate`, ranges that begin after a locator, and `ReportSink.settled`.
 }
 
 struct ChainInfo {
@@ -138,6 +150,14 @@ struct Keychain {
   descriptor @0 :Text;
   # An output descriptor with public keys only; its checksum, if given, is verified. Single-path: a client expands
   # multipath descriptors into one keychain a path, so that what comes back names the path.
+  gapLimit @1 :UInt32 = 1000;
+  # Indexes 0 to (last used or revealed, whichever is higher) plus this are watched; before any use, 0 to this less one.
+  # From 1 to 1,000,000; of no meaning where the descriptor is not ranged.
+  revealed :union {
+    nothing @2 :Void;
+    lastIndex @3 :UInt32;
+    # The highest index that the wallet has given out. Without it, a scan that begins after the first uses may stop short.
+  }
 }
 
 struct GivenOutpoint {
@@ -195,6 +215,12 @@ enum RefusalReason {
   foreignWatchSet @8;
   # The watch set is not one of this connection's.
   tooManyScans @9;
+  badGapLimit @10;
+  # A gap limit or a revealed index out of bounds.
+  notInChain @11;
+  # A range after a locator none of whose blocks is in the active chain: ask `Rescan.locate`.
+  badCoverage @12;
+  # `ScanRequest.covered` does not fit the range or the watch set.
 }
 
 # --- A scan ---------------------------------------------------------------------------------------------------------
@@ -202,6 +228,38 @@ enum RefusalReason {
 struct ScanRequest {
   range @0 :Range;
   verify @1 :Verify;
+  deliver @2 :Deliver;
+  rawTransactions @3 :Bool;
+  # Each reported transaction comes with its bytes; the witness commitment (BIP141) of its block is proven too.
+  merkleBranches @4 :Bool;
+  # Each reported transaction comes with its merkle branch, and each report with the block's header.
+  markMillis @5 :UInt32;
+  # How often `sink.settled` may be called, in milliseconds; 0 is never.
+  covered @6 :Covered;
+  # For a scan that goes on where another one ended; unset otherwise.
+}
+
+enum Deliver {
+  history @0;
+  # Reports of all that matched.
+  coins @1;
+  # No reports: what is unspent at the end, in `sink.coins`.
+}
+
+struct Covered {
+  # What earlier scans of the same keychains have been through: the blocks from `fromHeight` up to where this range begins.
+  fromHeight @0 :UInt32;
+  keychains @1 :List(WatchedIndexes);
+  # One a keychain, in their order. Where this scan comes to watch more, it goes over those blocks too, for the rest alone.
+}
+
+struct WatchedIndexes {
+  # Which indexes of a keychain were watched over all of a range, with every match among them reported.
+  union {
+    none @0 :Void;
+    through @1 :UInt32;
+    # From 0 to this.
+  }
 }
 
 struct Range {
@@ -209,6 +267,8 @@ struct Range {
     height @0 :UInt32;
     birthdaySeconds @1 :UInt32;
     # The first block whose max-time (the greatest header time up to and including it) is at least this less 7,200.
+    afterLocator @4 :List(Data);
+    # The block after the highest of these that is in the active chain. If that is the tip, there is nothing to walk.
   }
   to :union {
     tip @2 :Void;
@@ -259,6 +319,31 @@ interface ReportSink {
   reports @0 (batch :List(BlockReport)) -> stream;
   # Reports in chain order. The first arrives as soon as it is settled, later ones in batches of up to 64 KiB.
   done @1 (result :ScanResult) -> ();
+  coins @2 (batch :List(Coin)) -> stream;
+  # Called only if the request's `deliver` is `coins`: by ascending height, index in block and output; before `done`.
+  settled @3 (mark :Mark) -> stream;
+  # Called only if the request's `markMillis` is not 0: everything up to a block was reported by the calls before.
+}
+
+struct Mark {
+  fromHeight @0 :UInt32;
+  # Where the range begins, `covered` included.
+  block @1 :BlockId;
+  # The last block that is settled.
+  locator @2 :List(Data);
+  # That block first.
+  keychains @3 :List(KeychainUse);
+}
+
+struct Coin {
+  # An output that was created in the range and is unspent at its end.
+  height @0 :UInt32;
+  blockHash @1 :Data;
+  txIndex @2 :UInt32;
+  # 0 is the coinbase.
+  outpoint @3 :Outpoint;
+  output @4 :Output;
+  origins @5 :List(Origin);
 }
 
 struct ScanResult {
@@ -276,6 +361,11 @@ struct BlockReport {
   timeSeconds @2 :UInt32;
   transactions @3 :List(TransactionReport);
   # By ascending index in the block.
+  isLate @4 :Bool;
+  # Scripts that came to be watched only later were found in a block that was passed before. It carries the new matches
+  # alone: merge them with those of other reports by block hash and txid.
+  header @5 :Data;
+  # 80 bytes, where merkle branches were asked for; else empty.
 }
 
 struct TransactionReport {
@@ -285,6 +375,10 @@ struct TransactionReport {
   # By ascending vout.
   spent @3 :List(Spent);
   # By ascending vin.
+  raw @4 :Data;
+  # Consensus serialisation with witnesses, where asked for; else empty.
+  merkleBranch @5 :List(Data);
+  # The siblings from the transaction up to the root, where asked for. Empty too where the block has one transaction.
 }
 
 struct Received {
@@ -347,6 +441,8 @@ struct Summary {
   # Everything, from the call to this summary.
   locator @12 :List(Data);
   # Hashes of blocks up to the last one scanned, newest first, ever further apart: what to resume from.
+  passes @13 :UInt32;
+  # How often blocks were gone over: 1, and 1 for each time that more came to be watched than had been derived ahead.
 }
 
 struct Outcome {
@@ -367,6 +463,8 @@ struct KeychainUse {
     usedSingle @2 :Void;
     # The descriptor is not ranged, and was used.
   }
+  watched @3 :WatchedIndexes;
+  # What was watched over all of the range, and may be given as `Covered` when going on.
 }
 
 struct Failure {
@@ -385,6 +483,8 @@ enum FailureKind {
   # The operating system would not give the bytes.
   internal @2;
   # A defect of the server's.
+  limitReached @3;
+  # The gap rule asks for more scripts than a watch set holds.
 }
 
 struct FailurePlace {

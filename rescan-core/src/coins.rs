@@ -157,9 +157,18 @@ mod tests {
                 txid: Txid::from_byte_array([tx; 32]),
                 received,
                 spent,
+                raw: None,
+                merkle_branch: None,
             })
             .collect();
-        BlockReport { height: Height(height), hash: BlockHash::all_zeros(), time: 0, transactions }
+        BlockReport {
+            height: Height(height),
+            hash: BlockHash::all_zeros(),
+            time: 0,
+            is_late: false,
+            header: None,
+            transactions,
+        }
     }
 
     fn script() -> ScriptBuf {

@@ -205,7 +205,7 @@ fn match_transaction<C: Coins>(
         let script_pubkey = ScriptBuf::from_bytes(output.script_pubkey.to_vec());
         received.push(Received { vout, value, origins: watch.origins(output.script_pubkey), script_pubkey });
     }
-    Some(TransactionReport { tx_index, txid, received, spent })
+    Some(TransactionReport { tx_index, txid, received, spent, raw: None, merkle_branch: None })
 }
 
 fn match_input<C: Coins>(vin: u32, input: TxInput, watch: &WatchSet, coins: &C) -> Option<Spent> {

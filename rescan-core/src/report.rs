@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Txid};
+use bitcoin::block::Header;
+use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, TxMerkleNode, Txid};
 
 use crate::position::{Height, HeightRange};
 
@@ -15,6 +16,11 @@ pub struct BlockReport {
     pub hash: BlockHash,
     /// The time in its header, in seconds since 1970.
     pub time: u32,
+    /// Whether it is about a block that was passed before, for scripts that came to be watched only then. It carries the
+    /// new matches alone: see [`history`](crate::history).
+    pub is_late: bool,
+    /// Its header, where merkle branches were asked for.
+    pub header: Option<Header>,
     /// Its matching transactions, by ascending index in the block; never empty.
     pub transactions: Vec<TransactionReport>,
 }
@@ -30,6 +36,10 @@ pub struct TransactionReport {
     pub received: Vec<Received>,
     /// The inputs that spend a watched coin, by ascending vin.
     pub spent: Vec<Spent>,
+    /// Its consensus serialisation with witnesses, where asked for.
+    pub raw: Option<Vec<u8>>,
+    /// Its siblings in the merkle tree from the transaction up to the root, where asked for.
+    pub merkle_branch: Option<Vec<TxMerkleNode>>,
 }
 
 /// An output that pays a watched script.
@@ -126,6 +136,9 @@ pub struct Summary {
     pub unspent: Amount,
     /// One a keychain, in their order.
     pub keychains: Vec<KeychainUse>,
+    /// The highest index of each keychain that was watched over all of the range with every match reported; none where
+    /// nothing was. One a keychain, in their order.
+    pub watched_through: Vec<Option<u32>>,
     /// Heights scanned.
     pub blocks_scanned: u64,
     /// Block data scanned, in bytes.
@@ -136,6 +149,24 @@ pub struct Summary {
     pub elapsed_micros: u64,
     /// Hashes of blocks from the last one scanned downwards, ever further apart: what to go on from.
     pub locator: Vec<BlockHash>,
+    /// How often blocks were gone over: once, and once more for each time that the gap rule came to watch scripts that
+    /// had not been derived ahead.
+    pub passes: u32,
+}
+
+/// A point of a scan at which everything before was reported: what it takes to go on from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Where the range begins, what earlier scans covered included.
+    pub from: Height,
+    /// The last block that is settled.
+    pub block: BlockId,
+    /// Hashes of blocks from that one downwards, ever further apart.
+    pub locator: Vec<BlockHash>,
+    /// One a keychain, in their order.
+    pub keychains: Vec<KeychainUse>,
+    /// As [`Summary::watched_through`].
+    pub watched_through: Vec<Option<u32>>,
 }
 
 /// What ended a scan without an outcome.
@@ -185,6 +216,12 @@ pub enum RefusalReason {
     ForeignWatchSet,
     /// More scans than a connection may run.
     TooManyScans,
+    /// A gap limit or a revealed index out of bounds.
+    BadGapLimit,
+    /// A range after a locator none of whose blocks is in the active chain.
+    NotInChain,
+    /// What earlier scans are said to have covered does not fit the range or the watch set.
+    BadCoverage,
     /// A reason that this version does not know.
     Unknown,
 }
@@ -211,6 +248,8 @@ pub enum FailureKind {
     Unreadable,
     /// A defect of the server's.
     Internal,
+    /// The gap rule asks for more scripts than a watch set holds.
+    LimitReached,
     /// A kind that this version does not know.
     Unknown,
 }

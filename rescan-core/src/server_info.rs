@@ -35,6 +35,14 @@ pub enum Feature {
     Blocks,
     /// Ranges that begin at a time.
     Birthday,
+    /// Keychains watched by their gap limit, and scans that go on where others ended.
+    GapRule,
+    /// Scans that give coins in place of history.
+    Coins,
+    /// Raw transactions and merkle branches.
+    Proofs,
+    /// Locators: where to go on, ranges that begin after one, and marks on the way.
+    Locator,
     /// Something that this version does not know.
     Unknown,
 }

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use bitcoin::Amount;
-use bitcoin::hashes::Hash;
+use capnp::struct_list;
 
 use super::report::{read_block_id, write_block_id};
-use super::{WireError, block_hash, list_length, newer};
+use super::request::{read_watched, write_watched};
+use super::{WireError, list_length, newer, read_hashes, write_hashes};
 use crate::position::{Height, HeightRange};
 use crate::report::{
-    Ending, Failure, FailureKind, FailurePlace, KeychainUse, Outcome, Refusal, RefusalReason, Summary,
+    Ending, Failure, FailureKind, FailurePlace, KeychainUse, Mark, Outcome, Refusal, RefusalReason, Summary,
 };
-use crate::rescan_capnp::{self as capnp_types, failure, keychain_use, outcome, refusal, scan_result, summary};
+use crate::rescan_capnp::{self as capnp_types, failure, keychain_use, mark, outcome, refusal, scan_result, summary};
 
 /// Reads how a scan ended.
 ///
@@ -39,7 +40,7 @@ pub fn write_ending(ending: &Ending, builder: scan_result::Builder<'_>) -> Resul
 
 fn read_summary(reader: summary::Reader<'_>) -> Result<Summary, WireError> {
     let (from, to) = (reader.get_from_height(), reader.get_to_height());
-    let locator = reader.get_locator()?;
+    let (keychains, watched_through) = read_keychains(reader.get_keychains()?)?;
     Ok(Summary {
         outcome: read_outcome(reader.get_outcome()?)?,
         range: HeightRange::new(Height(from), Height(to)).ok_or(WireError::UpsideDown { from, to })?,
@@ -47,12 +48,14 @@ fn read_summary(reader: summary::Reader<'_>) -> Result<Summary, WireError> {
         transactions: reader.get_transactions(),
         unspent_count: reader.get_unspent_count(),
         unspent: Amount::from_sat(reader.get_unspent_sat()),
-        keychains: reader.get_keychains()?.iter().map(read_keychain_use).collect::<Result<_, WireError>>()?,
+        keychains,
+        watched_through,
         blocks_scanned: reader.get_blocks_scanned(),
         bytes_scanned: reader.get_bytes_scanned(),
         prepare_micros: reader.get_prepare_microseconds(),
         elapsed_micros: reader.get_elapsed_microseconds(),
-        locator: locator.iter().map(|hash| block_hash("summary.locator", hash?)).collect::<Result<_, WireError>>()?,
+        locator: read_hashes("summary.locator", reader.get_locator()?)?,
+        passes: reader.get_passes(),
     })
 }
 
@@ -65,20 +68,63 @@ fn write_summary(summary: &Summary, mut builder: summary::Builder<'_>) -> Result
     builder.set_unspent_count(summary.unspent_count);
     builder.set_unspent_sat(summary.unspent.to_sat());
     let length = list_length("summary.keychains", summary.keychains.len())?;
-    let mut keychains = builder.reborrow().init_keychains(length);
-    for (index, &used) in (0..length).zip(&summary.keychains) {
-        write_keychain_use(used, keychains.reborrow().get(index));
-    }
+    write_keychains(&summary.keychains, &summary.watched_through, builder.reborrow().init_keychains(length));
     builder.set_blocks_scanned(summary.blocks_scanned);
     builder.set_bytes_scanned(summary.bytes_scanned);
     builder.set_prepare_microseconds(summary.prepare_micros);
     builder.set_elapsed_microseconds(summary.elapsed_micros);
     let length = list_length("summary.locator", summary.locator.len())?;
-    let mut locator = builder.init_locator(length);
-    for (index, hash) in (0..length).zip(&summary.locator) {
-        locator.set(index, &hash.to_byte_array());
-    }
+    write_hashes(&summary.locator, builder.reborrow().init_locator(length));
+    builder.set_passes(summary.passes);
     Ok(())
+}
+
+/// Reads a point at which everything before was reported.
+///
+/// # Errors
+/// [`WireError`] if the message is malformed.
+pub fn read_mark(reader: mark::Reader<'_>) -> Result<Mark, WireError> {
+    let (keychains, watched_through) = read_keychains(reader.get_keychains()?)?;
+    Ok(Mark {
+        from: Height(reader.get_from_height()),
+        block: read_block_id(reader.get_block()?)?.ok_or(WireError::Empty { field: "mark.block" })?,
+        locator: read_hashes("mark.locator", reader.get_locator()?)?,
+        keychains,
+        watched_through,
+    })
+}
+
+/// Writes a point at which everything before was reported.
+///
+/// # Errors
+/// [`WireError`] if a list is longer than a message can carry.
+pub fn write_mark(mark: &Mark, mut builder: mark::Builder<'_>) -> Result<(), WireError> {
+    builder.set_from_height(mark.from.0);
+    write_block_id(&mark.block, builder.reborrow().init_block());
+    let length = list_length("mark.locator", mark.locator.len())?;
+    write_hashes(&mark.locator, builder.reborrow().init_locator(length));
+    let length = list_length("mark.keychains", mark.keychains.len())?;
+    write_keychains(&mark.keychains, &mark.watched_through, builder.init_keychains(length));
+    Ok(())
+}
+
+type Keychains = (Vec<KeychainUse>, Vec<Option<u32>>);
+
+fn read_keychains(list: struct_list::Reader<'_, keychain_use::Owned>) -> Result<Keychains, WireError> {
+    let both = list.iter().map(|keychain| Ok((read_keychain_use(keychain)?, read_watched(keychain.get_watched()?)?)));
+    both.collect()
+}
+
+fn write_keychains(
+    used: &[KeychainUse],
+    watched_through: &[Option<u32>],
+    mut list: struct_list::Builder<'_, keychain_use::Owned>,
+) {
+    let watched = watched_through.iter().copied().chain(std::iter::repeat(None));
+    for (index, (&used, watched)) in (0..list.len()).zip(used.iter().zip(watched)) {
+        write_keychain_use(used, list.reborrow().get(index));
+        write_watched(watched, list.reborrow().get(index).init_watched());
+    }
 }
 
 pub(super) fn read_outcome(reader: outcome::Reader<'_>) -> Result<Outcome, WireError> {
@@ -133,6 +179,9 @@ pub fn read_refusal(reader: refusal::Reader<'_>) -> Result<Refusal, WireError> {
             Ok(Wire::BadRange) => RefusalReason::BadRange,
             Ok(Wire::ForeignWatchSet) => RefusalReason::ForeignWatchSet,
             Ok(Wire::TooManyScans) => RefusalReason::TooManyScans,
+            Ok(Wire::BadGapLimit) => RefusalReason::BadGapLimit,
+            Ok(Wire::NotInChain) => RefusalReason::NotInChain,
+            Ok(Wire::BadCoverage) => RefusalReason::BadCoverage,
             Err(capnp::NotInSchema(_)) => RefusalReason::Unknown,
         },
         position: reader.get_position(),
@@ -157,6 +206,9 @@ pub fn write_refusal(refusal: &Refusal, mut builder: refusal::Builder<'_>) -> Re
         RefusalReason::BadRange => Wire::BadRange,
         RefusalReason::ForeignWatchSet => Wire::ForeignWatchSet,
         RefusalReason::TooManyScans => Wire::TooManyScans,
+        RefusalReason::BadGapLimit => Wire::BadGapLimit,
+        RefusalReason::NotInChain => Wire::NotInChain,
+        RefusalReason::BadCoverage => Wire::BadCoverage,
         RefusalReason::Unknown => return Err(WireError::Unsayable { field: "refusal.reason" }),
     });
     builder.set_position(refusal.position);
@@ -184,6 +236,7 @@ pub fn read_failure(reader: failure::Reader<'_>) -> Result<Failure, WireError> {
             Ok(capnp_types::FailureKind::CorruptBlock) => FailureKind::CorruptBlock,
             Ok(capnp_types::FailureKind::Unreadable) => FailureKind::Unreadable,
             Ok(capnp_types::FailureKind::Internal) => FailureKind::Internal,
+            Ok(capnp_types::FailureKind::LimitReached) => FailureKind::LimitReached,
             Err(capnp::NotInSchema(_)) => FailureKind::Unknown,
         },
         detail: reader.get_detail()?.to_str()?.to_owned(),
@@ -200,6 +253,7 @@ pub fn write_failure(failure: &Failure, mut builder: failure::Builder<'_>) -> Re
         FailureKind::CorruptBlock => capnp_types::FailureKind::CorruptBlock,
         FailureKind::Unreadable => capnp_types::FailureKind::Unreadable,
         FailureKind::Internal => capnp_types::FailureKind::Internal,
+        FailureKind::LimitReached => capnp_types::FailureKind::LimitReached,
         FailureKind::Unknown => return Err(WireError::Unsayable { field: "failure.kind" }),
     });
     builder.set_detail(&failure.detail);

@@ -18,15 +18,18 @@ mod tests;
 
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, Txid};
+use capnp::data_list;
 
-pub use ending::{read_ending, read_failure, read_refusal, write_ending, write_failure, write_refusal};
+pub use ending::{
+    read_ending, read_failure, read_mark, read_refusal, write_ending, write_failure, write_mark, write_refusal,
+};
 pub use report::{
-    read_block_id, read_blocks, read_full_block, read_progress, read_report, read_reports, report_bytes,
-    write_block_id, write_full_block, write_progress, write_report,
+    coin_bytes, read_block_id, read_blocks, read_coin, read_coins, read_full_block, read_progress, read_report,
+    read_reports, report_bytes, write_block_id, write_coin, write_full_block, write_progress, write_report,
 };
 pub use request::{
-    read_given_outpoint, read_range, read_scan_request, read_watch_set_size, write_given_outpoint, write_range,
-    write_scan_request, write_watch_set_size,
+    read_given_keychain, read_given_outpoint, read_range, read_scan_request, read_watch_set_size, write_given_keychain,
+    write_given_outpoint, write_range, write_scan_request, write_watch_set_size,
 };
 pub use server_info::{read_server_info, write_server_info};
 
@@ -78,6 +81,14 @@ pub enum WireError {
         /// How many entries it has.
         found: usize,
     },
+    /// A field that is only ever right or absent, and is neither.
+    #[error("{field} is malformed: {detail}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// What was expected and what was found.
+        detail: String,
+    },
     /// A value that has no counterpart in the schema.
     #[error("{field} cannot be said in this protocol version")]
     Unsayable {
@@ -106,6 +117,21 @@ fn hash_bytes(field: &'static str, data: &[u8]) -> Result<[u8; 32], WireError> {
 
 fn block_hash(field: &'static str, data: &[u8]) -> Result<BlockHash, WireError> {
     hash_bytes(field, data).map(BlockHash::from_byte_array)
+}
+
+/// Reads hashes of blocks.
+///
+/// # Errors
+/// [`WireError`] if the message is malformed, or one of them has not 32 bytes.
+pub fn read_hashes(field: &'static str, list: data_list::Reader<'_>) -> Result<Vec<BlockHash>, WireError> {
+    list.iter().map(|hash| block_hash(field, hash?)).collect()
+}
+
+/// Writes hashes of blocks into a list of their number.
+pub fn write_hashes(hashes: &[BlockHash], mut list: data_list::Builder<'_>) {
+    for (index, hash) in (0..list.len()).zip(hashes) {
+        list.set(index, &hash.to_byte_array());
+    }
 }
 
 fn txid(field: &'static str, data: &[u8]) -> Result<Txid, WireError> {

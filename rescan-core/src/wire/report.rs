@@ -1,17 +1,22 @@
 //! What a scan yields on its way, on the wire: reports, whole blocks, block ids, progress.
 
-use bitcoin::Amount;
+use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
+use bitcoin::{Amount, TxMerkleNode, consensus};
 use capnp::struct_list;
 
 use super::request::{read_outpoint, read_output, write_outpoint, write_output};
-use super::{WireError, block_hash, list_length, newer, txid};
+use super::{WireError, block_hash, hash_bytes, list_length, newer, txid};
+use crate::coins::Coin;
 use crate::position::Height;
 use crate::report::{BlockId, BlockReport, FullBlock, Origin, Phase, Progress, Received, Spent, TransactionReport};
 use crate::rescan_capnp::{
-    self as capnp_types, block_id, block_report, full_block, keychain_script, origin, progress, received, spent,
+    self as capnp_types, block_id, block_report, coin, full_block, keychain_script, origin, progress, received, spent,
     transaction_report,
 };
+
+/// What an origin takes in a message.
+const ORIGIN: usize = 32;
 
 /// Reads a batch of reports.
 ///
@@ -35,6 +40,8 @@ pub fn read_report(reader: block_report::Reader<'_>) -> Result<BlockReport, Wire
         height: Height(reader.get_height()),
         hash: block_hash("report.hash", reader.get_hash()?)?,
         time: reader.get_time_seconds(),
+        is_late: reader.get_is_late(),
+        header: read_header(reader.get_header()?)?,
         transactions,
     })
 }
@@ -47,6 +54,10 @@ pub fn write_report(report: &BlockReport, mut builder: block_report::Builder<'_>
     builder.set_height(report.height.0);
     builder.set_hash(&report.hash.to_byte_array());
     builder.set_time_seconds(report.time);
+    builder.set_is_late(report.is_late);
+    if let Some(header) = &report.header {
+        builder.set_header(&consensus::serialize(header));
+    }
     let length = list_length("report.transactions", report.transactions.len())?;
     let mut transactions = builder.init_transactions(length);
     for (index, transaction) in (0..length).zip(&report.transactions) {
@@ -55,22 +66,42 @@ pub fn write_report(report: &BlockReport, mut builder: block_report::Builder<'_>
     Ok(())
 }
 
+fn read_header(bytes: &[u8]) -> Result<Option<Header>, WireError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let header = consensus::deserialize(bytes)
+        .map_err(|error| WireError::Invalid { field: "report.header", detail: error.to_string() })?;
+    Ok(Some(header))
+}
+
 /// About how many bytes a report takes in a message; what batches are measured by.
 #[must_use]
 pub fn report_bytes(report: &BlockReport) -> usize {
     // A struct is its fields in words of 8 bytes and a pointer of 8 from its list; blobs are padded to words.
-    const BLOCK: usize = 64;
-    const TRANSACTION: usize = 64;
+    const BLOCK: usize = 80;
+    const HEADER: usize = 80;
+    const TRANSACTION: usize = 80;
     const RECEIVED: usize = 40;
     const SPENT: usize = 88;
-    const ORIGIN: usize = 32;
+    const BRANCH_NODE: usize = 40;
     let transactions = report.transactions.iter().map(|transaction| {
         let received =
             transaction.received.iter().map(|it| RECEIVED + it.script_pubkey.len() + ORIGIN * it.origins.len());
         let spent = transaction.spent.iter().map(|it| SPENT + ORIGIN * it.origins.len());
-        TRANSACTION + received.sum::<usize>() + spent.sum::<usize>()
+        let raw = transaction.raw.as_ref().map_or(0, Vec::len);
+        let branch = transaction.merkle_branch.as_ref().map_or(0, |branch| BRANCH_NODE * branch.len());
+        TRANSACTION + received.sum::<usize>() + spent.sum::<usize>() + raw + branch
     });
-    BLOCK + transactions.sum::<usize>()
+    let header = if report.header.is_some() { HEADER } else { 0 };
+    BLOCK + header + transactions.sum::<usize>()
+}
+
+/// About how many bytes a coin takes in a message.
+#[must_use]
+pub fn coin_bytes(coin: &Coin) -> usize {
+    const COIN: usize = 152;
+    COIN + coin.script_pubkey.len() + ORIGIN * coin.origins.len()
 }
 
 fn read_transaction(reader: transaction_report::Reader<'_>) -> Result<TransactionReport, WireError> {
@@ -79,7 +110,19 @@ fn read_transaction(reader: transaction_report::Reader<'_>) -> Result<Transactio
         txid: txid("transaction.txid", reader.get_txid()?)?,
         received: reader.get_received()?.iter().map(read_received).collect::<Result<_, WireError>>()?,
         spent: reader.get_spent()?.iter().map(read_spent).collect::<Result<_, WireError>>()?,
+        raw: if reader.has_raw() { Some(reader.get_raw()?.to_vec()) } else { None },
+        merkle_branch: read_branch(reader)?,
     })
+}
+
+fn read_branch(reader: transaction_report::Reader<'_>) -> Result<Option<Vec<TxMerkleNode>>, WireError> {
+    if !reader.has_merkle_branch() {
+        return Ok(None);
+    }
+    let nodes = reader.get_merkle_branch()?;
+    let nodes =
+        nodes.iter().map(|node| hash_bytes("transaction.merkleBranch", node?).map(TxMerkleNode::from_byte_array));
+    nodes.collect::<Result<_, _>>().map(Some)
 }
 
 fn write_transaction(
@@ -94,9 +137,20 @@ fn write_transaction(
         write_received(entry, received.reborrow().get(index))?;
     }
     let length = list_length("transaction.spent", transaction.spent.len())?;
-    let mut spent = builder.init_spent(length);
+    let mut spent = builder.reborrow().init_spent(length);
     for (index, entry) in (0..length).zip(&transaction.spent) {
         write_spent(entry, spent.reborrow().get(index))?;
+    }
+    if let Some(raw) = &transaction.raw {
+        list_length("transaction.raw", raw.len())?;
+        builder.set_raw(raw);
+    }
+    if let Some(branch) = &transaction.merkle_branch {
+        let length = list_length("transaction.merkleBranch", branch.len())?;
+        let mut nodes = builder.init_merkle_branch(length);
+        for (index, node) in (0..length).zip(branch) {
+            nodes.set(index, &node.to_byte_array());
+        }
     }
     Ok(())
 }
@@ -183,6 +237,46 @@ fn write_origins(origins: &[Origin], mut list: struct_list::Builder<'_, origin::
             }
         }
     }
+}
+
+/// Reads a batch of coins.
+///
+/// # Errors
+/// [`WireError`] if any of them is malformed.
+pub fn read_coins(batch: struct_list::Reader<'_, coin::Owned>) -> Result<Vec<Coin>, WireError> {
+    batch.iter().map(read_coin).collect()
+}
+
+/// Reads a coin.
+///
+/// # Errors
+/// [`WireError`] if the message is malformed, or the coin belongs to nothing.
+pub fn read_coin(reader: coin::Reader<'_>) -> Result<Coin, WireError> {
+    let output = read_output(reader.get_output()?)?;
+    Ok(Coin {
+        height: Height(reader.get_height()),
+        block_hash: block_hash("coin.blockHash", reader.get_block_hash()?)?,
+        tx_index: reader.get_tx_index(),
+        outpoint: read_outpoint(reader.get_outpoint()?)?,
+        value: output.value,
+        script_pubkey: output.script_pubkey,
+        origins: read_origins("coin.origins", reader.get_origins()?)?,
+    })
+}
+
+/// Writes a coin.
+///
+/// # Errors
+/// [`WireError::TooLong`] if a list has more entries than a message can carry.
+pub fn write_coin(coin: &Coin, mut builder: coin::Builder<'_>) -> Result<(), WireError> {
+    builder.set_height(coin.height.0);
+    builder.set_block_hash(&coin.block_hash.to_byte_array());
+    builder.set_tx_index(coin.tx_index);
+    write_outpoint(coin.outpoint, builder.reborrow().init_outpoint());
+    write_output(coin.value, &coin.script_pubkey, builder.reborrow().init_output())?;
+    let length = list_length("coin.origins", coin.origins.len())?;
+    write_origins(&coin.origins, builder.init_origins(length));
+    Ok(())
 }
 
 /// Reads a batch of whole blocks.

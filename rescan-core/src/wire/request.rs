@@ -1,12 +1,20 @@
 //! What a wallet asks for, on the wire.
 
+use std::time::Duration;
+
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
 
-use super::{WireError, list_length, newer, txid};
+use super::{WireError, list_length, newer, read_hashes, txid, write_hashes};
 use crate::position::Height;
-use crate::request::{GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanRequest, Verify, WatchSetSize};
-use crate::rescan_capnp::{self as capnp_types, given_outpoint, outpoint, output, range, scan_request, watch_set_size};
+use crate::request::{
+    Covered, Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanRequest, Verify,
+    WatchSetSize,
+};
+use crate::rescan_capnp::{
+    self as capnp_types, covered, given_outpoint, keychain, outpoint, output, range, scan_request, watch_set_size,
+    watched_indexes,
+};
 
 /// Reads a scan's request.
 ///
@@ -18,17 +26,103 @@ pub fn read_scan_request(reader: scan_request::Reader<'_>) -> Result<ScanRequest
         capnp_types::Verify::All => Verify::All,
         capnp_types::Verify::None => Verify::None,
     };
-    Ok(ScanRequest { range: read_range(reader.get_range()?)?, verify })
+    let deliver = match reader.get_deliver().map_err(newer("deliver"))? {
+        capnp_types::Deliver::History => Deliver::History,
+        capnp_types::Deliver::Coins => Deliver::Coins,
+    };
+    let extras =
+        Extras { raw_transactions: reader.get_raw_transactions(), merkle_branches: reader.get_merkle_branches() };
+    let mark_every = Some(reader.get_mark_millis()).filter(|millis| *millis > 0);
+    let covered = if reader.has_covered() { Some(read_covered(reader.get_covered()?)?) } else { None };
+    Ok(ScanRequest {
+        range: read_range(reader.get_range()?)?,
+        verify,
+        deliver,
+        extras,
+        mark_every: mark_every.map(|millis| Duration::from_millis(millis.into())),
+        covered,
+    })
 }
 
 /// Writes a scan's request.
-pub fn write_scan_request(request: &ScanRequest, mut builder: scan_request::Builder<'_>) {
+///
+/// # Errors
+/// [`WireError::TooLong`] if a list is longer than a message can carry.
+pub fn write_scan_request(request: &ScanRequest, mut builder: scan_request::Builder<'_>) -> Result<(), WireError> {
     builder.set_verify(match request.verify {
         Verify::Reported => capnp_types::Verify::Reported,
         Verify::All => capnp_types::Verify::All,
         Verify::None => capnp_types::Verify::None,
     });
-    write_range(&request.range, builder.init_range());
+    builder.set_deliver(match request.deliver {
+        Deliver::History => capnp_types::Deliver::History,
+        Deliver::Coins => capnp_types::Deliver::Coins,
+    });
+    builder.set_raw_transactions(request.extras.raw_transactions);
+    builder.set_merkle_branches(request.extras.merkle_branches);
+    // What is asked for more often than every millisecond is asked for as often as can be.
+    let millis = request.mark_every.map(|every| u32::try_from(every.as_millis()).unwrap_or(u32::MAX).max(1));
+    builder.set_mark_millis(millis.unwrap_or(0));
+    if let Some(covered) = &request.covered {
+        write_covered(covered, builder.reborrow().init_covered())?;
+    }
+    write_range(&request.range, builder.init_range())
+}
+
+fn read_covered(reader: covered::Reader<'_>) -> Result<Covered, WireError> {
+    let keychains = reader.get_keychains()?;
+    Ok(Covered {
+        from: Height(reader.get_from_height()),
+        watched_through: keychains.iter().map(read_watched).collect::<Result<_, _>>()?,
+    })
+}
+
+fn write_covered(covered: &Covered, mut builder: covered::Builder<'_>) -> Result<(), WireError> {
+    builder.set_from_height(covered.from.0);
+    let length = list_length("covered.keychains", covered.watched_through.len())?;
+    let mut keychains = builder.init_keychains(length);
+    for (index, watched) in (0..length).zip(&covered.watched_through) {
+        write_watched(*watched, keychains.reborrow().get(index));
+    }
+    Ok(())
+}
+
+pub(super) fn read_watched(reader: watched_indexes::Reader<'_>) -> Result<Option<u32>, WireError> {
+    Ok(match reader.which().map_err(newer("watched indexes"))? {
+        watched_indexes::None(()) => None,
+        watched_indexes::Through(index) => Some(index),
+    })
+}
+
+pub(super) fn write_watched(watched: Option<u32>, mut builder: watched_indexes::Builder<'_>) {
+    match watched {
+        None => builder.set_none(()),
+        Some(index) => builder.set_through(index),
+    }
+}
+
+/// Reads a keychain. That its descriptor can be watched is not checked.
+///
+/// # Errors
+/// [`WireError`] if the message is malformed.
+pub fn read_given_keychain(reader: keychain::Reader<'_>) -> Result<GivenKeychain, WireError> {
+    let last_revealed = match reader.get_revealed().which().map_err(newer("keychain.revealed"))? {
+        keychain::revealed::Nothing(()) => None,
+        keychain::revealed::LastIndex(index) => Some(index),
+    };
+    let descriptor = reader.get_descriptor()?.to_str()?.to_owned();
+    Ok(GivenKeychain { descriptor, gap_limit: reader.get_gap_limit(), last_revealed })
+}
+
+/// Writes a keychain.
+pub fn write_given_keychain(given: &GivenKeychain, mut builder: keychain::Builder<'_>) {
+    builder.set_descriptor(&given.descriptor);
+    builder.set_gap_limit(given.gap_limit);
+    let mut revealed = builder.init_revealed();
+    match given.last_revealed {
+        None => revealed.set_nothing(()),
+        Some(index) => revealed.set_last_index(index),
+    }
 }
 
 /// Reads a range as a wallet names it.
@@ -39,6 +133,7 @@ pub fn read_range(reader: range::Reader<'_>) -> Result<RangeRequest, WireError> 
     let from = match reader.get_from().which().map_err(newer("range.from"))? {
         range::from::Height(height) => RangeStart::Height(Height(height)),
         range::from::BirthdaySeconds(time) => RangeStart::Birthday(time),
+        range::from::AfterLocator(hashes) => RangeStart::After(read_hashes("range.from.afterLocator", hashes?)?),
     };
     let to = match reader.get_to().which().map_err(newer("range.to"))? {
         range::to::Tip(()) => RangeEnd::Tip,
@@ -48,17 +143,25 @@ pub fn read_range(reader: range::Reader<'_>) -> Result<RangeRequest, WireError> 
 }
 
 /// Writes a range as a wallet names it.
-pub fn write_range(range: &RangeRequest, mut builder: range::Builder<'_>) {
+///
+/// # Errors
+/// [`WireError::TooLong`] if a locator is longer than a message can carry.
+pub fn write_range(range: &RangeRequest, mut builder: range::Builder<'_>) -> Result<(), WireError> {
     let mut from = builder.reborrow().init_from();
-    match range.from {
+    match &range.from {
         RangeStart::Height(height) => from.set_height(height.0),
-        RangeStart::Birthday(time) => from.set_birthday_seconds(time),
+        RangeStart::Birthday(time) => from.set_birthday_seconds(*time),
+        RangeStart::After(hashes) => {
+            let length = list_length("range.from.afterLocator", hashes.len())?;
+            write_hashes(hashes, from.init_after_locator(length));
+        }
     }
     let mut to = builder.init_to();
     match range.to {
         RangeEnd::Tip => to.set_tip(()),
         RangeEnd::Height(height) => to.set_to_height(height.0),
     }
+    Ok(())
 }
 
 /// Reads a given outpoint.

@@ -25,6 +25,10 @@ pub fn read_server_info(reader: server_info::Reader<'_>) -> Result<ServerInfo, W
         Ok(capnp_types::Feature::Scan) => Feature::Scan,
         Ok(capnp_types::Feature::Blocks) => Feature::Blocks,
         Ok(capnp_types::Feature::Birthday) => Feature::Birthday,
+        Ok(capnp_types::Feature::GapRule) => Feature::GapRule,
+        Ok(capnp_types::Feature::Coins) => Feature::Coins,
+        Ok(capnp_types::Feature::Proofs) => Feature::Proofs,
+        Ok(capnp_types::Feature::Locator) => Feature::Locator,
         Err(capnp::NotInSchema(_)) => Feature::Unknown,
     });
     Ok(ServerInfo {
@@ -60,6 +64,10 @@ pub fn write_server_info(info: &ServerInfo, mut builder: server_info::Builder<'_
                 Feature::Scan => capnp_types::Feature::Scan,
                 Feature::Blocks => capnp_types::Feature::Blocks,
                 Feature::Birthday => capnp_types::Feature::Birthday,
+                Feature::GapRule => capnp_types::Feature::GapRule,
+                Feature::Coins => capnp_types::Feature::Coins,
+                Feature::Proofs => capnp_types::Feature::Proofs,
+                Feature::Locator => capnp_types::Feature::Locator,
                 Feature::Unknown => return Err(WireError::Unsayable { field: "features" }),
             },
         );

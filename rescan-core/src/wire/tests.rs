@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
-use bitcoin::{Amount, BlockHash, Network, OutPoint, ScriptBuf, TxOut, Txid};
+use bitcoin::{Amount, BlockHash, Network, OutPoint, ScriptBuf, TxMerkleNode, TxOut, Txid};
 use capnp::message::{Builder, ReaderOptions};
 use capnp::traits::Owned;
 use proptest::collection::vec;
@@ -12,6 +14,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::coins::Coin;
 use crate::position::{Height, HeightRange};
 use crate::report::*;
 use crate::request::*;
@@ -65,23 +68,51 @@ fn transactions() -> impl Strategy<Value = TransactionReport> {
         .prop_map(|(vout, value, script_pubkey, origins)| Received { vout, value, script_pubkey, origins });
     let spent = (any::<u32>(), outpoints(), option::of(amounts()), origins())
         .prop_map(|(vin, prevout, value, origins)| Spent { vin, prevout, value, origins });
-    (any::<u32>(), any::<[u8; 32]>(), vec(received, 0..4), vec(spent, 0..4)).prop_map(
-        |(tx_index, txid, received, spent)| TransactionReport {
+    let raw = option::of(vec(any::<u8>(), 0..300));
+    let branch = option::of(vec(any::<[u8; 32]>().prop_map(TxMerkleNode::from_byte_array), 0..5));
+    (any::<u32>(), any::<[u8; 32]>(), vec(received, 0..4), vec(spent, 0..4), raw, branch).prop_map(
+        |(tx_index, txid, received, spent, raw, merkle_branch)| TransactionReport {
             tx_index,
             txid: Txid::from_byte_array(txid),
             received,
             spent,
+            raw,
+            merkle_branch,
+        },
+    )
+}
+
+fn headers() -> impl Strategy<Value = Header> {
+    any::<([u8; 32], [u8; 32], [u8; 16])>().prop_map(|(first, second, rest)| {
+        bitcoin::consensus::deserialize(&[&first[..], &second[..], &rest[..]].concat()).unwrap()
+    })
+}
+
+fn coins() -> impl Strategy<Value = Coin> {
+    (block_ids(), any::<u32>(), outpoints(), amounts(), scripts(), origins()).prop_map(
+        |(id, tx_index, outpoint, value, script_pubkey, origins)| Coin {
+            height: id.height,
+            block_hash: id.hash,
+            tx_index,
+            outpoint,
+            value,
+            script_pubkey,
+            origins,
         },
     )
 }
 
 fn reports() -> impl Strategy<Value = BlockReport> {
-    (block_ids(), vec(transactions(), 1..4)).prop_map(|(id, transactions)| BlockReport {
-        height: id.height,
-        hash: id.hash,
-        time: id.time,
-        transactions,
-    })
+    (block_ids(), any::<bool>(), option::of(headers()), vec(transactions(), 1..4)).prop_map(
+        |(id, is_late, header, transactions)| BlockReport {
+            height: id.height,
+            hash: id.hash,
+            time: id.time,
+            is_late,
+            header,
+            transactions,
+        },
+    )
 }
 
 fn outcomes() -> impl Strategy<Value = Outcome> {
@@ -97,16 +128,54 @@ fn keychain_uses() -> impl Strategy<Value = KeychainUse> {
     prop_oneof![Just(KeychainUse::Unused), Just(KeychainUse::UsedSingle), any::<u32>().prop_map(KeychainUse::LastUsed),]
 }
 
+/// As many uses as watched indexes.
+fn keychains() -> impl Strategy<Value = (Vec<KeychainUse>, Vec<Option<u32>>)> {
+    vec((keychain_uses(), option::of(any::<u32>())), 0..4).prop_map(|both| both.into_iter().unzip())
+}
+
+fn marks() -> impl Strategy<Value = Mark> {
+    (heights(), block_ids(), vec(block_hashes(), 0..4), keychains()).prop_map(
+        |(from, block, locator, (keychains, watched_through))| Mark {
+            from,
+            block,
+            locator,
+            keychains,
+            watched_through,
+        },
+    )
+}
+
+fn scan_requests() -> impl Strategy<Value = ScanRequest> {
+    let verify = prop::sample::select(vec![Verify::Reported, Verify::All, Verify::None]);
+    let deliver = prop::sample::select(vec![Deliver::History, Deliver::Coins]);
+    let extras =
+        any::<[bool; 2]>().prop_map(|[raw_transactions, merkle_branches]| Extras { raw_transactions, merkle_branches });
+    let mark_every = option::of((1..=u32::MAX).prop_map(|millis| Duration::from_millis(millis.into())));
+    let covered = (heights(), vec(option::of(any::<u32>()), 0..4))
+        .prop_map(|(from, watched_through)| Covered { from, watched_through });
+    (ranges(), verify, deliver, extras, mark_every, option::of(covered)).prop_map(
+        |(range, verify, deliver, extras, mark_every, covered)| ScanRequest {
+            range,
+            verify,
+            deliver,
+            extras,
+            mark_every,
+            covered,
+        },
+    )
+}
+
 fn summaries() -> impl Strategy<Value = Summary> {
     let range =
         (any::<u32>(), any::<u32>()).prop_map(|(a, b)| HeightRange::new(Height(a.min(b)), Height(a.max(b))).unwrap());
     (
         (outcomes(), range, block_ids(), amounts()),
         any::<[u64; 6]>(),
-        vec(keychain_uses(), 0..4),
+        keychains(),
         vec(block_hashes(), 0..4),
+        any::<u32>(),
     )
-        .prop_map(|((outcome, range, tip, unspent), numbers, keychains, locator)| {
+        .prop_map(|((outcome, range, tip, unspent), numbers, (keychains, watched_through), locator, passes)| {
             let [transactions, unspent_count, blocks_scanned, bytes_scanned, prepare_micros, elapsed_micros] = numbers;
             Summary {
                 outcome,
@@ -116,11 +185,13 @@ fn summaries() -> impl Strategy<Value = Summary> {
                 unspent_count,
                 unspent,
                 keychains,
+                watched_through,
                 blocks_scanned,
                 bytes_scanned,
                 prepare_micros,
                 elapsed_micros,
                 locator,
+                passes,
             }
         })
 }
@@ -137,12 +208,20 @@ fn refusals() -> impl Strategy<Value = Refusal> {
         RefusalReason::BadRange,
         RefusalReason::ForeignWatchSet,
         RefusalReason::TooManyScans,
+        RefusalReason::BadGapLimit,
+        RefusalReason::NotInChain,
+        RefusalReason::BadCoverage,
     ]);
     (reason, any::<u64>(), ".{0,40}").prop_map(|(reason, position, detail)| Refusal { reason, position, detail })
 }
 
 fn failures() -> impl Strategy<Value = Failure> {
-    let kind = prop::sample::select(vec![FailureKind::CorruptBlock, FailureKind::Unreadable, FailureKind::Internal]);
+    let kind = prop::sample::select(vec![
+        FailureKind::CorruptBlock,
+        FailureKind::Unreadable,
+        FailureKind::Internal,
+        FailureKind::LimitReached,
+    ]);
     let place = (heights(), "[a-z/]{1,20}", any::<u64>()).prop_map(|(height, path, offset)| FailurePlace {
         height,
         path: PathBuf::from(path),
@@ -160,7 +239,11 @@ fn endings() -> impl Strategy<Value = Ending> {
 }
 
 fn ranges() -> impl Strategy<Value = RangeRequest> {
-    let from = prop_oneof![heights().prop_map(RangeStart::Height), any::<u32>().prop_map(RangeStart::Birthday)];
+    let from = prop_oneof![
+        heights().prop_map(RangeStart::Height),
+        any::<u32>().prop_map(RangeStart::Birthday),
+        vec(block_hashes(), 0..4).prop_map(RangeStart::After),
+    ];
     let to = prop_oneof![Just(RangeEnd::Tip), heights().prop_map(RangeEnd::Height)];
     (from, to).prop_map(|(from, to)| RangeRequest { from, to })
 }
@@ -173,7 +256,18 @@ fn server_infos() -> impl Strategy<Value = ServerInfo> {
         Network::Signet,
         Network::Regtest,
     ]);
-    let features = vec(prop::sample::select(vec![Feature::Scan, Feature::Blocks, Feature::Birthday]), 0..4);
+    let features = vec(
+        prop::sample::select(vec![
+            Feature::Scan,
+            Feature::Blocks,
+            Feature::Birthday,
+            Feature::GapRule,
+            Feature::Coins,
+            Feature::Proofs,
+            Feature::Locator,
+        ]),
+        0..4,
+    );
     let state = prop::sample::select(vec![ChainState::Reading, ChainState::Ready, ChainState::Failed]);
     let source = prop::sample::select(vec![ChainSource::Files, ChainSource::Node]);
     let chain = (block_hashes(), state, option::of(block_ids()), heights(), source, any::<[u64; 2]>()).prop_map(
@@ -235,16 +329,49 @@ proptest! {
     }
 
     #[test]
-    fn a_scan_request_is_read_as_it_was_written(
-        range in ranges(),
-        verify in prop::sample::select(vec![Verify::Reported, Verify::All, Verify::None]),
-    ) {
-        let request = ScanRequest { range, verify };
+    fn a_scan_request_is_read_as_it_was_written(request in scan_requests()) {
         let read = through_a_message::<wire::scan_request::Owned, _>(
-            |builder| write_scan_request(&request, builder),
+            |builder| write_scan_request(&request, builder).unwrap(),
             |reader| read_scan_request(reader).unwrap(),
         );
         prop_assert_eq!(read, request);
+    }
+
+    #[test]
+    fn a_given_keychain_is_read_as_it_was_written(
+        descriptor in ".{0,40}",
+        gap_limit in any::<u32>(),
+        last_revealed in option::of(any::<u32>()),
+    ) {
+        let given = GivenKeychain { descriptor, gap_limit, last_revealed };
+        let read = through_a_message::<wire::keychain::Owned, _>(
+            |builder| write_given_keychain(&given, builder),
+            |reader| read_given_keychain(reader).unwrap(),
+        );
+        prop_assert_eq!(read, given);
+    }
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written(mark in marks()) {
+        let read = through_a_message::<wire::mark::Owned, _>(
+            |builder| write_mark(&mark, builder).unwrap(),
+            |reader| read_mark(reader).unwrap(),
+        );
+        prop_assert_eq!(read, mark);
+    }
+
+    #[test]
+    fn a_coin_is_read_as_it_was_written_and_its_size_is_told_within_a_fifth(coin in coins()) {
+        let mut message = Builder::new_default();
+        write_coin(&coin, message.init_root()).unwrap();
+        let real = capnp::serialize::compute_serialized_size_in_words(&message) * 8;
+        let told = coin_bytes(&coin);
+        prop_assert!(told * 5 >= real * 4 && told * 4 <= real * 5 + 64, "told {told} of {real}");
+        let read = through_a_message::<wire::coin::Owned, _>(
+            |builder| write_coin(&coin, builder).unwrap(),
+            |reader| read_coin(reader).unwrap(),
+        );
+        prop_assert_eq!(read, coin);
     }
 
     #[test]
@@ -347,6 +474,9 @@ fn read_as_everything(flat: &[u8]) {
     drop(message.get_root().map(read_scan_request));
     drop(message.get_root().map(read_range));
     drop(message.get_root().map(read_given_outpoint));
+    drop(message.get_root().map(read_given_keychain));
+    drop(message.get_root().map(read_mark));
+    drop(message.get_root().map(read_coin));
     drop(message.get_root().map(read_server_info));
     drop(message.get_root().map(read_progress).map(|_progress| ()));
     drop(message.get_root().map(read_watch_set_size).map(|_size| ()));

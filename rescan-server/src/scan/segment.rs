@@ -75,7 +75,14 @@ pub(super) fn walk_segment(
         }
         if !transactions.is_empty() {
             reports_bytes = transactions.iter().map(memory_bytes).fold(reports_bytes, usize::saturating_add);
-            reports.push(BlockReport { height, hash: block.hash, time: block.time, transactions });
+            reports.push(BlockReport {
+                height,
+                hash: block.hash,
+                time: block.time,
+                is_late: false,
+                header: None,
+                transactions,
+            });
         }
         if reports_bytes > reports_bytes_max {
             break;
@@ -112,7 +119,17 @@ pub(super) fn rematch_segment(
             Ok(place) => walked.reports[place].transactions = transactions,
             Err(_) if transactions.is_empty() => {}
             Err(place) => {
-                walked.reports.insert(place, BlockReport { height, hash: block.hash, time: block.time, transactions });
+                walked.reports.insert(
+                    place,
+                    BlockReport {
+                        height,
+                        hash: block.hash,
+                        time: block.time,
+                        is_late: false,
+                        header: None,
+                        transactions,
+                    },
+                );
             }
         }
     }

@@ -196,7 +196,7 @@ impl<S: Source> Job<S> {
         let prepare_micros = micros_since(self.control.called);
         self.control.enter(Stage::ReadingChain);
         let seen = self.shared.refresher.refresh().await.map_err(Early::Failed)?;
-        let request = self.range;
+        let request = self.range.clone();
         // A birthday is searched for among all headers, and so may missing blocks be: more than this thread has time for.
         let pinned = tokio::task::spawn_blocking(move || Pinned::new(&request, seen, prepare_micros)).await;
         let pinned = pinned.map_err(|error| Early::Failed(internal(format!("making the range definite: {error}"))))?;
@@ -294,11 +294,13 @@ impl<S: Source> Job<S> {
             unspent_count: 0,
             unspent: Amount::ZERO,
             keychains: (0..self.keychain_count.get()).map(|_keychain| KeychainUse::Unused).collect(),
+            watched_through: (0..self.keychain_count.get()).map(|_keychain| None).collect(),
             blocks_scanned: 0,
             bytes_scanned: 0,
             prepare_micros: 0,
             elapsed_micros: micros_since(self.control.called),
             locator: Vec::new(),
+            passes: 0,
         }
     }
 }
