@@ -57,6 +57,7 @@ mod scan_stream;
 mod scan_task;
 mod sink;
 mod upload;
+pub mod wallets;
 
 /// The README's example is compiled with the others.
 #[cfg(doctest)]

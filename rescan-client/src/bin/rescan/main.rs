@@ -10,11 +10,13 @@ mod info;
 mod interrupts;
 mod labels;
 mod output;
+mod parties;
 mod progress;
 mod scan;
 mod settled;
 mod socket;
 mod trouble;
+mod wallets_file;
 mod watch;
 
 use std::process::ExitCode;
