@@ -15,9 +15,9 @@ use rescan_core::proof::{Prover, Unproven};
 use rescan_core::report::{BlockReport, Received, Spent, TransactionReport};
 use rescan_core::request::Verify;
 
-use super::ScanShared;
 use super::found_coins::CoinView;
 use super::ordered::Worked;
+use super::pass::PassShared;
 use super::pinned::{BlockFault, SegmentBlocks, SegmentFault};
 
 /// What a worker brings back from a segment.
@@ -50,7 +50,7 @@ struct Workbench<'w> {
 /// Walks the blocks of `heights`, or the first of them: where nearly everything matches, it stops as soon as its reports
 /// take `reports_bytes_max` of memory.
 pub(super) fn walk_segment(
-    shared: &ScanShared,
+    shared: &PassShared,
     heights: HeightRange,
     reports_bytes_max: usize,
 ) -> Result<Worked<WalkedSegment>, SegmentFault> {
@@ -61,7 +61,7 @@ pub(super) fn walk_segment(
     let mut reports = Vec::new();
     let mut reports_bytes = 0_usize;
     let mut last = heights.first();
-    let blocks = SegmentBlocks::open(&shared.pinned, heights);
+    let blocks = SegmentBlocks::open(&shared.config.pinned, heights);
     for height in heights.iter() {
         last = height;
         let (block, transactions) = blocks.examine(height, |raw| {
@@ -94,7 +94,7 @@ pub(super) fn walk_segment(
 /// Looks in a walked segment for spends of `fresh` coins, which were found in earlier segments while it was walked. Blocks
 /// that may spend one are matched anew, now that every earlier coin is known.
 pub(super) fn rematch_segment(
-    shared: &ScanShared,
+    shared: &PassShared,
     heights: HeightRange,
     mut walked: WalkedSegment,
     fresh: &[OutPoint],
@@ -107,7 +107,7 @@ pub(super) fn rematch_segment(
     };
     let mut bench = Workbench::new(shared);
     let mut view = shared.coins.view().with_found(std::mem::take(&mut walked.found));
-    let blocks = SegmentBlocks::open(&shared.pinned, heights);
+    let blocks = SegmentBlocks::open(&shared.config.pinned, heights);
     for height in suspects {
         let place = walked.reports.binary_search_by_key(&height, |report| report.height);
         let (block, transactions) = blocks.examine(height, |raw| {
@@ -156,8 +156,8 @@ fn memory_bytes(transaction: &TransactionReport) -> usize {
 }
 
 impl<'w> Workbench<'w> {
-    fn new(shared: &'w ScanShared) -> Self {
-        Self { matcher: Matcher::new(&shared.watch), prover: Prover::default(), verify: shared.verify }
+    fn new(shared: &'w PassShared) -> Self {
+        Self { matcher: Matcher::new(&shared.watch), prover: Prover::default(), verify: shared.config.verify }
     }
 
     fn prove(&mut self, raw: RawBlock<'_>, transactions: &[TransactionReport]) -> Result<(), BlockFault> {
