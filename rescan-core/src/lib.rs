@@ -21,6 +21,7 @@ mod hash_index;
 pub mod header;
 pub mod header_tree;
 pub mod matching;
+pub mod merkle;
 pub mod network;
 pub mod obfuscation;
 pub mod position;
