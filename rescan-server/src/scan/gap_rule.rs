@@ -286,3 +286,6 @@ impl State {
         self.limit().is_some_and(|limit| Some(limit) > self.covered)
     }
 }
+
+#[cfg(test)]
+mod tests;
