@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bitcoin::consensus::serialize;
 use bitcoin::{Amount, BlockHash, ScriptBuf, TxOut};
-use rescan_core::position::{Height, HeightRange, RecordSpan};
+use rescan_core::position::{Height, RecordSpan};
 use rescan_core::report::{FailureKind, FailurePlace, Outcome};
 use rescan_core::request::Verify;
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin, Record};
@@ -13,9 +13,9 @@ use rescan_fixtures::private_access::mapped_access;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::block_file::Access;
 use rescan_server::cancel::Cancel;
-use rescan_server::scan::{BlockReader, Scan, ScanPlan, SegmentSize, WorkerPool};
+use rescan_server::scan::{BlockReader, Scan, SegmentSize, WorkerPool};
 
-use crate::{Manner, ReadChain, scan, watch_scripts};
+use crate::{Manner, ReadChain, plan, scan, watch_scripts};
 
 /// A chain that pays the wallet once in the middle, and where that block lies.
 struct Paid {
@@ -95,8 +95,7 @@ fn a_damaged_copy_of_a_block_gives_way_to_a_whole_one() {
         assert_eq!(copies.len(), 2);
         written.files().flip(copies[damaged], paid.script_offset() - VALUE_BEFORE_SCRIPT, 1).unwrap();
         let chain = ReadChain::open(dir.path(), Access::read());
-        let answer =
-            scan(&chain, &watch_scripts(std::slice::from_ref(&paid.script)), Manner::with_workers(2)).unwrap();
+        let answer = scan(&chain, &watch_scripts(std::slice::from_ref(&paid.script)), Manner::with_workers(2)).unwrap();
         assert_eq!((answer.outcome, answer.totals.coins.total_sat), (Outcome::Complete, 50_000), "copy {damaged}");
     }
 }

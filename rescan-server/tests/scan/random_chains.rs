@@ -16,7 +16,7 @@ use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::block_file::Access;
 use rescan_server::scan::SegmentSize;
 
-use crate::{Answer, Manner, ReadChain, scan};
+use crate::{Answer, Manner, ReadChain, Wanted, scan};
 
 /// One step of a scenario.
 #[derive(Clone, Debug)]
@@ -171,7 +171,8 @@ fn expected(chain: &ChainBuilder, watched: &Watched, watch: &WatchSet) -> (Vec<B
             origins: origins_of_prevout(&s.prevout),
         });
         let (received, spent) = (received.collect(), spent.collect());
-        let report = TransactionReport { tx_index: tx.tx_index, txid: tx.txid, received, spent, raw: None, merkle_branch: None };
+        let report =
+            TransactionReport { tx_index: tx.tx_index, txid: tx.txid, received, spent, raw: None, merkle_branch: None };
         reports.last_mut().unwrap().transactions.push(report);
     }
     (reports, answer.coins.len() as u64, answer.coins_total().to_sat())
