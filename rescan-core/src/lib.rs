@@ -20,6 +20,7 @@ pub mod filter;
 mod hash_index;
 pub mod header;
 pub mod header_tree;
+pub mod history;
 pub mod matching;
 pub mod merkle;
 pub mod network;
