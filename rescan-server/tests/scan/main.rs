@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod closure;
 mod core_answers;
 mod damaged_headers;
 mod faults;
@@ -23,7 +24,7 @@ use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use rescan_server::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig};
-use rescan_server::scan::{GapLimit, Scan, ScanPlan, ScanTotals, SegmentSize, WatchedKeychain, WorkerPool};
+use rescan_server::scan::{GapLimit, Lookahead, Scan, ScanPlan, ScanTotals, SegmentSize, WatchedKeychain, WorkerPool};
 
 /// A chain read from files, with its state in a directory of its own.
 struct ReadChain {
@@ -98,6 +99,7 @@ fn plan(chain: &ReadChain, wanted: &Wanted, manner: Manner) -> ScanPlan {
         deliver: Deliver::History,
         extras: Extras::default(),
         segment_size: manner.size,
+        lookahead: Lookahead::default(),
     }
 }
 
