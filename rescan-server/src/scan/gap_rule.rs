@@ -245,7 +245,9 @@ impl GapRule {
                 let before = spent.origins.len();
                 let kept = keep(self, &mut spent.origins);
                 // What the rule does not reach is not known of, whether or not it was derived ahead.
-                if spent.origins.len() < before && spent.origins.iter().all(|origin| matches!(origin, Origin::Outpoint(_))) {
+                if spent.origins.len() < before
+                    && spent.origins.iter().all(|origin| matches!(origin, Origin::Outpoint(_)))
+                {
                     spent.value = None;
                 }
                 kept

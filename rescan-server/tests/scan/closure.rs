@@ -45,10 +45,9 @@ fn wanted(case: &Case, last_used: &[KeychainUse], coins: &[Coin]) -> Wanted {
 }
 
 fn owned(owners: &[Owner]) -> impl Iterator<Item = Origin> {
-    owners.iter().map(|owner| Origin::Keychain {
-        keychain: u32::try_from(owner.keychain).unwrap(),
-        index: Some(owner.index),
-    })
+    owners
+        .iter()
+        .map(|owner| Origin::Keychain { keychain: u32::try_from(owner.keychain).unwrap(), index: Some(owner.index) })
 }
 
 /// What the specification says, as reports.
@@ -107,7 +106,14 @@ fn uses(closure: &Closure) -> Vec<KeychainUse> {
 }
 
 /// A plan for the case's range up to `last`, with scripts derived ahead by `lookahead` indexes at first.
-fn case_plan(chain: &ReadChain, case: &Case, wanted: &Wanted, last: Height, lookahead: u32, blocks_max: u32) -> ScanPlan {
+fn case_plan(
+    chain: &ReadChain,
+    case: &Case,
+    wanted: &Wanted,
+    last: Height,
+    lookahead: u32,
+    blocks_max: u32,
+) -> ScanPlan {
     let size = SegmentSize { blocks_max, ..SegmentSize::default() };
     ScanPlan {
         range: HeightRange::new(Height(case.from_height), last).unwrap(),

@@ -127,7 +127,7 @@ fn run(chain: &ReadChain, plan: ScanPlan, workers: usize) -> Result<Answer, Fail
 
 /// Descriptors, watched up to a gap limit of 1,000.
 fn watch_descriptors<'a>(descriptors: impl IntoIterator<Item = &'a str>) -> Wanted {
-    watch_keychains(descriptors.into_iter().map(|descriptor| GivenKeychain::from(descriptor)))
+    watch_keychains(descriptors.into_iter().map(GivenKeychain::from))
 }
 
 /// Keychains, and what their gap limit reaches before any use.
