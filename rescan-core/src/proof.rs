@@ -62,7 +62,7 @@ pub enum Unproven {
     },
     /// The coinbase commits to witnesses, and its own does not say with what (BIP141).
     #[error(
-        "the coinbase commits to witnesses with one witness item of 32 bytes, and has {items} items of {bytes} bytes in all"
+        "the coinbase commits to witnesses, which takes a witness item of 32 bytes, and its witness has {items} of {bytes} in all"
     )]
     ReservedValue {
         /// How many items the witness of its first input has.
