@@ -121,7 +121,9 @@ impl Checkpoint {
     /// Takes in how a scan ended. Only a complete one says exactly up to where; of another, the last mark stands. One that
     /// was reorganised needs [`rewind_to`](Checkpoint::rewind_to) after this.
     pub fn finish(&mut self, summary: &Summary) {
-        if summary.outcome == Outcome::Complete {
+        // A scan that had nothing to walk watched nothing.
+        let is_further = self.covered_to().is_none_or(|block| block.hash != summary.tip.hash);
+        if summary.outcome == Outcome::Complete && is_further {
             self.cover(summary.range.first(), summary.tip, &summary.locator, &summary.watched_through);
         }
     }

@@ -3,7 +3,7 @@
 use rescan_client::bitcoin::{Network, NetworkKind};
 use rescan_client::descriptor::{self, DescriptorError, Keychain};
 use rescan_client::position::Height;
-use rescan_client::{RangeEnd, RangeStart, ScanRequest};
+use rescan_client::{GivenKeychain, RangeEnd, RangeStart, ScanRequest};
 
 use crate::args::ScanArgs;
 use crate::labels::Labels;
@@ -36,7 +36,7 @@ pub(crate) fn add_descriptors(request: &mut ScanRequest, descriptors: &[String])
     for (position, text) in (0..).zip(descriptors) {
         let branches = descriptor::expand(text).map_err(|error| Trouble::descriptor(position, &error))?;
         branch_counts.push(u32::try_from(branches.len()).unwrap_or(u32::MAX));
-        request.keychains.extend(branches);
+        request.keychains.extend(branches.into_iter().map(GivenKeychain::from));
     }
     Ok(Labels::new(branch_counts))
 }
@@ -44,8 +44,8 @@ pub(crate) fn add_descriptors(request: &mut ScanRequest, descriptors: &[String])
 /// Refuses descriptors of another network than the server's. The test networks share their keys' format, so that only
 /// the main network can be told from them.
 pub(crate) fn check_network(watch: &Watch, server: Network) -> Result<(), Trouble> {
-    for (label, text) in watch.labels.iter().zip(&watch.request.keychains) {
-        match Keychain::parse(text, NetworkKind::from(server)) {
+    for (label, keychain) in watch.labels.iter().zip(&watch.request.keychains) {
+        match Keychain::parse(&keychain.descriptor, NetworkKind::from(server)) {
             Err(error @ DescriptorError::WrongNetwork { .. }) => {
                 let mut trouble = Trouble::descriptor(label.descriptor, &error);
                 trouble.message = trouble.message.map(|said| format!("{said}: the server is one of {server}"));
