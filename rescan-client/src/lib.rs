@@ -47,12 +47,14 @@
 //! [`coins::CoinLedger`] turns reports into what is left unspent.
 
 mod asked;
+pub mod checkpoint;
 mod client;
 mod connect;
 mod connection;
 mod counting;
 mod error;
 mod request;
+mod resume;
 mod scan_stream;
 mod scan_task;
 mod sink;
@@ -65,6 +67,7 @@ pub mod wallets;
 struct Readme;
 
 pub use bitcoin;
+pub use checkpoint::Checkpoint;
 pub use client::Client;
 pub use error::{CallError, ConnectError, LOCATE_HASHES_MAX, SOCKET_PATH_BYTES_MAX, ScanError};
 pub use request::ScanRequest;
@@ -76,4 +79,5 @@ pub use rescan_core::request::{
     RangeRequest, RangeStart, Verify,
 };
 pub use rescan_core::{coins, descriptor, history, merkle, position, report, server_info};
+pub use resume::{ResumableScan, ResumeError, ResumeEvent};
 pub use scan_stream::{BlockEvent, BlockStream, ScanEvent, ScanHandle, ScanStream};

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -117,6 +118,19 @@ pub(crate) struct ScanArgs {
     /// summary's `transactions`, `unspent_count`, `unspent_sat` and `keychains` still count it. Without --stream they do not.
     #[arg(long, requires = "json", help_heading = PRINTED)]
     pub(crate) stream: bool,
+    /// Keep in this file how far the scan got, and go on from there the next time; prints as --stream does
+    ///
+    /// A run that was cut short at any point can be run again with the same words. What was printed by all runs, each
+    /// transaction by block hash and txid once, is what one scan prints. A `withdrawn` line takes a transaction back whose
+    /// block the chain has left; after a `restarted` line, everything before it is void. The file tells which coins the
+    /// wallet has: it is made for its owner alone.
+    #[arg(long, value_name = "FILE", requires = "json", conflicts_with_all = ["coins", "wallets"])]
+    #[arg(help_heading = PRINTED)]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// With --checkpoint, how often the file is written at most, in seconds; a fraction will do
+    #[arg(long, value_name = "SECONDS", requires = "checkpoint", default_value = "5", value_parser = parse_seconds)]
+    #[arg(hide_short_help = true, help_heading = PRINTED)]
+    pub(crate) checkpoint_every: Duration,
     #[command(flatten, next_help_heading = SERVER)]
     pub(crate) socket: SocketArgs,
 }
@@ -243,6 +257,7 @@ fn bad_value(error: &clap::Error) -> String {
         _ if flag.contains("--gap-limit") => format!("a number from 1 to {GAP_LIMIT_MAX}"),
         _ if flag.contains("HEIGHT") => format!("a block's height, a number from 0 to {}", u32::MAX),
         _ if flag.contains("TIME") => "YYYY-MM-DD or seconds since 1970".to_owned(),
+        _ if flag.contains("SECONDS") => "a number of seconds, such as 0.5".to_owned(),
         _ if flag.contains("TXID") => "TXID:VOUT or TXID:VOUT:SAT:SCRIPT, with txid and script in hex".to_owned(),
         _ => "a value of another form".to_owned(),
     };
@@ -295,6 +310,12 @@ fn parse_birthday(text: &str) -> Result<u32, String> {
         .ok()
         .or_else(|| units::day_start(text))
         .ok_or_else(|| "expected seconds since 1970 or YYYY-MM-DD".to_owned())
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 =
+        text.parse().map_err(|_not_a_number: std::num::ParseFloatError| "expected seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 fn parse_outpoint(text: &str) -> Result<GivenOutpoint, String> {

@@ -4,6 +4,7 @@
 //! in `output`, what the exit code says in `exit_code`.
 
 mod args;
+mod checkpoint_file;
 mod demo;
 mod exit_code;
 mod info;
@@ -12,6 +13,7 @@ mod labels;
 mod output;
 mod parties;
 mod progress;
+mod resumed;
 mod scan;
 mod settled;
 mod socket;

@@ -11,6 +11,7 @@ use crate::interrupts::Interrupts;
 use crate::output::{Output, human, json};
 use crate::parties::Parties;
 use crate::progress::Progress;
+use crate::resumed;
 use crate::settled::{Part, Told};
 use crate::socket;
 use crate::trouble::Trouble;
@@ -29,6 +30,9 @@ enum Form {
 
 pub(crate) async fn run(args: &ScanArgs, interrupts: &mut Interrupts) -> Result<Exit, Trouble> {
     let watch = watch::prepare(args)?;
+    if let Some(path) = &args.checkpoint {
+        return resumed::run(args, path, watch, interrupts).await;
+    }
     let form = match (args.json, args.stream) {
         (false, _) => Form::Human,
         (true, false) => Form::Json,

@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use rescan_client::checkpoint::{ForeignCheckpoint, LoadError, SaveError};
 use rescan_client::descriptor::DescriptorError;
 use rescan_client::report::{Failure, FailureKind, Refusal, RefusalReason};
 use rescan_client::{CallError, ConnectError, ScanError};
@@ -147,6 +148,31 @@ impl From<ScanError> for Trouble {
             ScanError::Call(error) => error.into(),
             other => Self::failed(other.to_string(), "`rescan info` shows what the server sees"),
         }
+    }
+}
+
+impl From<LoadError> for Trouble {
+    fn from(error: LoadError) -> Self {
+        Self::failed(with_causes(&error), "the file was left as it was")
+    }
+}
+
+impl From<SaveError> for Trouble {
+    fn from(error: SaveError) -> Self {
+        Self::failed(
+            with_causes(&error),
+            "is the disk full, or the directory read-only? what was printed is true; the next run goes on from the last \
+             checkpoint that was written",
+        )
+    }
+}
+
+impl From<ForeignCheckpoint> for Trouble {
+    fn from(error: ForeignCheckpoint) -> Self {
+        Self::usage(
+            error.to_string(),
+            "give the words that it was begun with, or another --checkpoint file; this one was left as it was",
+        )
     }
 }
 

@@ -4,6 +4,7 @@
 //! It only shapes; what is printed when is decided elsewhere.
 
 use rescan_client::bitcoin::{Amount, Network};
+use rescan_client::checkpoint::Withdrawn;
 use rescan_client::coins::Coin;
 use rescan_client::report::{BlockReport, KeychainUse, Outcome, Received, Spent, Summary, TransactionReport};
 use rescan_client::server_info::{ChainSource, ChainState, Feature, Limits, ServerInfo};
@@ -18,6 +19,8 @@ use crate::parties::Party;
 pub(crate) enum Line {
     Transaction(TransactionLine),
     Coin(CoinLine),
+    Withdrawn(WithdrawnLine),
+    Restarted,
     Summary(SummaryLine),
     Info(InfoLine),
 }
@@ -87,6 +90,14 @@ struct OwnerFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     branch: Option<u32>,
     index: Option<u32>,
+}
+
+/// A transaction that was printed before, in a block that the chain has left.
+#[derive(Debug, Serialize)]
+pub(crate) struct WithdrawnLine {
+    height: u32,
+    block_hash: String,
+    txid: String,
 }
 
 /// How a scan ended.
@@ -214,6 +225,13 @@ fn owner_fields(owner: Option<Owner>) -> OwnerFields {
         branch: owner.and_then(|owner| owner.label.branch),
         index: owner.and_then(|owner| owner.index),
     }
+}
+
+/// A transaction that is taken back.
+pub(crate) fn withdrawn(withdrawn: &Withdrawn) -> Line {
+    let Withdrawn { height, block_hash, txid } = withdrawn;
+    let (block_hash, txid) = (block_hash.to_string(), txid.to_string());
+    Line::Withdrawn(WithdrawnLine { height: height.0, block_hash, txid })
 }
 
 /// The last line that a party has of a scan.
