@@ -155,5 +155,5 @@ pub use rescan_core::request::{
     RangeRequest, RangeStart, Verify,
 };
 pub use rescan_core::{coins, descriptor, history, merkle, position, report, server_info};
-pub use resume::{ResumableScan, ResumeError, ResumeEvent};
+pub use resume::{ResumableScan, ResumeEvent};
 pub use scan_stream::{BlockEvent, BlockStream, ScanEvent, ScanHandle, ScanStream};
