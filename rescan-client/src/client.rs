@@ -3,6 +3,8 @@
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use bitcoin::BlockHash;
+use rescan_core::report::BlockId;
 use rescan_core::request::RangeRequest;
 use rescan_core::server_info::ServerInfo;
 
@@ -79,6 +81,17 @@ impl Client {
         let (stream, pipe) = scan_stream::open(&self.connection);
         self.connection.blocks(range, pipe).await?;
         Ok(BlockStream::new(stream))
+    }
+
+    /// The highest block of the active chain that is among these; none if none is. The server looks at its block files
+    /// anew for it. Everything that a wallet knows from blocks above that one no longer stands.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::TooManyHashes`] above [`LOCATE_HASHES_MAX`](crate::LOCATE_HASHES_MAX) of them; else [`CallError`] if the
+    /// connection is gone, the server is too old, or the answer is none of these blocks.
+    pub async fn locate(&self, hashes: Vec<BlockHash>) -> Result<Option<BlockId>, CallError> {
+        self.connection.locate(hashes).await
     }
 
     /// What was read from the socket since it was connected, in bytes.

@@ -9,11 +9,12 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bitcoin::BlockHash;
 use capnp::message::ReaderOptions;
 use capnp_rpc::RpcSystem;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
-use rescan_core::report::{BlockReport, FullBlock};
+use rescan_core::report::BlockId;
 use rescan_core::request::RangeRequest;
 use rescan_core::rescan_capnp::rescan;
 use rescan_core::server_info::{PROTOCOL_VERSION, ServerInfo};
@@ -26,9 +27,9 @@ use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
 use crate::connect;
 use crate::counting::{ByteCount, CountingReader};
-use crate::error::{CallError, ConnectError};
+use crate::error::{CallError, ConnectError, LOCATE_HASHES_MAX};
 use crate::request::ScanRequest;
-use crate::scan_stream::Pipe;
+use crate::scan_stream::{BlockEvent, Pipe, ScanEvent};
 use crate::scan_task;
 
 /// How long a peer may take to say who it is. A server answers while it still reads its chain, so seconds are ample even
@@ -53,8 +54,9 @@ pub(crate) struct Connection {
 
 enum Command {
     Info(oneshot::Sender<Result<ServerInfo, CallError>>),
-    Scan(Box<ScanRequest>, Pipe<BlockReport>),
-    Blocks(RangeRequest, Pipe<FullBlock>),
+    Locate(Vec<BlockHash>, oneshot::Sender<Result<Option<BlockId>, CallError>>),
+    Scan(Box<ScanRequest>, Pipe<ScanEvent>),
+    Blocks(RangeRequest, Pipe<BlockEvent>),
 }
 
 impl Connection {
@@ -86,11 +88,20 @@ impl Connection {
         answer.await.unwrap_or_else(|_| Err(thread_gone()))
     }
 
-    pub(crate) async fn scan(&self, request: ScanRequest, pipe: Pipe<BlockReport>) -> Result<(), CallError> {
+    pub(crate) async fn locate(&self, hashes: Vec<BlockHash>) -> Result<Option<BlockId>, CallError> {
+        if hashes.len() > LOCATE_HASHES_MAX {
+            return Err(CallError::TooManyHashes { found: hashes.len() });
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Locate(hashes, reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(thread_gone()))
+    }
+
+    pub(crate) async fn scan(&self, request: ScanRequest, pipe: Pipe<ScanEvent>) -> Result<(), CallError> {
         self.send(Command::Scan(Box::new(request), pipe)).await
     }
 
-    pub(crate) async fn blocks(&self, range: RangeRequest, pipe: Pipe<FullBlock>) -> Result<(), CallError> {
+    pub(crate) async fn blocks(&self, range: RangeRequest, pipe: Pipe<BlockEvent>) -> Result<(), CallError> {
         self.send(Command::Blocks(range, pipe)).await
     }
 
@@ -220,6 +231,10 @@ async fn obey(rescan: &rescan::Client, mut inbox: mpsc::Receiver<Command>) {
                     // Whoever stopped waiting for the answer has no use for it.
                     tasks.spawn_local(async move { drop(reply.send(info(&rescan).await)) });
                 }
+                Some(Command::Locate(hashes, reply)) => {
+                    let rescan = rescan.clone();
+                    tasks.spawn_local(async move { drop(reply.send(locate(&rescan, &hashes).await)) });
+                }
                 Some(Command::Scan(request, pipe)) => {
                     tasks.spawn_local(scan_task::scan(rescan.clone(), request, pipe));
                 }
@@ -235,6 +250,20 @@ async fn obey(rescan: &rescan::Client, mut inbox: mpsc::Receiver<Command>) {
 pub(crate) async fn info(rescan: &rescan::Client) -> Result<ServerInfo, CallError> {
     let response = rescan.info_request().send().promise.await?;
     Ok(wire::read_server_info(response.get()?.get_info()?)?)
+}
+
+pub(crate) async fn locate(rescan: &rescan::Client, hashes: &[BlockHash]) -> Result<Option<BlockId>, CallError> {
+    let mut call = rescan.locate_request();
+    let length = u32::try_from(hashes.len()).map_err(|_too_many| CallError::TooManyHashes { found: hashes.len() })?;
+    wire::write_hashes(hashes, call.get().init_hashes(length));
+    let response = call.send().promise.await?;
+    let found = wire::read_block_id(response.get()?.get_found()?)?;
+    match found {
+        Some(block) if !hashes.contains(&block.hash) => {
+            Err(CallError::Protocol { detail: format!("located {}, which was not asked for", block.hash) })
+        }
+        found => Ok(found),
+    }
 }
 
 impl From<capnp::Error> for CallError {

@@ -98,6 +98,9 @@ pub enum ConnectError {
 /// The longest path of a Unix socket on Linux, in bytes: `sun_path` less its closing zero.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 
+/// The most hashes that [`Client::locate`](crate::Client::locate) takes. A server refuses more, since each costs it a look.
+pub const LOCATE_HASHES_MAX: usize = 4_096;
+
 /// Why a call to a connected server did not give its answer.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -125,6 +128,12 @@ pub enum CallError {
     Protocol {
         /// What was expected and what was found.
         detail: String,
+    },
+    /// More hashes than one call may ask for; nothing was sent.
+    #[error("{found} hashes, and one call takes at most {LOCATE_HASHES_MAX}: ask in parts, the newest first")]
+    TooManyHashes {
+        /// How many were given.
+        found: usize,
     },
     /// The scan that was asked about has ended.
     #[error("the scan has ended")]

@@ -46,6 +46,7 @@
 //!
 //! [`coins::CoinLedger`] turns reports into what is left unspent.
 
+mod asked;
 mod client;
 mod connect;
 mod connection;
@@ -64,8 +65,14 @@ struct Readme;
 
 pub use bitcoin;
 pub use client::Client;
-pub use error::{CallError, ConnectError, SOCKET_PATH_BYTES_MAX, ScanError};
+pub use error::{CallError, ConnectError, LOCATE_HASHES_MAX, SOCKET_PATH_BYTES_MAX, ScanError};
 pub use request::ScanRequest;
-pub use rescan_core::request::{GivenOutpoint, RangeEnd, RangeRequest, RangeStart, Verify};
-pub use rescan_core::{coins, descriptor, position, report, server_info};
+pub use rescan_core::coins::Coin;
+pub use rescan_core::history::History;
+pub use rescan_core::report::Mark;
+pub use rescan_core::request::{
+    Covered, Deliver, Extras, GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenKeychain, GivenOutpoint, INDEX_MAX, RangeEnd,
+    RangeRequest, RangeStart, Verify,
+};
+pub use rescan_core::{coins, descriptor, history, merkle, position, report, server_info};
 pub use scan_stream::{BlockEvent, BlockStream, ScanEvent, ScanHandle, ScanStream};

@@ -1,18 +1,23 @@
-//! What a wallet asks for in one scan: what it watches, which blocks, how much of them is proven.
+//! What a wallet asks for in one scan: what it watches, which blocks, how much of them is proven, and what comes back.
 
-use bitcoin::ScriptBuf;
+use std::time::Duration;
+
+use bitcoin::{BlockHash, ScriptBuf};
 use rescan_core::position::Height;
-use rescan_core::request::{GivenOutpoint, RangeEnd, RangeRequest, RangeStart, Verify};
+use rescan_core::request::{
+    self, Covered, Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, Verify,
+};
 
-/// A scan to be made. By default: nothing watched, from genesis to the tip, reported blocks proven.
+/// A scan to be made. By default: nothing watched, from genesis to the tip, reported blocks proven, all history and
+/// nothing beside it.
 ///
 /// [`Origin`](rescan_core::report::Origin)s in the reports name the entries by their positions in these lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanRequest {
-    /// Output descriptors with public keys only, one path each; see [`descriptor::expand`](rescan_core::descriptor::expand)
-    /// for those of several.
-    pub keychains: Vec<String>,
+    /// Output descriptors with public keys only, one path each, and how far beyond its last use each is watched; see
+    /// [`descriptor::expand`](rescan_core::descriptor::expand) for descriptors of several paths.
+    pub keychains: Vec<GivenKeychain>,
     /// Bare scripts.
     pub scripts: Vec<ScriptBuf>,
     /// Coins from before the range whose spends are wanted.
@@ -21,6 +26,14 @@ pub struct ScanRequest {
     pub range: RangeRequest,
     /// Which blocks must hash to the merkle root of their header.
     pub verify: Verify,
+    /// What comes back: history, or what is unspent at the end.
+    pub deliver: Deliver,
+    /// What comes with each reported transaction. It is checked as it arrives.
+    pub extras: Extras,
+    /// How often a [`Mark`](rescan_core::report::Mark) comes, from which the scan could be gone on with; never where none.
+    pub mark_every: Option<Duration>,
+    /// What earlier scans of the same keychains have been through, where this one goes on.
+    pub covered: Option<Covered>,
 }
 
 impl Default for ScanRequest {
@@ -31,6 +44,10 @@ impl Default for ScanRequest {
             outpoints: Vec::new(),
             range: RangeRequest { from: RangeStart::Height(Height::GENESIS), to: RangeEnd::Tip },
             verify: Verify::default(),
+            deliver: Deliver::default(),
+            extras: Extras::default(),
+            mark_every: None,
+            covered: None,
         }
     }
 }
@@ -42,10 +59,10 @@ impl ScanRequest {
         Self::default()
     }
 
-    /// Watches one more descriptor.
+    /// Watches one more keychain: a descriptor, with the default gap limit, or a [`GivenKeychain`] that says more.
     #[must_use]
-    pub fn keychain(mut self, descriptor: impl Into<String>) -> Self {
-        self.keychains.push(descriptor.into());
+    pub fn keychain(mut self, keychain: impl Into<GivenKeychain>) -> Self {
+        self.keychains.push(keychain.into());
         self
     }
 
@@ -78,6 +95,13 @@ impl ScanRequest {
         self
     }
 
+    /// Begins after the highest of these blocks that is in the active chain: the locator of an earlier scan, newest first.
+    #[must_use]
+    pub fn after(mut self, locator: Vec<BlockHash>) -> Self {
+        self.range.from = RangeStart::After(locator);
+        self
+    }
+
     /// Ends at a height instead of the tip.
     #[must_use]
     pub fn to_height(mut self, height: Height) -> Self {
@@ -90,5 +114,53 @@ impl ScanRequest {
     pub fn verify(mut self, verify: Verify) -> Self {
         self.verify = verify;
         self
+    }
+
+    /// Asks for what is unspent at the end instead of history: [`ScanEvent::Coin`](crate::ScanEvent::Coin)s, and no reports.
+    #[must_use]
+    pub fn coins(mut self) -> Self {
+        self.deliver = Deliver::Coins;
+        self
+    }
+
+    /// Asks for the bytes of each reported transaction.
+    #[must_use]
+    pub fn raw_transactions(mut self) -> Self {
+        self.extras.raw_transactions = true;
+        self
+    }
+
+    /// Asks for the merkle branch of each reported transaction, and the header of its block.
+    #[must_use]
+    pub fn merkle_branches(mut self) -> Self {
+        self.extras.merkle_branches = true;
+        self
+    }
+
+    /// Asks to be told about that often up to where everything was reported: see
+    /// [`ScanEvent::Settled`](crate::ScanEvent::Settled).
+    #[must_use]
+    pub fn mark_every(mut self, interval: Duration) -> Self {
+        self.mark_every = Some(interval);
+        self
+    }
+
+    /// Goes on where earlier scans of the same keychains ended.
+    #[must_use]
+    pub fn covered(mut self, covered: Covered) -> Self {
+        self.covered = Some(covered);
+        self
+    }
+
+    /// The request without what is watched, which goes to the server ahead of it.
+    pub(crate) fn call(&self) -> request::ScanRequest {
+        request::ScanRequest {
+            range: self.range.clone(),
+            verify: self.verify,
+            deliver: self.deliver,
+            extras: self.extras,
+            mark_every: self.mark_every,
+            covered: self.covered.clone(),
+        }
     }
 }

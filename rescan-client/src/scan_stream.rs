@@ -10,15 +10,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures::Stream;
+use rescan_core::coins::Coin;
 use rescan_core::position::Height;
-use rescan_core::report::{BlockId, BlockReport, FullBlock, Progress, Summary};
+use rescan_core::report::{BlockId, BlockReport, FullBlock, Mark, Progress, Summary};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::Connection;
 use crate::error::{CallError, ScanError};
 
 /// Batches that wait between the connection's thread and the stream: one being taken, one ready. A batch has up to
-/// 64 KiB of reports or about 1 MiB of blocks (at least one); more would only cost memory.
+/// 64 KiB of reports or coins or about 1 MiB of blocks (at least one); more would only cost memory.
 const BATCHES_MAX: usize = 2;
 
 /// Questions about one scan on their way. Each asker waits for its answer, so this bounds nothing but a burst.
@@ -28,8 +29,15 @@ const CONTROLS_MAX: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScanEvent {
-    /// A block that touches the watch set. They come in chain order.
+    /// A block that touches the watch set. They come in chain order, but for those that are late: see
+    /// [`history`](rescan_core::history), which puts them together.
     Report(BlockReport),
+    /// A coin that is unspent at the end of the range, where coins were asked for. They come by height, index in block and
+    /// output, when the scan is done.
+    Coin(Coin),
+    /// Everything up to a block was reported for the indexes that the mark names, where marks were asked for: what came
+    /// before it and the mark together are a state to go on from.
+    Settled(Mark),
     /// The scan came to its end; nothing follows. The times in the summary are the wallet's: upload and derivation of the
     /// watch set are added to what the server measured.
     Finished(Summary),
@@ -49,18 +57,18 @@ pub enum BlockEvent {
 ///
 /// The stream ends after [`ScanEvent::Finished`], or after an error, which comes at most once.
 #[derive(Debug)]
-pub struct ScanStream(Inflow<BlockReport>);
+pub struct ScanStream(Inflow<ScanEvent>);
 
 /// A running shipment of whole blocks. Dropping it is giving it up.
 ///
 /// The stream ends after [`BlockEvent::Finished`], or after an error, which comes at most once.
 #[derive(Debug)]
-pub struct BlockStream(Inflow<FullBlock>);
+pub struct BlockStream(Inflow<BlockEvent>);
 
 macro_rules! shared_by_both_streams {
-    ($stream:ident, $item:ty, $event:ident :: $variant:ident) => {
+    ($stream:ident, $event:ident) => {
         impl $stream {
-            pub(crate) fn new(inflow: Inflow<$item>) -> Self {
+            pub(crate) fn new(inflow: Inflow<$event>) -> Self {
                 Self(inflow)
             }
 
@@ -101,21 +109,14 @@ macro_rules! shared_by_both_streams {
             type Item = Result<$event, ScanError>;
 
             fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-                self.0.poll_next(cx).map(|arrived| {
-                    arrived.map(|arrived| {
-                        arrived.map(|arrival| match arrival {
-                            Arrival::Item(item) => $event::$variant(item),
-                            Arrival::Finished(summary) => $event::Finished(summary),
-                        })
-                    })
-                })
+                self.0.poll_next($event::Finished, cx)
             }
         }
     };
 }
 
-shared_by_both_streams!(ScanStream, BlockReport, ScanEvent::Report);
-shared_by_both_streams!(BlockStream, FullBlock, BlockEvent::Block);
+shared_by_both_streams!(ScanStream, ScanEvent);
+shared_by_both_streams!(BlockStream, BlockEvent);
 
 /// Asks about a scan and ends it. It does not keep the scan alive: only its stream does.
 #[derive(Clone, Debug)]
@@ -194,11 +195,6 @@ pub(crate) struct Inflow<T> {
     _abandon: oneshot::Sender<()>,
 }
 
-enum Arrival<T> {
-    Item(T),
-    Finished(Summary),
-}
-
 /// Both ends of a scan on `connection`, which stays open as long as the wallet's end lives.
 pub(crate) fn open<T>(connection: &Connection) -> (Inflow<T>, Pipe<T>) {
     let (deliver, deliveries) = mpsc::channel(BATCHES_MAX);
@@ -216,10 +212,14 @@ pub(crate) fn open<T>(connection: &Connection) -> (Inflow<T>, Pipe<T>) {
 }
 
 impl<T> Inflow<T> {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Arrival<T>, ScanError>>> {
+    fn poll_next(
+        &mut self,
+        finished: impl FnOnce(Summary) -> T,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<T, ScanError>>> {
         loop {
             if let Some(item) = self.arrived.pop_front() {
-                return Poll::Ready(Some(Ok(Arrival::Item(item))));
+                return Poll::Ready(Some(Ok(item)));
             }
             if self.ended {
                 return Poll::Ready(None);
@@ -228,7 +228,7 @@ impl<T> Inflow<T> {
                 Some(Delivery::Batch(batch)) => self.arrived = batch.into(),
                 Some(Delivery::End(end)) => {
                     self.ended = true;
-                    return Poll::Ready(Some(end.map(Arrival::Finished)));
+                    return Poll::Ready(Some(end.map(finished)));
                 }
                 // The task says how it ended, whatever happens, unless the whole thread went.
                 None => {

@@ -10,31 +10,31 @@ use std::time::Instant;
 
 use bitcoin::Amount;
 use rescan_core::position::{Height, HeightRange};
-use rescan_core::report::{BlockId, BlockReport, FullBlock, KeychainUse, Outcome, Phase, Progress, Summary};
-use rescan_core::request::{self, RangeEnd, RangeRequest, RangeStart};
+use rescan_core::report::{BlockId, KeychainUse, Outcome, Phase, Progress, Summary};
+use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan};
 use rescan_core::wire;
 use tokio::sync::mpsc;
 
+use crate::asked::Asked;
 use crate::connection;
 use crate::error::{CallError, ScanError};
 use crate::request::ScanRequest;
-use crate::scan_stream::{Control, Delivery, Pipe};
-use crate::sink::{Preparation, Sent, Sink, SinkWatch};
+use crate::scan_stream::{BlockEvent, Control, Delivery, Pipe, ScanEvent};
+use crate::sink::{Preparation, Sink, SinkWatch};
 use crate::upload;
 
 /// Questions that wait for the scan to begin. More stay in their channel.
 const WAITING_MAX: usize = 8;
 
 /// Uploads, starts and keeps a scan.
-pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe: Pipe<BlockReport>) {
-    let sent =
-        Sent { keychains: request.keychains.len(), scripts: request.scripts.len(), outpoints: request.outpoints.len() };
+pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe: Pipe<ScanEvent>) {
+    let asked_for = Asked::by(&request);
     let asked = Instant::now();
     let preparation = Rc::new(Cell::new(Preparation::default()));
-    let (sink, watch) = Sink::new(pipe.deliveries.clone(), sent, Rc::clone(&preparation));
+    let (sink, watch) = Sink::new(pipe.deliveries.clone(), asked_for, Rc::clone(&preparation));
     let sink: report_sink::Client = capnp_rpc::new_client(sink);
-    let nothing_scanned = nothing_scanned(rescan.clone(), request.range, sent.keychains, asked);
+    let nothing_scanned = nothing_scanned(rescan.clone(), request.range.clone(), request.keychains.len(), asked);
     let called = Rc::new(Cell::new(false));
     let calling = Rc::clone(&called);
     let begin = async move {
@@ -46,8 +46,7 @@ pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe
         let mut call = rescan.scan_request();
         call.get().set_watch_set(watch_set);
         call.get().set_sink(sink);
-        let whole = request::ScanRequest { range: request.range, verify: request.verify };
-        wire::write_scan_request(&whole, call.get().init_request());
+        wire::write_scan_request(&request.call(), call.get().init_request()).map_err(CallError::from)?;
         let response = call.send().promise.await.map_err(CallError::from)?;
         Ok(response.get().and_then(rescan::scan_results::Reader::get_scan).map_err(CallError::from)?)
     };
@@ -55,15 +54,15 @@ pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe
 }
 
 /// Starts and keeps a shipment of blocks.
-pub(crate) async fn blocks(rescan: rescan::Client, range: RangeRequest, pipe: Pipe<FullBlock>) {
-    let (sink, watch) = Sink::new(pipe.deliveries.clone(), Sent::default(), Rc::default());
+pub(crate) async fn blocks(rescan: rescan::Client, range: RangeRequest, pipe: Pipe<BlockEvent>) {
+    let (sink, watch) = Sink::new(pipe.deliveries.clone(), Asked::default(), Rc::default());
     let sink: block_sink::Client = capnp_rpc::new_client(sink);
-    let nothing_scanned = nothing_scanned(rescan.clone(), range, 0, Instant::now());
+    let nothing_scanned = nothing_scanned(rescan.clone(), range.clone(), 0, Instant::now());
     let called = Rc::new(Cell::new(true));
     let begin = async move {
         let mut call = rescan.blocks_request();
         call.get().set_sink(sink);
-        wire::write_range(&range, call.get().init_range());
+        wire::write_range(&range, call.get().init_range()).map_err(CallError::from)?;
         let response = call.send().promise.await.map_err(CallError::from)?;
         Ok(response.get().and_then(rescan::blocks_results::Reader::get_scan).map_err(CallError::from)?)
     };
@@ -142,9 +141,14 @@ async fn nothing_scanned(
 ) -> Result<Summary, ScanError> {
     let chain = connection::info(&rescan).await?.chain;
     let tip = chain.tip.unwrap_or(BlockId { height: Height::GENESIS, hash: chain.genesis, time: 0 });
-    let first = match range.from {
-        RangeStart::Height(height) => height,
-        RangeStart::Birthday(_) => Height::GENESIS,
+    let (first, locator) = match range.from {
+        RangeStart::Height(height) => (height, Vec::new()),
+        RangeStart::Birthday(_) => (Height::GENESIS, Vec::new()),
+        // Whoever goes on from a locator can go on from it again.
+        RangeStart::After(locator) => match connection::locate(&rescan, &locator).await? {
+            Some(block) => (Height(block.height.0.saturating_add(1)), locator),
+            None => (Height::GENESIS, locator),
+        },
     };
     let last = match range.to {
         RangeEnd::Tip => tip.height,
@@ -159,11 +163,13 @@ async fn nothing_scanned(
         unspent_count: 0,
         unspent: Amount::ZERO,
         keychains: vec![KeychainUse::Unused; keychains],
+        watched_through: vec![None; keychains],
         blocks_scanned: 0,
         bytes_scanned: 0,
         prepare_micros: elapsed_micros,
         elapsed_micros,
-        locator: Vec::new(),
+        locator,
+        passes: 0,
     })
 }
 

@@ -1,28 +1,21 @@
 //! The objects that the server calls with what it found.
 //!
 //! Each call is read whole and its message let go of before the wallet is waited for; while the wallet's channel is
-//! full the call stays open, and the server's flow control holds the scan. What names an entry that was never sent is
-//! refused here, so that no one after this has to doubt a position.
+//! full the call stays open, and the server's flow control holds the scan. What was not asked for, or does not prove what
+//! was to be proven, is refused here, so that no one after this has to doubt it.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rescan_core::report::{BlockReport, Ending, FullBlock, Origin, Summary};
+use rescan_core::report::{Ending, Summary};
 use rescan_core::rescan_capnp::{block_sink, report_sink};
 use rescan_core::wire;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::asked::Asked;
 use crate::error::{CallError, ScanError};
-use crate::scan_stream::Delivery;
-
-/// How many entries of each kind were sent.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sent {
-    pub(crate) keychains: usize,
-    pub(crate) scripts: usize,
-    pub(crate) outpoints: usize,
-}
+use crate::scan_stream::{BlockEvent, Delivery, ScanEvent};
 
 /// What the wallet waited for before the server's own clock of the scan began.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,7 +42,7 @@ fn micros(time: Duration) -> u64 {
 /// Takes in what a scan yields.
 pub(crate) struct Sink<T> {
     deliveries: mpsc::Sender<Delivery<T>>,
-    sent: Sent,
+    asked: Asked,
     preparation: Rc<Cell<Preparation>>,
     ended: Rc<Cell<bool>>,
     /// Dropped with the sink, when the server or the connection lets go of it.
@@ -73,13 +66,13 @@ impl SinkWatch {
 impl<T> Sink<T> {
     pub(crate) fn new(
         deliveries: mpsc::Sender<Delivery<T>>,
-        sent: Sent,
+        asked: Asked,
         preparation: Rc<Cell<Preparation>>,
     ) -> (Self, SinkWatch) {
         let (release, released) = oneshot::channel();
         let ended = Rc::new(Cell::new(false));
         (
-            Self { deliveries, sent, preparation, ended: ended.clone(), _released: release },
+            Self { deliveries, asked, preparation, ended: ended.clone(), _released: release },
             SinkWatch { ended, released },
         )
     }
@@ -120,14 +113,35 @@ impl<T> Sink<T> {
     }
 }
 
-impl report_sink::Server for Sink<BlockReport> {
+impl report_sink::Server for Sink<ScanEvent> {
     async fn reports(
         self: capnp::capability::Rc<Self>,
         params: report_sink::ReportsParams,
     ) -> Result<(), capnp::Error> {
-        let read = read_reports(&params, self.sent);
+        let read = params.get().and_then(report_sink::reports_params::Reader::get_batch).map_err(CallError::from);
+        let read = read.and_then(|batch| Ok(wire::read_reports(batch)?));
         drop(params);
-        self.batch(read).await
+        let checked = read.and_then(|reports| self.asked.check_reports(reports));
+        self.batch(checked.map(|reports| reports.into_iter().map(ScanEvent::Report).collect())).await
+    }
+
+    async fn coins(self: capnp::capability::Rc<Self>, params: report_sink::CoinsParams) -> Result<(), capnp::Error> {
+        let read = params.get().and_then(report_sink::coins_params::Reader::get_batch).map_err(CallError::from);
+        let read = read.and_then(|batch| Ok(wire::read_coins(batch)?));
+        drop(params);
+        let checked = read.and_then(|coins| self.asked.check_coins(coins));
+        self.batch(checked.map(|coins| coins.into_iter().map(ScanEvent::Coin).collect())).await
+    }
+
+    async fn settled(
+        self: capnp::capability::Rc<Self>,
+        params: report_sink::SettledParams,
+    ) -> Result<(), capnp::Error> {
+        let read = params.get().and_then(report_sink::settled_params::Reader::get_mark).map_err(CallError::from);
+        let read = read.and_then(|mark| Ok(wire::read_mark(mark)?));
+        drop(params);
+        let checked = read.and_then(|mark| self.asked.check_mark(mark));
+        self.batch(checked.map(|mark| vec![ScanEvent::Settled(mark)])).await
     }
 
     async fn done(
@@ -136,18 +150,19 @@ impl report_sink::Server for Sink<BlockReport> {
         _results: report_sink::DoneResults,
     ) -> Result<(), capnp::Error> {
         let read = params.get().and_then(report_sink::done_params::Reader::get_result).map_err(CallError::from);
-        let read = read.and_then(|result| Ok(wire::read_ending(result)?)).and_then(|ending| self.sent.check(ending));
+        let read =
+            read.and_then(|result| Ok(wire::read_ending(result)?)).and_then(|ending| self.asked.check_ending(ending));
         drop(params);
         Sink::done(&self, read).await
     }
 }
 
-impl block_sink::Server for Sink<FullBlock> {
+impl block_sink::Server for Sink<BlockEvent> {
     async fn blocks(self: capnp::capability::Rc<Self>, params: block_sink::BlocksParams) -> Result<(), capnp::Error> {
         let read = params.get().and_then(block_sink::blocks_params::Reader::get_batch).map_err(CallError::from);
         let read = read.and_then(|batch| Ok(wire::read_blocks(batch)?));
         drop(params);
-        self.batch(read).await
+        self.batch(read.map(|blocks| blocks.into_iter().map(BlockEvent::Block).collect())).await
     }
 
     async fn done(
@@ -159,40 +174,5 @@ impl block_sink::Server for Sink<FullBlock> {
         let read = read.and_then(|result| Ok(wire::read_ending(result)?));
         drop(params);
         Sink::done(&self, read).await
-    }
-}
-
-fn read_reports(params: &report_sink::ReportsParams, sent: Sent) -> Result<Vec<BlockReport>, CallError> {
-    let reports = wire::read_reports(params.get()?.get_batch()?)?;
-    let mut origins = reports.iter().flat_map(|report| &report.transactions).flat_map(|transaction| {
-        let received = transaction.received.iter().flat_map(|received| &received.origins);
-        received.chain(transaction.spent.iter().flat_map(|spent| &spent.origins))
-    });
-    match origins.find(|origin| !sent.has(**origin)) {
-        None => Ok(reports),
-        Some(stranger) => Err(CallError::Protocol {
-            detail: format!("a report belongs to {stranger:?}, and the watch set has {sent:?}"),
-        }),
-    }
-}
-
-impl Sent {
-    fn has(self, origin: Origin) -> bool {
-        let (number, count) = match origin {
-            Origin::Keychain { keychain, .. } => (keychain, self.keychains),
-            Origin::Script(script) => (script, self.scripts),
-            Origin::Outpoint(outpoint) => (outpoint, self.outpoints),
-        };
-        usize::try_from(number).is_ok_and(|number| number < count)
-    }
-
-    /// A summary names each keychain that was sent.
-    fn check(self, ending: Ending) -> Result<Ending, CallError> {
-        match &ending {
-            Ending::Summary(summary) if summary.keychains.len() != self.keychains => Err(CallError::Protocol {
-                detail: format!("a summary of {} keychains, expected {}", summary.keychains.len(), self.keychains),
-            }),
-            _ => Ok(ending),
-        }
     }
 }

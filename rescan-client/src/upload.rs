@@ -2,7 +2,7 @@
 
 use bitcoin::ScriptBuf;
 use rescan_core::report::Refusal;
-use rescan_core::request::GivenOutpoint;
+use rescan_core::request::{GivenKeychain, GivenOutpoint};
 use rescan_core::rescan_capnp::{rescan, seal_result, watch_set};
 use rescan_core::wire;
 
@@ -36,11 +36,11 @@ pub(crate) async fn seal(watch_set: &watch_set::Client) -> Result<(), ScanError>
 }
 
 async fn add_all(watch_set: &watch_set::Client, request: &ScanRequest) -> Result<(), CallError> {
-    for chunk in chunks(&request.keychains, String::len) {
+    for chunk in chunks(&request.keychains, |keychain: &GivenKeychain| keychain.descriptor.len()) {
         let mut add = watch_set.add_keychains_request();
         let mut list = add.get().init_keychains(length(chunk));
-        for (index, descriptor) in (0..).zip(chunk) {
-            list.reborrow().get(index).set_descriptor(descriptor);
+        for (index, keychain) in (0..).zip(chunk) {
+            wire::write_given_keychain(keychain, list.reborrow().get(index));
         }
         add.send().await?;
     }

@@ -113,6 +113,12 @@ impl From<&str> for GivenKeychain {
     }
 }
 
+impl From<&String> for GivenKeychain {
+    fn from(descriptor: &String) -> Self {
+        Self::new(descriptor)
+    }
+}
+
 impl From<String> for GivenKeychain {
     fn from(descriptor: String) -> Self {
         Self::new(descriptor)

@@ -127,6 +127,15 @@ pub fn strip(block: RawBlock<'_>, transaction: TxBounds, buffer: &mut Vec<u8>) {
     }
 }
 
+/// Writes a transaction of `block` as it stands there, in the clear, witnesses and all, over what `buffer` held: what a
+/// wtxid covers (BIP141), and what a node takes as a raw transaction.
+pub fn copy_whole(block: RawBlock<'_>, transaction: TxBounds, buffer: &mut Vec<u8>) {
+    let TxBounds { start, end, .. } = transaction;
+    buffer.clear();
+    buffer.extend_from_slice(block.bytes().get(start..end).unwrap_or_default());
+    block.key().advanced(start as u64).apply(buffer);
+}
+
 fn read_input(cursor: &mut Cursor<'_>) -> Result<TxInput, Malformed> {
     let txid = Txid::from_byte_array(*cursor.array()?);
     let vout = cursor.u32()?;

@@ -140,12 +140,6 @@ impl WatchSet {
         let mut scripts = more.scripts;
         scripts.seal();
         layers.push(Layer { scripts: Arc::new(scripts), first });
-        let filter = WordFilter::with_capacity(layers.iter().map(|layer| layer.scripts.len()).sum());
-        for script in layers.iter().flat_map(|layer| layer.scripts.iter()) {
-            if let Some(word) = script_word(script) {
-                filter.insert(word);
-            }
-        }
         let outpoints = if more.outpoints.is_empty() {
             Arc::clone(&self.outpoints)
         } else {
@@ -153,7 +147,23 @@ impl WatchSet {
             outpoints.extend(more.outpoints);
             Arc::new(outpoints)
         };
-        WatchSet { layers, filter, outpoints }
+        Self::of_layers(layers, outpoints)
+    }
+
+    /// Only what the last extension brought, with the same numbers: for what was passed before it came.
+    #[must_use]
+    pub fn newest_only(&self) -> WatchSet {
+        Self::of_layers(self.layers.last().cloned().into_iter().collect(), Arc::default())
+    }
+
+    fn of_layers(layers: Vec<Layer>, outpoints: Arc<HashMap<OutPoint, GivenCoin>>) -> Self {
+        let filter = WordFilter::with_capacity(layers.iter().map(|layer| layer.scripts.len()).sum());
+        for script in layers.iter().flat_map(|layer| layer.scripts.iter()) {
+            if let Some(word) = script_word(script) {
+                filter.insert(word);
+            }
+        }
+        Self { layers, filter, outpoints }
     }
 
     /// How many scripts are watched.

@@ -1,19 +1,23 @@
 //! Inputs to begin with: small, made here, and each on the way to something that a fuzzer would not find by itself.
 
 use std::fs;
+use std::time::Duration;
 
 use bitcoin::consensus::serialize;
 use bitcoin::hashes::Hash;
-use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, TxOut, Txid};
+use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, TxMerkleNode, TxOut, Txid};
 use capnp::message::Builder;
 use capnp::serialize::write_message_to_words;
+use rescan_core::coins::Coin;
 use rescan_core::network::Network;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{
-    BlockId, BlockReport, Ending, Failure, FailureKind, FailurePlace, KeychainUse, Origin, Outcome, Received, Refusal,
-    RefusalReason, Spent, Summary, TransactionReport,
+    BlockId, BlockReport, Ending, Failure, FailureKind, FailurePlace, KeychainUse, Mark, Origin, Outcome, Received,
+    Refusal, RefusalReason, Spent, Summary, TransactionReport,
 };
-use rescan_core::request::{GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanRequest, Verify};
+use rescan_core::request::{
+    Covered, Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanRequest, Verify,
+};
 use rescan_core::wire;
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
@@ -129,8 +133,10 @@ fn kept_state(chain: &ChainBuilder) -> Vec<u8> {
 #[must_use]
 pub fn wire() -> Vec<Vec<u8>> {
     const WRITTEN: &str = "it can be said";
-    let mut messages: Vec<Builder<_>> = (0..7).map(|_| Builder::new_default()).collect();
-    let [report, summary, refusal, failure, request, given, id] = &mut messages[..] else { return Vec::new() };
+    let mut messages: Vec<Builder<_>> = (0..10).map(|_| Builder::new_default()).collect();
+    let [report, summary, refusal, failure, request, given, id, keychain, mark, coin] = &mut messages[..] else {
+        return Vec::new();
+    };
     let hash = BlockHash::from_byte_array([3; 32]);
     let tip = BlockId { height: Height(9), hash, time: 1_700_000_000 };
     wire::write_report(&block_report(), report.init_root()).expect(WRITTEN);
@@ -147,6 +153,8 @@ pub fn wire() -> Vec<Vec<u8>> {
         prepare_micros: 1,
         elapsed_micros: 2,
         locator: vec![hash; 2],
+        watched_through: vec![Some(9), None, None],
+        passes: 2,
     };
     wire::write_ending(&Ending::Summary(ended), summary.init_root()).expect(WRITTEN);
     let refused = Refusal { reason: RefusalReason::BadRange, position: 3, detail: "no".to_owned() };
@@ -155,12 +163,27 @@ pub fn wire() -> Vec<Vec<u8>> {
     let failed = Failure { kind: FailureKind::CorruptBlock, detail: "bad".to_owned(), at };
     wire::write_ending(&Ending::Failed(failed), failure.init_root()).expect(WRITTEN);
     let range = RangeRequest { from: RangeStart::Birthday(1_700_000_000), to: RangeEnd::Height(Height(7)) };
-    wire::write_scan_request(&ScanRequest { range, verify: Verify::All }, request.init_root());
+    let asked = ScanRequest {
+        deliver: Deliver::Coins,
+        extras: Extras { raw_transactions: true, merkle_branches: true },
+        mark_every: Some(Duration::from_secs(1)),
+        covered: Some(Covered { from: Height(1), watched_through: vec![Some(9), None] }),
+        ..ScanRequest::history(range, Verify::All)
+    };
+    wire::write_scan_request(&asked, request.init_root()).expect(WRITTEN);
     let output = TxOut { value: Amount::from_sat(7), script_pubkey: ScriptBuf::from_bytes(vec![0x51; 22]) };
     let outpoint = OutPoint { txid: Txid::from_byte_array([9; 32]), vout: 1 };
     let known = GivenOutpoint { outpoint, output: Some(output) };
     wire::write_given_outpoint(&known, given.init_root()).expect(WRITTEN);
     wire::write_block_id(&tip, id.init_root());
+    wire::write_given_keychain(&GivenKeychain::new("wpkh(02)").gap_limit(20).revealed(7), keychain.init_root());
+    let (from, keychains) = (Height(1), vec![KeychainUse::LastUsed(4)]);
+    let settled = Mark { from, block: tip, locator: vec![hash; 2], keychains, watched_through: vec![Some(9)] };
+    wire::write_mark(&settled, mark.init_root()).expect(WRITTEN);
+    let (value, script_pubkey) = (Amount::from_sat(7), ScriptBuf::from_bytes(vec![0x51; 22]));
+    let origins = vec![Origin::Keychain { keychain: 0, index: Some(5) }];
+    let left = Coin { height: Height(9), block_hash: hash, tx_index: 4, outpoint, value, script_pubkey, origins };
+    wire::write_coin(&left, coin.init_root()).expect(WRITTEN);
     let flat = messages.iter().map(write_message_to_words);
     (0..).zip(flat).map(|(choice, words)| [&[choice][..], &words].concat()).collect()
 }
@@ -172,9 +195,23 @@ fn block_report() -> BlockReport {
     let received = Received { vout: 1, value: Amount::from_sat(6), script_pubkey, origins: origins.clone() };
     let spent = Spent { vin: 2, prevout, value: Some(Amount::from_sat(7)), origins };
     let txid = Txid::from_byte_array([8; 32]);
-    let transaction = TransactionReport { tx_index: 4, txid, received: vec![received], spent: vec![spent] };
+    let transaction = TransactionReport {
+        tx_index: 4,
+        txid,
+        received: vec![received],
+        spent: vec![spent],
+        raw: Some(vec![1; 61]),
+        merkle_branch: Some(vec![TxMerkleNode::all_zeros()]),
+    };
     let hash = BlockHash::from_byte_array([3; 32]);
-    BlockReport { height: Height(9), hash, time: 1_700_000_000, transactions: vec![transaction] }
+    BlockReport {
+        height: Height(9),
+        hash,
+        time: 1_700_000_000,
+        is_late: true,
+        header: None,
+        transactions: vec![transaction],
+    }
 }
 
 /// Descriptors of every function; the bytes 1 to 7 stand for keys.

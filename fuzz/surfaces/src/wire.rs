@@ -39,12 +39,12 @@ fn read_as_everything(message: &Reader<impl ReaderSegments>) {
     again::<s::server_info::Owned, _>(message, c::read_server_info, c::write_server_info);
     again::<s::progress::Owned, _>(message, |it| Ok(c::read_progress(it)), c::write_progress);
     again::<s::given_outpoint::Owned, _>(message, c::read_given_outpoint, c::write_given_outpoint);
-    again::<s::scan_request::Owned, _>(message, c::read_scan_request, |it, to| {
-        c::write_scan_request(it, to);
-        Ok(())
-    });
-    again::<s::range::Owned, _>(message, c::read_range, |it, to| {
-        c::write_range(it, to);
+    again::<s::scan_request::Owned, _>(message, c::read_scan_request, c::write_scan_request);
+    again::<s::range::Owned, _>(message, c::read_range, c::write_range);
+    again::<s::mark::Owned, _>(message, c::read_mark, c::write_mark);
+    again::<s::coin::Owned, _>(message, c::read_coin, c::write_coin);
+    again::<s::keychain::Owned, _>(message, c::read_given_keychain, |it, to| {
+        c::write_given_keychain(it, to);
         Ok(())
     });
     again::<s::watch_set_size::Owned, _>(

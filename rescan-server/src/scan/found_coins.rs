@@ -9,12 +9,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use bitcoin::OutPoint;
+use bitcoin::{Amount, OutPoint};
 use rescan_core::filter::WordFilter;
 use rescan_core::matching::{Coins, FoundCoin, can_be_coin, filter_word};
 use rescan_core::position::Height;
 use rescan_core::report::BlockReport;
-use rescan_core::watch::WatchSet;
+use rescan_core::watch::{ScriptId, WatchSet};
 
 /// Found coins that the first filter is laid out for; it is made anew for twice as many whenever it is full.
 const FIRST_CAPACITY: usize = 1_024;
@@ -22,12 +22,14 @@ const FIRST_CAPACITY: usize = 1_024;
 /// The coins of one scan.
 #[derive(Debug)]
 pub(super) struct FoundCoins {
+    /// For its given outpoints, which are in every filter.
+    watch: Arc<WatchSet>,
     inner: RwLock<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    coins: HashMap<OutPoint, FoundCoin>,
+    coins: HashMap<OutPoint, Kept>,
     /// What the coins carry together. Wide, since with unproven blocks any eight bytes may be an amount.
     total_sat: u128,
     filter: Arc<WordFilter>,
@@ -38,6 +40,37 @@ struct Inner {
     log: VecDeque<Vec<OutPoint>>,
     /// How many segments were committed.
     committed: u64,
+}
+
+/// A coin with the place where it was made. Amounts are kept in halves so that a coin takes no padding.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    value_sat: [u32; 2],
+    script: ScriptId,
+    height: Height,
+    tx_index: u32,
+}
+
+/// A coin that is left, and where it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LeftCoin {
+    pub(super) height: Height,
+    pub(super) tx_index: u32,
+    pub(super) outpoint: OutPoint,
+    pub(super) coin: FoundCoin,
+}
+
+impl Kept {
+    fn new(coin: FoundCoin, height: Height, tx_index: u32) -> Self {
+        let sat = coin.value.to_sat();
+        let [low, high] = [sat & u64::from(u32::MAX), sat >> 32].map(|half| half as u32); // halves fit
+        Self { value_sat: [low, high], script: coin.script, height, tx_index }
+    }
+
+    fn coin(self) -> FoundCoin {
+        let [low, high] = self.value_sat.map(u64::from);
+        FoundCoin { value: Amount::from_sat(high << 32 | low), script: self.script }
+    }
 }
 
 /// What a scan's coins come to.
@@ -51,18 +84,18 @@ pub struct CoinTotals {
 
 impl FoundCoins {
     /// No coins yet, and the given outpoints of `watch` in the filter.
-    pub(super) fn new(watch: &WatchSet) -> Self {
+    pub(super) fn new(watch: Arc<WatchSet>) -> Self {
         let capacity = FIRST_CAPACITY.saturating_add(watch.outpoint_count());
         let inner = Inner {
             coins: HashMap::new(),
             total_sat: 0,
-            filter: Arc::new(filter_of(capacity, watch, &HashMap::new())),
+            filter: Arc::new(filter_of(capacity, &watch, &HashMap::new())),
             capacity,
             inserted: watch.outpoint_count(),
             log: VecDeque::new(),
             committed: 0,
         };
-        Self { inner: RwLock::new(inner) }
+        Self { watch, inner: RwLock::new(inner) }
     }
 
     /// What a worker matches a segment against: everything committed so far, and what it finds itself.
@@ -87,7 +120,6 @@ impl FoundCoins {
         &self,
         reports: &[BlockReport],
         found: &HashMap<OutPoint, FoundCoin>,
-        watch: &WatchSet,
         known_to_all: u64,
     ) -> usize {
         let mut inner = self.write();
@@ -105,14 +137,14 @@ impl FoundCoins {
                 {
                     let outpoint = OutPoint { txid: transaction.txid, vout: received.vout };
                     if let Some(coin) = found.get(&outpoint) {
-                        inner.remember(outpoint, *coin);
+                        inner.remember(outpoint, Kept::new(*coin, report.height, transaction.tx_index));
                         made.push(outpoint);
                     }
                 }
             }
         }
         let count = made.len();
-        inner.grow_filter(watch);
+        inner.grow_filter(&self.watch);
         inner.committed += 1; // a chain has fewer segments than blocks
         inner.log.push_back(made);
         let kept = usize::try_from(inner.committed.saturating_sub(known_to_all)).unwrap_or(usize::MAX);
@@ -121,10 +153,39 @@ impl FoundCoins {
         count
     }
 
+    /// How many segments were committed.
+    pub(super) fn committed(&self) -> u64 {
+        self.read().committed
+    }
+
     /// What is committed and not spent.
     pub(super) fn totals(&self) -> CoinTotals {
         let inner = self.read();
         CoinTotals { count: inner.coins.len() as u64, total_sat: u64::try_from(inner.total_sat).unwrap_or(u64::MAX) }
+    }
+
+    /// What is committed, not spent, and pays a script that `counts`.
+    pub(super) fn totals_of(&self, counts: impl Fn(ScriptId) -> bool) -> CoinTotals {
+        let inner = self.read();
+        let counted = inner.coins.values().filter(|kept| counts(kept.script));
+        let (count, total) = counted.fold((0, 0_u128), |(count, total), kept| {
+            (count + 1, total.saturating_add(u128::from(kept.coin().value.to_sat())))
+        });
+        CoinTotals { count, total_sat: u64::try_from(total).unwrap_or(u64::MAX) }
+    }
+
+    /// What is left, by height, index in block and output.
+    pub(super) fn sorted(&self) -> Vec<LeftCoin> {
+        let inner = self.read();
+        let left = |(outpoint, kept): (&OutPoint, &Kept)| LeftCoin {
+            height: kept.height,
+            tx_index: kept.tx_index,
+            outpoint: *outpoint,
+            coin: kept.coin(),
+        };
+        let mut coins: Vec<LeftCoin> = inner.coins.iter().map(left).collect();
+        coins.sort_unstable_by_key(|left| (left.height, left.tx_index, left.outpoint.vout));
+        coins
     }
 
     // A worker that panicked ended its scan; what others do with the same coins is of no more consequence.
@@ -138,18 +199,18 @@ impl FoundCoins {
 }
 
 impl Inner {
-    fn remember(&mut self, outpoint: OutPoint, coin: FoundCoin) {
+    fn remember(&mut self, outpoint: OutPoint, kept: Kept) {
         // Of BIP30 twins only the later is a coin.
         self.forget(&outpoint);
         self.filter.insert(filter_word(&outpoint));
         self.inserted = self.inserted.saturating_add(1);
-        self.total_sat = self.total_sat.saturating_add(u128::from(coin.value.to_sat()));
-        self.coins.insert(outpoint, coin);
+        self.total_sat = self.total_sat.saturating_add(u128::from(kept.coin().value.to_sat()));
+        self.coins.insert(outpoint, kept);
     }
 
     fn forget(&mut self, outpoint: &OutPoint) {
-        if let Some(coin) = self.coins.remove(outpoint) {
-            self.total_sat = self.total_sat.saturating_sub(u128::from(coin.value.to_sat()));
+        if let Some(kept) = self.coins.remove(outpoint) {
+            self.total_sat = self.total_sat.saturating_sub(u128::from(kept.coin().value.to_sat()));
         }
     }
 
@@ -199,7 +260,8 @@ impl Coins for CoinView<'_> {
     }
 
     fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin> {
-        self.found.get(outpoint).copied().or_else(|| self.shared.read().coins.get(outpoint).copied())
+        let found = self.found.get(outpoint).copied();
+        found.or_else(|| self.shared.read().coins.get(outpoint).map(|kept| kept.coin()))
     }
 
     fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
@@ -208,7 +270,7 @@ impl Coins for CoinView<'_> {
     }
 }
 
-fn filter_of(capacity: usize, watch: &WatchSet, coins: &HashMap<OutPoint, FoundCoin>) -> WordFilter {
+fn filter_of(capacity: usize, watch: &WatchSet, coins: &HashMap<OutPoint, Kept>) -> WordFilter {
     let filter = WordFilter::with_capacity(capacity);
     watch.outpoints().chain(coins.keys()).for_each(|outpoint| filter.insert(filter_word(outpoint)));
     filter

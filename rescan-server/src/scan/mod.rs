@@ -1,12 +1,22 @@
-//! A scan: one watch set against a range of one pinned chain, walked in parallel, settled in chain order.
+//! A scan: what a wallet watches against a range of one pinned chain, walked in parallel, settled in chain order.
 //!
 //! Workers walk segments ahead of their turn (`segment`); order is restored in one place (`ordered`); when a
 //! segment's turn has come, spends of coins that were found meanwhile are looked for in it, its coins are committed, and
-//! its reports are final. So the answer is the same for any number of workers and any size of segments.
+//! its reports are final (`pass`). What of them leaves is for the `gap_rule` to say. Where it comes to reach what was
+//! found before it did, single blocks are matched again; where it comes to reach what was not watched before, more is
+//! derived (`ahead`), and what is settled is gone over again for that alone. Both give late reports.
+//!
+//! So the answer is the same for any number of workers, any size of segments and any order of use: that of one pass with
+//! everything watched that the rule comes to reach.
 
+mod ahead;
 mod block_reader;
+mod counted;
+mod derivation;
 mod found_coins;
+mod gap_rule;
 mod ordered;
+mod pass;
 mod pinned;
 mod pool;
 mod progress;
@@ -14,67 +24,78 @@ mod segment;
 mod segments;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rescan_core::chain_snapshot::ChainSnapshot;
+use rescan_core::coins::Coin;
 use rescan_core::position::{Height, HeightRange};
-use rescan_core::report::{BlockReport, Failure, KeychainUse, Origin, Outcome};
-use rescan_core::request::Verify;
-use rescan_core::watch::WatchSet;
+use rescan_core::report::{BlockReport, Failure, FailureKind, KeychainUse, Origin, Outcome};
+use rescan_core::request::{Deliver, Extras, Verify};
+use rescan_core::watch::{WatchSet, WatchSetBuilder};
 
 pub use self::block_reader::BlockReader;
+pub use self::derivation::{DerivationError, WatchedKeychain, derive};
 pub use self::found_coins::CoinTotals;
+pub use self::gap_rule::{GapLimit, IndexRange};
 pub use self::pool::{Job, PoolError, WorkerPanicked, WorkerPool};
 pub use self::progress::ScanProgress;
 pub use self::segments::SegmentSize;
 
-use self::found_coins::FoundCoins;
-use self::ordered::{Ordered, segments_under_way_max};
+use self::ahead::{Ahead, Extension};
+use self::counted::CountedTransactions;
+use self::found_coins::{FoundCoins, LeftCoin};
+use self::gap_rule::{Due, GapRule};
+use self::pass::{Pass, PassConfig};
 use self::pinned::Pinned;
-use self::segment::{WalkedSegment, rematch_segment, walk_segment};
 use self::segments::Segments;
 use crate::cancel::Cancel;
 use crate::chain::Chain;
 
-/// Settled segments without a new coin after which workers no longer log what blocks spend: a quiet wallet does not pay
-/// for it, a busy one hardly ever walks a block twice.
-const QUIET_SEGMENTS: u32 = 16;
+/// How long a scan walks before scripts are derived ahead of their being reached. A wallet that has no history, in a range
+/// that takes no longer, never pays for them.
+const AHEAD_AFTER: Duration = Duration::from_millis(250);
 
-/// Memory that the reports of one scan may take on their way to order, in bytes. What a single block yields is added to
-/// it for each segment under way.
-const REPORTS_BYTES_MAX: usize = 2 << 20;
+/// How many indexes of each keychain are derived ahead the first time, and of all together; each later time, twice as many.
+const LOOKAHEAD: u32 = 1_000;
+const LOOKAHEAD_TOTAL: u32 = 20_000;
+const LOOKAHEAD_MIN: u32 = 20;
+
+/// What is derived ahead is watched from then on where no more than this part of the range is settled, since that much is
+/// gone over again: else only once the rule reaches it.
+const AHEAD_WHERE_SETTLED_BELOW: u64 = 8;
 
 /// What to scan.
 #[derive(Clone, Debug)]
 pub struct ScanPlan {
     /// The chain that the scan is pinned to.
     pub snapshot: Arc<ChainSnapshot>,
-    /// The heights, every one of which is on disk.
+    /// The heights, every one of which is on disk. Of what earlier scans covered, none need be.
     pub range: HeightRange,
-    /// What to look for.
+    /// What of the range earlier scans covered.
+    pub covered: Option<CoveredPart>,
+    /// What to look for to begin with: of each keychain the indexes that its rule reaches before any use.
     pub watch: Arc<WatchSet>,
-    /// How many keychains the watch set has.
-    pub keychain_count: u32,
+    /// The keychains of the watch set, by their numbers.
+    pub keychains: Arc<[WatchedKeychain]>,
+    /// How many scripts the watch set may come to have.
+    pub scripts_max: u64,
     /// Which blocks are proven.
     pub verify: Verify,
+    /// What the wallet wants to have.
+    pub deliver: Deliver,
+    /// What comes with each transaction.
+    pub extras: Extras,
     /// How the range is cut. No size changes the answer.
     pub segment_size: SegmentSize,
 }
 
-/// What workers share.
-#[derive(Debug)]
-struct ScanShared {
-    pinned: Pinned,
-    watch: Arc<WatchSet>,
-    verify: Verify,
-    coins: FoundCoins,
-    logs_spends: AtomicBool,
-}
-
-impl ScanShared {
-    fn logs_spends(&self) -> bool {
-        self.logs_spends.load(Ordering::Relaxed) // a hint: either answer is right
-    }
+/// The part of a range that earlier scans have been through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoveredPart {
+    /// Its last height.
+    pub through: Height,
+    /// The highest index of each keychain that was watched in it.
+    pub watched_through: Vec<Option<u32>>,
 }
 
 /// What a scan comes to.
@@ -86,152 +107,340 @@ pub struct ScanTotals {
     pub coins: CoinTotals,
     /// One a keychain, in their order.
     pub keychains: Vec<KeychainUse>,
+    /// The highest index of each keychain all of whose matches were reported.
+    pub watched_through: Vec<Option<u32>>,
     /// Heights settled.
     pub blocks_scanned: u64,
     /// Block data settled, in bytes.
     pub bytes_scanned: u64,
+    /// How often blocks were gone over.
+    pub passes: u32,
 }
 
 /// A scan under way. Dropping it lets segments under way finish their block and no more begin.
 #[derive(Debug)]
 pub struct Scan {
-    shared: Arc<ScanShared>,
-    ordered: Ordered<WalkedSegment>,
-    transactions: u64,
-    keychains: Vec<KeychainUse>,
-    quiet_segments: u32,
+    pool: WorkerPool,
+    config: PassConfig,
+    range: HeightRange,
+    covered_through: Option<Height>,
+    keychains: Arc<[WatchedKeychain]>,
+    scripts_max: u64,
+    deliver: Deliver,
+    segment_size: SegmentSize,
+    coins: Arc<FoundCoins>,
+    rule: GapRule,
+    /// The pass over the whole range.
+    main: Pass,
+    /// The pass that goes before it, over what is settled.
+    late: Option<LatePass>,
+    due: Vec<Due>,
+    ahead: Option<Ahead>,
+    /// How many indexes are derived ahead the next time; none once more cannot be.
+    lookahead: Option<u32>,
+    /// Whether more may still be derived before the rule reaches it.
+    may_look_ahead: bool,
+    /// What earlier scans watched beyond what the watch set begins with.
+    known_before: Vec<IndexRange>,
+    counted: CountedTransactions,
+    passes: u32,
+    outcome: Option<Outcome>,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct LatePass {
+    pass: Pass,
+    /// What it is for: until it is through, matches of these may be missing.
+    ranges: Vec<IndexRange>,
 }
 
 impl Scan {
-    /// Begins a scan. `cancel` is what its workers read once a block; whoever drops the scan sets it.
+    /// Begins a scan, in the context of a Tokio runtime. `cancel` is what its workers read once a block; whoever drops the
+    /// scan sets it.
     #[must_use]
     pub fn start(pool: &WorkerPool, chain: Arc<Chain>, plan: ScanPlan, cancel: Cancel) -> Self {
         let pinned = Pinned { chain, snapshot: plan.snapshot, cancel };
-        let under_way_max = segments_under_way_max(pool);
-        let shared = Arc::new(ScanShared {
-            pinned: pinned.clone(),
-            coins: FoundCoins::new(&plan.watch),
-            watch: plan.watch,
-            verify: plan.verify,
-            logs_spends: AtomicBool::new(false),
-        });
-        let walking = Arc::clone(&shared);
-        let reports_bytes_max = REPORTS_BYTES_MAX / under_way_max;
-        let segments = Segments::new(plan.range, plan.segment_size);
+        let config = PassConfig { pinned, verify: plan.verify, extras: plan.extras };
+        let rules: Vec<GapLimit> = plan.keychains.iter().map(|keychain| keychain.rule).collect();
+        let before_use = |keychain: u32| rules.get(keychain as usize)?.limit(KeychainUse::Unused); // 32 bits fit
+        let covered = |keychain: u32| match &plan.covered {
+            None => before_use(keychain),
+            Some(covered) => covered.watched_through.get(keychain as usize).copied().flatten(),
+        };
+        let rule = GapRule::new(&rules, covered);
+        let beyond = |keychain: u32| {
+            let (last, first) = (covered(keychain)?, before_use(keychain)?.saturating_add(1));
+            (first <= last).then_some(IndexRange { keychain, first, last })
+        };
+        let known_before = (0..).zip(&rules).filter_map(|(keychain, _)| beyond(keychain)).collect();
+        let ranged = u32::try_from(rule.ranged_count()).unwrap_or(u32::MAX);
+        let lookahead = LOOKAHEAD_TOTAL.checked_div(ranged).map(|share| share.clamp(LOOKAHEAD_MIN, LOOKAHEAD));
+        let covered_through = plan.covered.as_ref().map(|covered| covered.through);
+        let coins = Arc::new(FoundCoins::new(Arc::clone(&plan.watch)));
+        let segments = segments_after(plan.range, covered_through, plan.segment_size);
         Self {
-            ordered: Ordered::new(pool, pinned, segments, under_way_max, move |heights| {
-                walk_segment(&walking, heights, reports_bytes_max)
-            }),
-            shared,
-            transactions: 0,
-            keychains: vec![KeychainUse::Unused; plan.keychain_count as usize], // 32 bits fit
-            quiet_segments: 0,
+            main: Pass::new(pool, config.clone(), plan.watch, Arc::clone(&coins), segments),
+            pool: pool.clone(),
+            config,
+            range: plan.range,
+            covered_through,
+            keychains: plan.keychains,
+            scripts_max: plan.scripts_max,
+            deliver: plan.deliver,
+            segment_size: plan.segment_size,
+            coins,
+            rule,
+            late: None,
+            due: Vec::new(),
+            ahead: None,
+            lookahead,
+            may_look_ahead: true,
+            known_before,
+            counted: CountedTransactions::default(),
+            passes: 1,
+            outcome: None,
+            started: Instant::now(),
         }
     }
 
-    /// The reports of the next settled segment, by ascending height, none for most; nothing when the scan has come to its
-    /// outcome.
+    /// The next settled reports by ascending height, none for most segments; nothing when the scan has come to its outcome.
     ///
     /// # Errors
-    /// [`Failure`] where a block is at fault in every copy, or a worker panicked. What was reported before is true.
+    /// [`Failure`] where a block is at fault in every copy, more is to be watched than can be, or a worker panicked. What
+    /// was reported before is true.
     pub async fn next(&mut self) -> Result<Option<Vec<BlockReport>>, Failure> {
-        let Some((heights, walked)) = self.ordered.next().await? else { return Ok(None) };
-        let Some(walked) = self.with_fresh_coins(heights, walked).await? else { return Ok(None) };
-        let known_to_all = self.ordered.settled_before_all();
-        let made = self.shared.coins.commit(&walked.reports, &walked.found, &self.shared.watch, known_to_all);
-        self.quiet_segments = if made == 0 { self.quiet_segments.saturating_add(1) } else { 0 };
-        self.shared.logs_spends.store(made > 0 || self.logs_on(), Ordering::Relaxed);
-        self.count(&walked.reports);
-        self.ordered.settle(heights);
-        assert!(
-            walked.reports.is_sorted_by(|one, next| one.height < next.height),
-            "reports must leave in height order, each height once"
-        );
-        Ok(Some(walked.reports))
+        while self.outcome.is_none() {
+            if let Some(late) = &mut self.late {
+                if !late.pass.ordered.has_more() {
+                    self.late = None;
+                } else if let Some(reports) = late.pass.next().await? {
+                    return Ok(Some(self.take(reports, true)));
+                } else {
+                    self.outcome = late.pass.ordered.outcome();
+                }
+            } else if !self.known_before.is_empty() {
+                self.watch_what_was_known().await?;
+            } else if !self.due.is_empty() {
+                self.look_again().await?;
+            } else if let Some(extension) = self.extension_in_time().await? {
+                self.watch_more(extension);
+            } else if self.main.ordered.has_more() {
+                match self.main.next().await? {
+                    Some(reports) => return Ok(Some(self.take(reports, false))),
+                    None => self.outcome = self.main.ordered.outcome(),
+                }
+            } else {
+                // Every segment is settled, and nothing is left to look for: this gives the outcome.
+                drop(self.main.next().await?);
+                self.outcome = self.main.ordered.outcome();
+            }
+        }
+        Ok(None)
     }
 
     /// How far the scan is.
     #[must_use]
     pub fn progress(&self) -> Arc<ScanProgress> {
-        Arc::clone(self.ordered.progress())
+        Arc::clone(self.main.ordered.progress())
     }
 
     /// How it ended; none while it goes on.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
-        self.ordered.outcome()
+        self.outcome
     }
 
-    /// The last height that was settled.
+    /// The last height that was settled, by this scan or an earlier one that it goes on from.
     #[must_use]
     pub fn settled(&self) -> Option<Height> {
-        self.ordered.settled()
+        self.main.ordered.settled().or(self.covered_through)
+    }
+
+    /// Whether everything up to [`Scan::settled`] was reported that is watched.
+    #[must_use]
+    pub fn is_even(&self) -> bool {
+        self.late.is_none() && self.due.is_empty() && self.known_before.is_empty()
     }
 
     /// What it comes to so far.
     #[must_use]
     pub fn totals(&self) -> ScanTotals {
+        let coins = if self.rule.holds_nothing_back() {
+            self.coins.totals()
+        } else {
+            let watch = self.main.watch();
+            let counts = |script| {
+                let script = watch.script(script).unwrap_or_default();
+                watch.origins(script).iter().any(|origin| self.rule.reaches(origin))
+            };
+            self.coins.totals_of(counts)
+        };
         ScanTotals {
-            transactions: self.transactions,
-            coins: self.shared.coins.totals(),
-            keychains: self.keychains.clone(),
-            blocks_scanned: self.ordered.progress().blocks_done(),
-            bytes_scanned: self.ordered.progress().bytes_done(),
+            transactions: self.counted.count(),
+            coins,
+            keychains: self.rule.uses(),
+            watched_through: self.watched_through(),
+            blocks_scanned: self.main.ordered.progress().blocks_done(),
+            bytes_scanned: self.main.ordered.progress().bytes_done(),
+            passes: self.passes,
         }
     }
 
-    /// Whether spends go on being logged.
-    fn logs_on(&self) -> bool {
-        self.shared.logs_spends() && self.quiet_segments < QUIET_SEGMENTS
+    /// Whether the wallet wants coins, and no reports.
+    #[must_use]
+    pub fn gives_coins(&self) -> bool {
+        self.deliver == Deliver::Coins
     }
 
-    /// The segment with the spends of coins that earlier segments found while it was walked; none where a fault that was
-    /// met on the way ended the scan.
-    async fn with_fresh_coins(
-        &mut self,
-        heights: HeightRange,
-        mut walked: WalkedSegment,
-    ) -> Result<Option<WalkedSegment>, Failure> {
-        let mut tries = 0;
-        loop {
-            let fresh = self.shared.coins.since(walked.known);
-            if fresh.is_empty() {
-                return Ok(Some(walked));
+    /// The coins that are left, by height, index in block and output.
+    ///
+    /// # Errors
+    /// [`Failure`] where a worker panicked.
+    pub async fn coins(&self) -> Result<impl Iterator<Item = Coin> + '_, Failure> {
+        let coins = Arc::clone(&self.coins);
+        let sorted = self.pool.run(move || coins.sorted()).await.map_err(|error| internal(error.to_string()))?;
+        Ok(sorted.into_iter().filter_map(|left| self.describe(left)))
+    }
+
+    fn describe(&self, left: LeftCoin) -> Option<Coin> {
+        let watch = self.main.watch();
+        let script = watch.script(left.coin.script)?;
+        let origins: Vec<Origin> =
+            watch.origins(script).into_iter().filter(|origin| self.rule.reaches(origin)).collect();
+        (!origins.is_empty()).then_some(Coin {
+            height: left.height,
+            block_hash: self.config.pinned.snapshot.block(left.height)?.hash,
+            tx_index: left.tx_index,
+            outpoint: left.outpoint,
+            value: left.coin.value,
+            script_pubkey: script.to_vec().into(),
+            origins,
+        })
+    }
+
+    fn watched_through(&self) -> Vec<Option<u32>> {
+        let mut watched = self.rule.watched_through();
+        let unsettled = self.late.iter().flat_map(|late| &late.ranges).map(|range| (range.keychain, range.first));
+        for (keychain, index) in unsettled.chain(self.due.iter().map(|due| (due.keychain, due.index))) {
+            if let Some(through) = watched.get_mut(keychain as usize) {
+                *through = (*through).min(index.checked_sub(1)); // 32 bits fit
             }
-            let shared = Arc::clone(&self.shared);
-            let fault = match self.ordered.run(move || rematch_segment(&shared, heights, walked, &fresh)).await? {
-                Ok(walked) => return Ok(Some(walked)),
-                Err(fault) => fault,
-            };
-            if !self.ordered.is_worth_another_try(fault, tries).await? {
-                return Ok(None);
-            }
-            tries += 1;
-            // From the beginning: every earlier coin is known by now, so that nothing is fresh after this walk.
-            let shared = Arc::clone(&self.shared);
-            walked = match self.ordered.run(move || walk_segment(&shared, heights, usize::MAX)).await? {
-                Ok(again) => again.value,
-                Err(fault) => {
-                    self.ordered.fail(fault).await?;
-                    return Ok(None);
+        }
+        watched
+    }
+
+    /// What of the reports leaves.
+    fn take(&mut self, reports: Vec<BlockReport>, is_late: bool) -> Vec<BlockReport> {
+        let (mut reports, due) = self.rule.take(reports);
+        self.due.extend(due);
+        for report in &mut reports {
+            report.is_late = is_late;
+            for transaction in &report.transactions {
+                if is_late {
+                    self.counted.add_late(report.height, transaction.tx_index);
+                } else {
+                    self.counted.add_next(report.height, transaction.tx_index);
                 }
-            };
+            }
+        }
+        match self.deliver {
+            Deliver::History => reports,
+            Deliver::Coins => Vec::new(),
         }
     }
 
-    fn count(&mut self, reports: &[BlockReport]) {
-        for transaction in reports.iter().flat_map(|report| &report.transactions) {
-            self.transactions = self.transactions.saturating_add(1);
-            for origin in transaction.received.iter().flat_map(|received| &received.origins) {
-                let Origin::Keychain { keychain, index } = *origin else { continue };
-                // A number that is not a keychain's cannot come out of the watch set it went into.
-                let Some(used) = self.keychains.get_mut(keychain as usize) else { continue };
-                *used = match (*used, index) {
-                    (KeychainUse::LastUsed(last), Some(index)) => KeychainUse::LastUsed(last.max(index)),
-                    (_, Some(index)) => KeychainUse::LastUsed(index),
-                    (_, None) => KeychainUse::UsedSingle,
-                };
+    /// Watches in what is to come what earlier scans watched in what they covered.
+    async fn watch_what_was_known(&mut self) -> Result<(), Failure> {
+        let ranges = std::mem::take(&mut self.known_before);
+        let extension = self.begin_ahead(ranges).ready().await.map_err(|error| ahead::failure(&error))?;
+        self.main.go_on_with(extension.watch);
+        Ok(())
+    }
+
+    /// Matches again the blocks in which something was held back that is due now.
+    async fn look_again(&mut self) -> Result<(), Failure> {
+        let range = |due: &Due| IndexRange { keychain: due.keychain, first: due.index, last: due.index };
+        let ranges: Vec<IndexRange> = self.due.iter().map(range).collect();
+        let heights = self.due.iter().flat_map(|due| due.heights.iter().copied()).collect();
+        let derived = derive(
+            &self.pool,
+            Arc::clone(&self.keychains),
+            ranges.clone(),
+            WatchSetBuilder::new(),
+            u64::MAX,
+            self.pool.workers(),
+        );
+        let watch = Arc::new(derived.await.map_err(|error| ahead::failure(&error))?.build());
+        self.due.clear();
+        // Coins of its own: those of these scripts that were spent meanwhile are forgotten in the scan's.
+        let coins = Arc::new(FoundCoins::new(Arc::clone(&watch)));
+        if let Some(segments) = Segments::of_blocks(heights) {
+            self.late =
+                Some(LatePass { pass: Pass::new(&self.pool, self.config.clone(), watch, coins, segments), ranges });
+        }
+        Ok(())
+    }
+
+    /// More to watch, where it is there and its time has come. Waits for it where nothing else is left to do.
+    async fn extension_in_time(&mut self) -> Result<Option<(Extension, Vec<IndexRange>)>, Failure> {
+        let is_outrun = self.rule.is_outrun();
+        let walks = self.main.ordered.has_more();
+        let is_unasked = walks && self.may_look_ahead && self.started.elapsed() >= AHEAD_AFTER;
+        if self.ahead.is_none() && (is_outrun || is_unasked) {
+            self.may_look_ahead = false;
+            self.ahead = self.lookahead.map(|lookahead| {
+                self.lookahead = Some(lookahead.saturating_mul(2));
+                self.begin_ahead(self.rule.extension(lookahead))
+            });
+        }
+        let progress = self.main.ordered.progress();
+        let is_early = progress.bytes_done().saturating_mul(AHEAD_WHERE_SETTLED_BELOW) <= progress.bytes_total();
+        // Before anything is walked, it costs nothing to wait, and less has to be gone over again.
+        let waits = is_outrun && (!walks || self.main.ordered.settled().is_none());
+        let Some(ahead) = self.ahead.as_mut().filter(|ahead| waits || (ahead.is_ready() && (is_outrun || is_early)))
+        else {
+            return Ok(None);
+        };
+        let extension = ahead.ready().await;
+        let ranges = self.ahead.take().map(|ahead| ahead.ranges.clone()).unwrap_or_default();
+        match extension {
+            Ok(extension) => Ok(Some((extension, ranges))),
+            Err(error) if is_outrun => Err(ahead::failure(&error)),
+            Err(_too_many) => {
+                // Nothing that the rule reaches is missing. Should it reach more, that is tried again, with less ahead.
+                self.lookahead = Some(LOOKAHEAD_MIN);
+                Ok(None)
             }
         }
     }
+
+    fn begin_ahead(&self, ranges: Vec<IndexRange>) -> Ahead {
+        let watch = Arc::clone(self.main.watch());
+        Ahead::begin(&self.pool, Arc::clone(&self.keychains), ranges, watch, self.scripts_max)
+    }
+
+    /// Watches more from here on, and goes over what is settled for that alone.
+    fn watch_more(&mut self, (extension, ranges): (Extension, Vec<IndexRange>)) {
+        self.rule.cover(&ranges);
+        self.main.go_on_with(extension.watch);
+        let Some(settled) = self.settled().and_then(|last| HeightRange::new(self.range.first(), last)) else { return };
+        let segments = Segments::new(settled, self.segment_size);
+        let pass = Pass::new(&self.pool, self.config.clone(), extension.new, Arc::clone(&self.coins), segments);
+        self.passes = self.passes.saturating_add(1);
+        self.late = Some(LatePass { pass, ranges });
+    }
+}
+
+/// The segments of what earlier scans did not cover, which may be none.
+fn segments_after(range: HeightRange, covered_through: Option<Height>, size: SegmentSize) -> Segments {
+    let first = covered_through.map_or(Some(range.first()), Height::next);
+    match first.and_then(|first| HeightRange::new(first.max(range.first()), range.last())) {
+        Some(rest) => Segments::new(rest, size),
+        None => Segments::nothing_of(range, size),
+    }
+}
+
+fn internal(detail: String) -> Failure {
+    Failure { kind: FailureKind::Internal, detail, at: None }
 }

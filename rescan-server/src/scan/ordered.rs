@@ -143,7 +143,17 @@ impl<T: Send + 'static> Ordered<T> {
     /// Takes note that a segment is settled. Segments leave in chain order without a gap.
     pub(super) fn settle(&mut self, heights: HeightRange) {
         let expected = self.settled.map_or(Some(self.range.first()), Height::next);
-        assert_eq!(Some(heights.first()), expected, "segments must leave in chain order, each once");
+        let in_order = if self.segments.is_dense() {
+            Some(heights.first()) == expected
+        } else {
+            Some(heights.first()) >= expected
+        };
+        assert!(
+            in_order,
+            "segments must leave in chain order, each once: {} after {:?}",
+            heights.first(),
+            self.settled
+        );
         self.settled = Some(heights.last());
         self.settled_count += 1; // fewer than there are heights
         self.progress.settle(heights.count(), self.pinned.snapshot.data_bytes(heights));
@@ -153,6 +163,26 @@ impl<T: Send + 'static> Ordered<T> {
     /// have been missed by a worker.
     pub(super) fn settled_before_all(&self) -> u64 {
         self.under_way.iter().map(|begun| begun.settled_before).min().unwrap_or(self.settled_count)
+    }
+
+    /// Whether there is work left, whatever it may come to.
+    pub(super) fn has_more(&self) -> bool {
+        self.outcome.is_none() && (!self.under_way.is_empty() || self.segments.has_next())
+    }
+
+    /// Has everything that is not settled done by other work from now on.
+    pub(super) fn go_on_with(
+        &mut self,
+        work: impl Fn(HeightRange) -> Result<Worked<T>, SegmentFault> + Send + Sync + 'static,
+    ) {
+        self.work = Arc::new(work);
+        self.under_way.clear();
+        self.segments.go_to(self.settled.map_or(Some(self.range.first()), Height::next));
+    }
+
+    /// How many segments were settled.
+    pub(super) fn settled_count(&self) -> u64 {
+        self.settled_count
     }
 
     pub(super) fn progress(&self) -> &Arc<ScanProgress> {

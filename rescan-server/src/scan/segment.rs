@@ -7,17 +7,19 @@
 use std::collections::HashMap;
 
 use bitcoin::OutPoint;
+use bitcoin::block::Header;
+use rescan_core::chain_snapshot::ChainBlock;
 use rescan_core::filter::WordFilter;
 use rescan_core::matching::{BlockPlace, FoundCoin, Matcher, SpendLog, filter_word, spend_mark};
 use rescan_core::obfuscation::RawBlock;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::proof::{Prover, Unproven};
 use rescan_core::report::{BlockReport, Received, Spent, TransactionReport};
-use rescan_core::request::Verify;
+use rescan_core::request::{Extras, Verify};
 
-use super::ScanShared;
 use super::found_coins::CoinView;
 use super::ordered::Worked;
+use super::pass::PassShared;
 use super::pinned::{BlockFault, SegmentBlocks, SegmentFault};
 
 /// What a worker brings back from a segment.
@@ -45,12 +47,19 @@ struct Workbench<'w> {
     matcher: Matcher<'w>,
     prover: Prover,
     verify: Verify,
+    extras: Extras,
+}
+
+/// What a block yields, before its place is known.
+struct Yield {
+    transactions: Vec<TransactionReport>,
+    header: Option<Header>,
 }
 
 /// Walks the blocks of `heights`, or the first of them: where nearly everything matches, it stops as soon as its reports
 /// take `reports_bytes_max` of memory.
 pub(super) fn walk_segment(
-    shared: &ScanShared,
+    shared: &PassShared,
     heights: HeightRange,
     reports_bytes_max: usize,
 ) -> Result<Worked<WalkedSegment>, SegmentFault> {
@@ -61,28 +70,18 @@ pub(super) fn walk_segment(
     let mut reports = Vec::new();
     let mut reports_bytes = 0_usize;
     let mut last = heights.first();
-    let blocks = SegmentBlocks::open(&shared.pinned, heights);
+    let blocks = SegmentBlocks::open(&shared.config.pinned, heights);
     for height in heights.iter() {
         last = height;
-        let (block, transactions) = blocks.examine(height, |raw| {
-            let log = spends.as_mut().map(|spends| &mut spends.log);
-            let transactions = bench.match_block(raw, height, &mut view, log)?;
-            bench.prove(raw, &transactions)?;
-            Ok(transactions)
+        let (block, yielded) = blocks.examine(height, |raw| {
+            bench.examine(raw, height, &mut view, spends.as_mut().map(|spends| &mut spends.log))
         })?;
         if let Some(spends) = &mut spends {
             spends.ends.push(spends.log.len());
         }
-        if !transactions.is_empty() {
-            reports_bytes = transactions.iter().map(memory_bytes).fold(reports_bytes, usize::saturating_add);
-            reports.push(BlockReport {
-                height,
-                hash: block.hash,
-                time: block.time,
-                is_late: false,
-                header: None,
-                transactions,
-            });
+        if !yielded.transactions.is_empty() {
+            reports_bytes = yielded.transactions.iter().map(memory_bytes).fold(reports_bytes, usize::saturating_add);
+            reports.push(yielded.into_report(height, block));
         }
         if reports_bytes > reports_bytes_max {
             break;
@@ -94,7 +93,7 @@ pub(super) fn walk_segment(
 /// Looks in a walked segment for spends of `fresh` coins, which were found in earlier segments while it was walked. Blocks
 /// that may spend one are matched anew, now that every earlier coin is known.
 pub(super) fn rematch_segment(
-    shared: &ScanShared,
+    shared: &PassShared,
     heights: HeightRange,
     mut walked: WalkedSegment,
     fresh: &[OutPoint],
@@ -107,30 +106,15 @@ pub(super) fn rematch_segment(
     };
     let mut bench = Workbench::new(shared);
     let mut view = shared.coins.view().with_found(std::mem::take(&mut walked.found));
-    let blocks = SegmentBlocks::open(&shared.pinned, heights);
+    let blocks = SegmentBlocks::open(&shared.config.pinned, heights);
     for height in suspects {
         let place = walked.reports.binary_search_by_key(&height, |report| report.height);
-        let (block, transactions) = blocks.examine(height, |raw| {
-            let transactions = bench.match_block(raw, height, &mut view, None)?;
-            bench.prove(raw, &transactions)?; // again, if it was reported before: these may be the bytes of another copy
-            Ok(transactions)
-        })?;
+        // Proven again, if it was reported before: these may be the bytes of another copy.
+        let (block, yielded) = blocks.examine(height, |raw| bench.examine(raw, height, &mut view, None))?;
         match place {
-            Ok(place) => walked.reports[place].transactions = transactions,
-            Err(_) if transactions.is_empty() => {}
-            Err(place) => {
-                walked.reports.insert(
-                    place,
-                    BlockReport {
-                        height,
-                        hash: block.hash,
-                        time: block.time,
-                        is_late: false,
-                        header: None,
-                        transactions,
-                    },
-                );
-            }
+            Ok(place) => walked.reports[place] = yielded.into_report(height, block),
+            Err(_) if yielded.transactions.is_empty() => {}
+            Err(place) => walked.reports.insert(place, yielded.into_report(height, block)),
         }
     }
     walked.found = view.into_found();
@@ -152,21 +136,66 @@ fn memory_bytes(transaction: &TransactionReport) -> usize {
         .spent
         .iter()
         .map(|input| size_of::<Spent>() + size_of_val(input.origins.as_slice()) + ALLOCATION_BYTES);
-    size_of::<TransactionReport>() + received.chain(spent).sum::<usize>()
+    let raw = transaction.raw.as_ref().map_or(0, |raw| raw.len() + ALLOCATION_BYTES);
+    let branch =
+        transaction.merkle_branch.as_ref().map_or(0, |branch| size_of_val(branch.as_slice()) + ALLOCATION_BYTES);
+    size_of::<TransactionReport>() + received.chain(spent).sum::<usize>() + raw + branch
 }
 
 impl<'w> Workbench<'w> {
-    fn new(shared: &'w ScanShared) -> Self {
-        Self { matcher: Matcher::new(&shared.watch), prover: Prover::default(), verify: shared.verify }
+    fn new(shared: &'w PassShared) -> Self {
+        Self {
+            matcher: Matcher::new(&shared.watch),
+            prover: Prover::default(),
+            verify: shared.config.verify,
+            extras: shared.config.extras,
+        }
     }
 
-    fn prove(&mut self, raw: RawBlock<'_>, transactions: &[TransactionReport]) -> Result<(), BlockFault> {
+    fn examine(
+        &mut self,
+        raw: RawBlock<'_>,
+        height: Height,
+        view: &mut CoinView<'_>,
+        log: Option<&mut SpendLog>,
+    ) -> Result<Yield, BlockFault> {
+        let transactions = self.match_block(raw, height, view, log)?;
+        self.prove(raw, &transactions)?;
+        Ok(self.with_extras(raw, transactions)?)
+    }
+
+    fn prove(&mut self, raw: RawBlock<'_>, transactions: &[TransactionReport]) -> Result<(), Unproven> {
         let wanted = match self.verify {
             Verify::All => true,
-            Verify::Reported => !transactions.is_empty(),
-            Verify::None => false,
+            // A branch is part of a proof, whoever trusts the disk.
+            Verify::None if !self.extras.merkle_branches => false,
+            Verify::Reported | Verify::None => !transactions.is_empty(),
         };
-        if wanted { Ok(self.prover.prove(raw, transactions)?) } else { Ok(()) }
+        if wanted { self.prover.prove(raw, transactions) } else { Ok(()) }
+    }
+
+    /// What was asked for beside the matches.
+    fn with_extras(&mut self, raw: RawBlock<'_>, mut transactions: Vec<TransactionReport>) -> Result<Yield, Unproven> {
+        if transactions.is_empty() || self.extras == Extras::default() {
+            return Ok(Yield { transactions, header: None });
+        }
+        let indexes: Vec<u32> = transactions.iter().map(|transaction| transaction.tx_index).collect();
+        if self.extras.raw_transactions {
+            if self.verify != Verify::None {
+                self.prover.prove_witnesses(raw)?;
+            }
+            for (transaction, bytes) in transactions.iter_mut().zip(self.prover.raw_transactions(raw, &indexes)?) {
+                transaction.raw = Some(bytes);
+            }
+        }
+        let mut header = None;
+        if self.extras.merkle_branches {
+            for (transaction, branch) in transactions.iter_mut().zip(self.prover.branches(&indexes)?) {
+                transaction.merkle_branch = Some(branch);
+            }
+            header = raw.header().and_then(|bytes| bitcoin::consensus::deserialize(&bytes).ok());
+        }
+        Ok(Yield { transactions, header })
     }
 
     fn match_block(
@@ -182,6 +211,13 @@ impl<'w> Workbench<'w> {
             None => self.matcher.match_block(raw, place, view),
         };
         Ok(matched.map_err(Unproven::from)?)
+    }
+}
+
+impl Yield {
+    fn into_report(self, height: Height, block: ChainBlock) -> BlockReport {
+        let Self { transactions, header } = self;
+        BlockReport { height, hash: block.hash, time: block.time, is_late: false, header, transactions }
     }
 }
 

@@ -30,11 +30,43 @@ pub(super) struct Segments {
     next: Option<Height>,
     bytes: u64,
     size: SegmentSize,
+    /// The only heights that are wanted, ascending, where not all are: each is a segment.
+    only: Option<Vec<Height>>,
 }
 
 impl Segments {
     pub(super) fn new(range: HeightRange, size: SegmentSize) -> Self {
-        Self { range, next: Some(range.first()), bytes: size.first_bytes.min(size.bytes_max), size }
+        Self { range, next: Some(range.first()), bytes: size.first_bytes.min(size.bytes_max), size, only: None }
+    }
+
+    /// Single blocks; none if there are none.
+    pub(super) fn of_blocks(mut heights: Vec<Height>) -> Option<Self> {
+        heights.sort_unstable();
+        heights.dedup();
+        let (first, last) = (*heights.first()?, *heights.last()?);
+        let size = SegmentSize { first_bytes: 1, bytes_max: 1, blocks_max: 1 };
+        Some(Self { only: Some(heights), ..Self::new(HeightRange::new(first, last)?, size) })
+    }
+
+    /// None, at the end of a range.
+    pub(super) fn nothing_of(range: HeightRange, size: SegmentSize) -> Self {
+        let end = HeightRange::new(range.last(), range.last()).unwrap_or(range);
+        Self { next: None, ..Self::new(end, size) }
+    }
+
+    /// Whether every height of the range is wanted.
+    pub(super) fn is_dense(&self) -> bool {
+        self.only.is_none()
+    }
+
+    /// Whether there is another one.
+    pub(super) fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Goes back, or on, to that height.
+    pub(super) fn go_to(&mut self, height: Option<Height>) {
+        self.next = height.filter(|height| *height <= self.range.last());
     }
 
     pub(super) fn range(&self) -> HeightRange {
@@ -43,6 +75,11 @@ impl Segments {
 
     pub(super) fn next(&mut self, chain: &ChainSnapshot) -> Option<HeightRange> {
         let first = self.next?;
+        if let Some(only) = &self.only {
+            let at = only.partition_point(|height| *height <= first);
+            self.next = only.get(at).copied();
+            return HeightRange::new(first, first);
+        }
         let mut last = first;
         let mut bytes = block_bytes(chain, first);
         let mut blocks = 1;

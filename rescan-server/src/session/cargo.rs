@@ -1,7 +1,8 @@
 //! What a scan carries to a wallet: reports or whole blocks, in batches, each kind into its own kind of sink.
 
 use capnp::capability::Promise;
-use rescan_core::report::{BlockReport, Ending, FullBlock};
+use rescan_core::coins::Coin;
+use rescan_core::report::{BlockReport, Ending, FullBlock, Mark};
 use rescan_core::rescan_capnp::{block_sink, report_sink};
 use rescan_core::wire;
 
@@ -28,6 +29,14 @@ pub(super) trait Cargo: Sized + 'static {
     /// # Errors
     /// If the ending cannot be said in a message.
     fn done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>>;
+
+    /// Says that everything up to a block has been sent. Sinks that cannot be told are not.
+    ///
+    /// # Errors
+    /// If the mark cannot be said in a message.
+    fn mark(_sink: &Self::Sink, _mark: &Mark) -> capnp::Result<Promise<(), capnp::Error>> {
+        Ok(Promise::ok(()))
+    }
 }
 
 impl Cargo for BlockReport {
@@ -55,6 +64,36 @@ impl Cargo for BlockReport {
         wire::write_ending(ending, request.get().init_result()).map_err(|error| unsayable(&error))?;
         let answer = request.send().promise;
         Ok(Promise::from_future(async move { answer.await.map(drop) }))
+    }
+
+    fn mark(sink: &Self::Sink, mark: &Mark) -> capnp::Result<Promise<(), capnp::Error>> {
+        let mut request = sink.settled_request();
+        wire::write_mark(mark, request.get().init_mark()).map_err(|error| unsayable(&error))?;
+        Ok(request.send())
+    }
+}
+
+impl Cargo for Coin {
+    type Sink = report_sink::Client;
+
+    const BATCH_BYTES_MAX: usize = BlockReport::BATCH_BYTES_MAX;
+
+    fn bytes(&self) -> usize {
+        wire::coin_bytes(self)
+    }
+
+    fn push(sink: &Self::Sink, batch: &[Self]) -> capnp::Result<Promise<(), capnp::Error>> {
+        let mut request = sink.coins_request();
+        let length = length(batch)?;
+        let mut list = request.get().init_batch(length);
+        for (index, coin) in (0..length).zip(batch) {
+            wire::write_coin(coin, list.reborrow().get(index)).map_err(|error| unsayable(&error))?;
+        }
+        Ok(request.send())
+    }
+
+    fn done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>> {
+        BlockReport::done(sink, ending)
     }
 }
 

@@ -7,12 +7,17 @@ use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bitcoin::Amount;
 use futures::FutureExt;
+use rescan_core::coins::Coin;
 use rescan_core::position::{Height, HeightRange};
-use rescan_core::report::{BlockId, BlockReport, Ending, Failure, FullBlock, KeychainUse, Outcome, Refusal, Summary};
-use rescan_core::request::RangeRequest;
+use rescan_core::report::{
+    BlockId, BlockReport, Ending, Failure, FullBlock, KeychainUse, Mark, Outcome, Refusal, RefusalReason, Summary,
+};
+use rescan_core::request::{Covered, RangeRequest};
+use rescan_core::rescan_capnp::report_sink;
 use tokio::time::timeout;
 
 use super::Shared;
@@ -46,6 +51,16 @@ pub(super) trait Source {
     fn totals(&self) -> ScanTotals;
 
     fn height_of(piece: &Self::Piece) -> Height;
+
+    /// Whether everything up to the last settled height has been given out, so that a wallet may go on from there.
+    fn is_even(&self) -> bool {
+        true
+    }
+
+    /// Sends what is left to send once the source has come to its outcome.
+    async fn send_rest(&self, _sink: &<Self::Piece as Cargo>::Sink, _patience: Duration) -> Result<(), Stopped> {
+        Ok(())
+    }
 }
 
 impl Source for Scan {
@@ -73,6 +88,22 @@ impl Source for Scan {
 
     fn height_of(report: &BlockReport) -> Height {
         report.height
+    }
+
+    fn is_even(&self) -> bool {
+        Scan::is_even(self)
+    }
+
+    /// The coins, where they were asked for. Of a chain that was left, none are told: they may not be there any more.
+    async fn send_rest(&self, sink: &report_sink::Client, patience: Duration) -> Result<(), Stopped> {
+        if !self.gives_coins() || matches!(Scan::outcome(self), Some(Outcome::ReorganisedFrom(_))) {
+            return Ok(());
+        }
+        let mut outbox = Outbox::<Coin>::new(sink.clone(), patience, |coin| coin.height);
+        for coin in self.coins().await.map_err(Stopped::Failed)? {
+            outbox.put(coin).await?;
+        }
+        Ok(outbox.flush().await?)
     }
 }
 
@@ -102,6 +133,8 @@ impl Source for BlockReader {
             keychains: Vec::new(),
             blocks_scanned: BlockReader::progress(self).blocks_done(),
             bytes_scanned: BlockReader::progress(self).bytes_done(),
+            watched_through: Vec::new(),
+            passes: 1,
         }
     }
 
@@ -116,8 +149,16 @@ pub(super) struct Job<S: Source> {
     pub(super) control: Rc<Control>,
     pub(super) sink: <S::Piece as Cargo>::Sink,
     pub(super) range: RangeRequest,
+    pub(super) going_on: GoingOn,
     /// How many keychains the watch set has, from when it is found on: a summary names each, however early the end.
     pub(super) keychain_count: Rc<Cell<u32>>,
+}
+
+/// What a scan that goes on where another ended has to do with that.
+#[derive(Default)]
+pub(super) struct GoingOn {
+    pub(super) covered: Option<Covered>,
+    pub(super) mark_every: Option<Duration>,
 }
 
 /// Why a scan ends before it begins.
@@ -128,9 +169,15 @@ pub(super) enum Early {
 }
 
 /// A scan with a definite range in a pinned chain.
-struct Pinned {
-    chain: Arc<ChainSnapshot>,
-    range: HeightRange,
+#[derive(Clone)]
+pub(super) struct Pinned {
+    pub(super) chain: Arc<ChainSnapshot>,
+    /// All of the range, what earlier scans covered included; its last block alone where there is nothing to walk.
+    pub(super) range: HeightRange,
+    /// What of it is to be walked; none where there is nothing.
+    pub(super) walked: Option<HeightRange>,
+    /// What earlier scans covered, up to where this one begins.
+    pub(super) covered: Option<Covered>,
     /// Where blocks of the range are missing, the lowest height that is complete to its end.
     pruned_below: Option<Height>,
     tip: BlockId,
@@ -139,14 +186,32 @@ struct Pinned {
 
 impl Pinned {
     /// Takes as long as a walk over all heights does.
-    fn new(request: &RangeRequest, seen: Seen, prepare_micros: u64) -> Result<Self, Early> {
-        let range = range::definite(request, &seen.chain).map_err(Early::Refused)?;
-        let pruned_below = range::pruned_below(range, &seen);
+    fn new(request: &RangeRequest, covered: Option<Covered>, seen: Seen, prepare_micros: u64) -> Result<Self, Early> {
+        let span = range::definite(request, &seen.chain).map_err(Early::Refused)?;
+        let first = match &covered {
+            Some(covered) if covered.from >= span.first => {
+                return Err(Early::Refused(uncovered(covered.from, span.first)));
+            }
+            Some(covered) => covered.from,
+            None => span.first,
+        };
+        let range = HeightRange::new(first.min(span.last), span.last)
+            .ok_or_else(|| Early::Failed(internal(format!("a range from {first} to {}", span.last))))?;
+        let walked = span.walked();
+        let pruned_below = walked.and_then(|walked| range::pruned_below(walked, &seen));
         let tip = seen
             .chain
             .id(range.last())
             .ok_or_else(|| Early::Failed(internal(format!("height {} of the active chain has no id", range.last()))))?;
-        Ok(Self { chain: seen.chain, range, pruned_below, tip, prepare_micros })
+        Ok(Self { chain: seen.chain, range, walked, covered, pruned_below, tip, prepare_micros })
+    }
+}
+
+fn uncovered(from: Height, first: Height) -> Refusal {
+    Refusal {
+        reason: RefusalReason::BadCoverage,
+        position: 0,
+        detail: format!("blocks from height {from} on are said to be covered, and the range begins at height {first}"),
     }
 }
 
@@ -155,7 +220,7 @@ impl<S: Source> Job<S> {
     pub(super) async fn run<W>(
         self,
         prepare: impl Future<Output = Result<W, Early>>,
-        start: impl FnOnce(W, Arc<ChainSnapshot>, HeightRange) -> S,
+        start: impl FnOnce(W, Pinned) -> Result<Option<S>, Refusal>,
     ) {
         // However this ends, a stopping server does not wait for it in vain.
         let _over = OverOnDrop(Rc::clone(&self.control));
@@ -175,7 +240,7 @@ impl<S: Source> Job<S> {
     async fn scan<W>(
         &self,
         prepare: impl Future<Output = Result<W, Early>>,
-        start: impl FnOnce(W, Arc<ChainSnapshot>, HeightRange) -> S,
+        start: impl FnOnce(W, Pinned) -> Result<Option<S>, Refusal>,
     ) -> Option<Ending> {
         let begun = tokio::select! {
             // What begins is looked at first, so that a scan that is cancelled at once has found its watch set.
@@ -196,9 +261,9 @@ impl<S: Source> Job<S> {
         let prepare_micros = micros_since(self.control.called);
         self.control.enter(Stage::ReadingChain);
         let seen = self.shared.refresher.refresh().await.map_err(Early::Failed)?;
-        let request = self.range.clone();
+        let (request, covered) = (self.range.clone(), self.going_on.covered.clone());
         // A birthday is searched for among all headers, and so may missing blocks be: more than this thread has time for.
-        let pinned = tokio::task::spawn_blocking(move || Pinned::new(&request, seen, prepare_micros)).await;
+        let pinned = tokio::task::spawn_blocking(move || Pinned::new(&request, covered, seen, prepare_micros)).await;
         let pinned = pinned.map_err(|error| Early::Failed(internal(format!("making the range definite: {error}"))))?;
         Ok((watched, pinned?))
     }
@@ -208,16 +273,20 @@ impl<S: Source> Job<S> {
         &self,
         watched: W,
         pinned: Pinned,
-        start: impl FnOnce(W, Arc<ChainSnapshot>, HeightRange) -> S,
+        start: impl FnOnce(W, Pinned) -> Result<Option<S>, Refusal>,
     ) -> Option<Ending> {
         if let Some(below) = pinned.pruned_below {
             let summary = Summary { outcome: Outcome::PrunedBelow(below), ..self.nothing_of(&pinned) };
             return Some(Ending::Summary(summary));
         }
-        let mut source = start(watched, Arc::clone(&pinned.chain), pinned.range);
+        let mut source = match start(watched, pinned.clone()) {
+            Ok(Some(source)) => source,
+            Ok(None) => return Some(Ending::Summary(self.nothing_to_walk(&pinned))),
+            Err(refusal) => return Some(Ending::Refused(refusal)),
+        };
         self.control.enter(Stage::Walking(Begun { pin: Arc::clone(&pinned.chain), progress: source.progress() }));
         let mut outbox = Outbox::new(self.sink.clone(), self.shared.limits.stalled_after, S::height_of);
-        let stalled = match deliver(&mut source, &mut outbox).await {
+        let stalled = match self.deliver(&pinned, &mut source, &mut outbox).await {
             Ok(()) => None,
             Err(Stopped::Failed(failure)) => return Some(Ending::Failed(failure)),
             Err(Stopped::Blocked(Blocked::TooLarge { height, bytes })) => {
@@ -242,6 +311,44 @@ impl<S: Source> Job<S> {
         Some(Ending::Summary(self.summary(&pinned, &source, stalled)))
     }
 
+    /// Moves everything from the source to the outbox. What was settled before a failure is delivered all the same.
+    async fn deliver(&self, pinned: &Pinned, source: &mut S, outbox: &mut Outbox<S::Piece>) -> Result<(), Stopped> {
+        let mut marked = Instant::now();
+        loop {
+            let settled = {
+                let mut next = std::pin::pin!(source.next());
+                loop {
+                    tokio::select! {
+                        biased;
+                        settled = &mut next => break settled,
+                        () = outbox.due() => outbox.flush().await?,
+                    }
+                }
+            };
+            match settled {
+                Ok(Some(segment)) => {
+                    for piece in segment {
+                        outbox.put(piece).await?;
+                    }
+                }
+                Ok(None) => {
+                    outbox.flush().await?;
+                    return source.send_rest(&self.sink, self.shared.limits.stalled_after).await;
+                }
+                Err(failure) => {
+                    outbox.flush().await?;
+                    return Err(Stopped::Failed(failure));
+                }
+            }
+            if self.going_on.mark_every.is_some_and(|every| marked.elapsed() >= every)
+                && let Some(mark) = mark_of(pinned, source)
+            {
+                outbox.mark(&mark).await?;
+                marked = Instant::now();
+            }
+        }
+    }
+
     /// `stalled` is the height of the last piece that left, where the wallet stopped taking them.
     fn summary(&self, pinned: &Pinned, source: &S, stalled: Option<Option<Height>>) -> Summary {
         let settled = source.settled();
@@ -260,11 +367,19 @@ impl<S: Source> Job<S> {
             unspent_count: totals.coins.count,
             unspent: Amount::from_sat(totals.coins.total_sat),
             keychains: totals.keychains,
+            watched_through: totals.watched_through,
+            passes: totals.passes,
             blocks_scanned: totals.blocks_scanned,
             bytes_scanned: totals.bytes_scanned,
             locator: delivered.map_or_else(Vec::new, |height| pinned.chain.locator(height)),
             ..self.nothing_of(pinned)
         }
+    }
+
+    /// The summary of a scan whose range begins behind its end.
+    fn nothing_to_walk(&self, pinned: &Pinned) -> Summary {
+        let locator = pinned.chain.locator(pinned.range.last());
+        Summary { outcome: Outcome::Complete, locator, passes: 1, ..self.nothing_of(pinned) }
     }
 
     /// The summary of a scan that has scanned nothing of its range.
@@ -324,7 +439,7 @@ fn log(ending: &Ending) {
     }
 }
 
-enum Stopped {
+pub(super) enum Stopped {
     Blocked(Blocked),
     Failed(Failure),
 }
@@ -335,32 +450,17 @@ impl From<Blocked> for Stopped {
     }
 }
 
-/// Moves everything from the source to the outbox. What was settled before a failure is delivered all the same.
-async fn deliver<S: Source>(source: &mut S, outbox: &mut Outbox<S::Piece>) -> Result<(), Stopped> {
-    loop {
-        let settled = {
-            let mut next = std::pin::pin!(source.next());
-            loop {
-                tokio::select! {
-                    biased;
-                    settled = &mut next => break settled,
-                    () = outbox.due() => outbox.flush().await?,
-                }
-            }
-        };
-        match settled {
-            Ok(Some(segment)) => {
-                for piece in segment {
-                    outbox.put(piece).await?;
-                }
-            }
-            Ok(None) => return Ok(outbox.flush().await?),
-            Err(failure) => {
-                outbox.flush().await?;
-                return Err(Stopped::Failed(failure));
-            }
-        }
-    }
+/// Where a wallet may go on from; none where something is still to be told of what is settled.
+fn mark_of<S: Source>(pinned: &Pinned, source: &S) -> Option<Mark> {
+    let height = source.settled().filter(|_| source.is_even())?;
+    let totals = source.totals();
+    Some(Mark {
+        from: pinned.range.first(),
+        block: pinned.chain.id(height)?,
+        locator: pinned.chain.locator(height),
+        keychains: totals.keychains,
+        watched_through: totals.watched_through,
+    })
 }
 
 /// Tells the wallet how its scan ended, and waits for it to hear, but not for ever.

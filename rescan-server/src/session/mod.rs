@@ -21,8 +21,9 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use capnp_rpc::CapabilityServerSet;
-use rescan_core::report::{Refusal, RefusalReason};
-use rescan_core::request::RangeRequest;
+use rescan_core::position::Height;
+use rescan_core::report::{KeychainUse, Refusal, RefusalReason};
+use rescan_core::request::{RangeRequest, ScanRequest};
 use rescan_core::rescan_capnp::{rescan, watch_set as watch_set_capnp};
 use rescan_core::server_info::{ChainInfo, ChainSource, Feature, PROTOCOL_VERSION, ReadingProgress, ServerInfo};
 use rescan_core::wire;
@@ -30,14 +31,14 @@ use tracing::Instrument;
 
 use self::cargo::Cargo;
 use self::control::Control;
-use self::job::{Early, Job, Source};
-use self::limits::{Quota, REFUSALS_WAITING_MAX, SessionLimits};
+use self::job::{Early, GoingOn, Job, Pinned, Source};
+use self::limits::{BLOCK_IDS_PER_CALL_MAX, Quota, REFUSALS_WAITING_MAX, SessionLimits};
 use self::refresh::Refresher;
 use self::scan::ScanServer;
 use self::sealing::{SealError, Sealed};
 use self::watch_set::WatchSetServer;
-use crate::chain::{Chain, ChainSnapshot};
-use crate::scan::{BlockReader, Scan, ScanPlan, SegmentSize, WorkerPool};
+use crate::chain::Chain;
+use crate::scan::{BlockReader, CoveredPart, Scan, ScanPlan, SegmentSize, WorkerPool};
 
 /// What all sessions of a server have in common.
 pub(crate) struct Shared {
@@ -119,7 +120,15 @@ impl Session {
             protocol_version: PROTOCOL_VERSION,
             software: concat!("rescan-server ", env!("CARGO_PKG_VERSION")).to_owned(),
             network: chain.network().to_bitcoin(),
-            features: vec![Feature::Scan, Feature::Blocks, Feature::Birthday],
+            features: vec![
+                Feature::Scan,
+                Feature::Blocks,
+                Feature::Birthday,
+                Feature::GapRule,
+                Feature::Coins,
+                Feature::Proofs,
+                Feature::Locator,
+            ],
             chain: ChainInfo {
                 genesis: chain.network().genesis_hash(),
                 state: self.shared.refresher.state(),
@@ -136,10 +145,11 @@ impl Session {
     fn begin<S, W>(
         &self,
         range: RangeRequest,
+        going_on: GoingOn,
         sink: <S::Piece as Cargo>::Sink,
         keychain_count: Rc<Cell<u32>>,
         prepare: impl Future<Output = Result<W, Early>> + 'static,
-        start: impl FnOnce(&Shared, &Control, W, Pin) -> S + 'static,
+        start: impl FnOnce(&Shared, &Control, W, Pinned) -> Result<Option<S>, Refusal> + 'static,
     ) -> capnp::Result<rescan_core::rescan_capnp::scan::Client>
     where
         S: Source + 'static,
@@ -151,11 +161,9 @@ impl Session {
             Some(slot) => {
                 shared.remember(&control);
                 let (shared_too, control_too) = (Rc::clone(&shared), Rc::clone(&control));
-                let job = Job::<S> { shared: shared_too, control: control_too, sink, range, keychain_count };
+                let job = Job::<S> { shared: shared_too, control: control_too, sink, range, going_on, keychain_count };
                 let started = Rc::clone(&control);
-                let run = job.run(prepare, move |watched, pin, range| {
-                    start(&shared, &started, watched, Pin { snapshot: pin, range })
-                });
+                let run = job.run(prepare, move |watched, pinned| start(&shared, &started, watched, pinned));
                 (slot, tokio::task::spawn_local(run.in_current_span()))
             }
             None => (self.refusal_slots.take().ok_or_else(too_many_calls)?, self.refuse::<S::Piece>(&control, sink)),
@@ -177,10 +185,42 @@ impl Session {
     }
 }
 
-/// The chain that a scan is pinned to, and the heights that it covers.
-struct Pin {
-    snapshot: Arc<ChainSnapshot>,
-    range: rescan_core::position::HeightRange,
+/// Sets a scan going. Refused where what it is said to go on from does not fit the watch set.
+fn start_scan(
+    shared: &Shared,
+    control: &Control,
+    request: &ScanRequest,
+    sealed: Sealed,
+    pinned: Pinned,
+) -> Result<Option<Scan>, Refusal> {
+    let keychain_count = sealed.keychains.len();
+    let before_use = sealed.keychains.iter().map(|keychain| keychain.rule.limit(KeychainUse::Unused));
+    let watched_through: Vec<Option<u32>> = match pinned.covered {
+        Some(covered) if covered.watched_through.len() != keychain_count => {
+            let found = covered.watched_through.len();
+            let detail = format!("expected what was covered of {keychain_count} keychains, found it of {found}");
+            return Err(Refusal { reason: RefusalReason::BadCoverage, position: 0, detail });
+        }
+        Some(covered) => covered.watched_through,
+        None => before_use.collect(),
+    };
+    let through = match pinned.walked {
+        Some(walked) => walked.first().0.checked_sub(1).map(Height).filter(|through| *through >= pinned.range.first()),
+        None => Some(pinned.range.last()),
+    };
+    let plan = ScanPlan {
+        snapshot: pinned.chain,
+        range: pinned.range,
+        covered: through.map(|through| CoveredPart { through, watched_through }),
+        watch: sealed.watch,
+        keychains: sealed.keychains,
+        scripts_max: shared.limits.scripts_per_watch_set_max,
+        verify: request.verify,
+        deliver: request.deliver,
+        extras: request.extras,
+        segment_size: SegmentSize::default(),
+    };
+    Ok(Some(Scan::start(&shared.pool, Arc::clone(&shared.chain), plan, control.cancel_handle())))
 }
 
 impl rescan::Server for Session {
@@ -209,18 +249,12 @@ impl rescan::Server for Session {
         let request = wire::read_scan_request(params.get_request()?).map_err(|error| failed(&error))?;
         let keychain_count = Rc::default();
         let prepare = prepare(Rc::clone(&self), params.get_watch_set()?, Rc::clone(&keychain_count));
-        let start = move |shared: &Shared, control: &Control, sealed: Sealed, pin: Pin| {
-            let plan = ScanPlan {
-                snapshot: pin.snapshot,
-                range: pin.range,
-                watch: sealed.watch,
-                keychain_count: sealed.size.keychains,
-                verify: request.verify,
-                segment_size: SegmentSize::default(),
-            };
-            Scan::start(&shared.pool, Arc::clone(&shared.chain), plan, control.cancel_handle())
+        let going_on = GoingOn { covered: request.covered.clone(), mark_every: request.mark_every };
+        let range = request.range.clone();
+        let start = move |shared: &Shared, control: &Control, sealed: Sealed, pinned: Pinned| {
+            start_scan(shared, control, &request, sealed, pinned)
         };
-        let scan = self.begin(request.range, params.get_sink()?, keychain_count, prepare, start)?;
+        let scan = self.begin(range, going_on, params.get_sink()?, keychain_count, prepare, start)?;
         results.get().set_scan(scan);
         Ok(())
     }
@@ -233,12 +267,40 @@ impl rescan::Server for Session {
         let params = params.get()?;
         let range = wire::read_range(params.get_range()?).map_err(|error| failed(&error))?;
         let prepare = std::future::ready(Ok(()));
-        let start = |shared: &Shared, control: &Control, (): (), pin: Pin| {
-            let chain = Arc::clone(&shared.chain);
-            BlockReader::start(&shared.pool, chain, pin.snapshot, pin.range, control.cancel_handle())
+        let start = |shared: &Shared, control: &Control, (): (), pinned: Pinned| {
+            let (pool, chain) = (&shared.pool, Arc::clone(&shared.chain));
+            let cancel = control.cancel_handle();
+            Ok(pinned.walked.map(|range| BlockReader::start(pool, chain, pinned.chain, range, cancel)))
         };
-        let scan = self.begin(range, params.get_sink()?, Rc::default(), prepare, start)?;
+        let scan = self.begin(range, GoingOn::default(), params.get_sink()?, Rc::default(), prepare, start)?;
         results.get().set_scan(scan);
+        Ok(())
+    }
+
+    async fn locate(
+        self: Rc<Self>,
+        params: rescan::LocateParams,
+        mut results: rescan::LocateResults,
+    ) -> capnp::Result<()> {
+        let _waits = self.calls_waiting.take().ok_or_else(too_many_calls)?;
+        let hashes = {
+            let hashes = params.get()?.get_hashes()?;
+            if hashes.len() > BLOCK_IDS_PER_CALL_MAX {
+                let found = hashes.len();
+                return Err(capnp::Error::failed(format!(
+                    "{found} hashes in one call to locate, at most {BLOCK_IDS_PER_CALL_MAX} are looked for"
+                )));
+            }
+            wire::read_hashes("hashes", hashes).map_err(|error| failed(&error))?
+        };
+        // The message would be held for as long as the call waits.
+        drop(params);
+        let seen = self.shared.refresher.refresh().await.map_err(|failure| capnp::Error::failed(failure.detail))?;
+        let highest = hashes.iter().filter_map(|hash| seen.chain.height_of(hash)).max();
+        let mut found = results.get().init_found();
+        if let Some(id) = highest.and_then(|height| seen.chain.id(height)) {
+            wire::write_block_id(&id, found.reborrow());
+        }
         Ok(())
     }
 }

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
+use capnp::capability::Promise;
 use rescan_core::position::Height;
+use rescan_core::report::Mark;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::cargo::Cargo;
@@ -85,6 +87,13 @@ impl<C: Cargo> Outbox<C> {
         }
     }
 
+    /// Sends the batch, then says that everything up to a block has been sent.
+    pub(super) async fn mark(&mut self, mark: &Mark) -> Result<(), Blocked> {
+        self.flush().await?;
+        let room = C::mark(&self.sink, mark).map_err(Blocked::Gone)?;
+        self.wait_for(room).await
+    }
+
     /// Sends the batch, and waits until there is room for another.
     pub(super) async fn flush(&mut self) -> Result<(), Blocked> {
         let Some(last) = self.batch.last() else { return Ok(()) };
@@ -95,6 +104,10 @@ impl<C: Cargo> Outbox<C> {
         self.batch.clear();
         self.bytes = 0;
         self.due = None;
+        self.wait_for(room).await
+    }
+
+    async fn wait_for(&self, room: Promise<(), capnp::Error>) -> Result<(), Blocked> {
         match timeout(self.stalled_after, room).await {
             Ok(kept) => kept.map_err(Blocked::Gone),
             Err(_elapsed) => Err(Blocked::Stalled),

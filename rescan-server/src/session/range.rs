@@ -1,5 +1,6 @@
 //! From the range that a wallet names to the heights of one chain.
 
+use bitcoin::BlockHash;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{BlockId, Refusal, RefusalReason};
 use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
@@ -7,25 +8,43 @@ use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
 use super::refresh::Seen;
 use crate::chain::ChainSnapshot;
 
+/// The heights of a range, which may be none where it begins after a locator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    /// The first height to be walked; one above the last where there is nothing to walk.
+    pub(super) first: Height,
+    /// The last height.
+    pub(super) last: Height,
+}
+
+impl Span {
+    /// What is to be walked.
+    pub(super) fn walked(self) -> Option<HeightRange> {
+        HeightRange::new(self.first, self.last)
+    }
+}
+
 /// The heights that `request` means in `chain`.
 ///
 /// A birthday later than every block means the tip alone: that a node is behind, or that the wallet was made a moment
 /// ago, is no mistake of the wallet's.
 ///
 /// # Errors
-/// [`RefusalReason::BadRange`] where the range is upside down or reaches above the tip.
-pub(super) fn definite(request: &RangeRequest, chain: &ChainSnapshot) -> Result<HeightRange, Refusal> {
+/// [`RefusalReason::BadRange`] where the range is upside down or reaches above the tip, [`RefusalReason::NotInChain`]
+/// where the chain has none of a locator.
+pub(super) fn definite(request: &RangeRequest, chain: &ChainSnapshot) -> Result<Span, Refusal> {
     let Some(tip) = chain.tip() else {
         return Err(refusal("the block files hold no blocks yet".to_owned()));
     };
-    ends(request, tip.height, |time| chain.first_height_since(time))
+    let highest_of = |hashes: &[BlockHash]| hashes.iter().filter_map(|hash| chain.height_of(hash)).max();
+    ends(request, tip.height, |time| chain.first_height_since(time), highest_of)
 }
 
 /// The heights that `request` means as far as that is known before the chain is read: no block is searched for a birthday.
 pub(super) fn as_far_as_known(request: &RangeRequest, tip: Option<BlockId>) -> HeightRange {
     let first = match request.from {
         RangeStart::Height(height) => height,
-        RangeStart::Birthday(_) => Height::GENESIS,
+        RangeStart::Birthday(_) | RangeStart::After(_) => Height::GENESIS,
     };
     let last = match request.to {
         RangeEnd::Tip => tip.map_or(first, |tip| tip.height),
@@ -52,7 +71,8 @@ fn ends(
     request: &RangeRequest,
     tip: Height,
     first_height_since: impl FnOnce(u32) -> Option<Height>,
-) -> Result<HeightRange, Refusal> {
+    highest_of: impl FnOnce(&[BlockHash]) -> Option<Height>,
+) -> Result<Span, Refusal> {
     let last = match request.to {
         RangeEnd::Tip => tip,
         RangeEnd::Height(height) => height,
@@ -60,15 +80,28 @@ fn ends(
     if last > tip {
         return Err(refusal(format!("the range ends at height {last}, and the tip is at height {tip}")));
     }
-    let first = match request.from {
-        RangeStart::Height(height) => height,
-        RangeStart::Birthday(time) => first_height_since(time).unwrap_or(tip),
+    let (first, may_be_empty) = match &request.from {
+        RangeStart::Height(height) => (*height, false),
+        RangeStart::Birthday(time) => (first_height_since(*time).unwrap_or(tip), false),
+        RangeStart::After(hashes) => {
+            let found = highest_of(hashes).ok_or_else(|| not_in_chain(hashes.len()))?;
+            (found.next().unwrap_or(found), true)
+        }
     };
-    if first > tip {
-        return Err(refusal(format!("the range begins at height {first}, and the tip is at height {tip}")));
+    let is_empty = first.0.checked_sub(1) == Some(last.0);
+    if first <= last || (may_be_empty && is_empty) {
+        return Ok(Span { first, last });
     }
-    HeightRange::new(first, last)
-        .ok_or_else(|| refusal(format!("the range begins at height {first} and ends below it, at height {last}")))
+    Err(refusal(if first > tip {
+        format!("the range begins at height {first}, and the tip is at height {tip}")
+    } else {
+        format!("the range begins at height {first} and ends below it, at height {last}")
+    }))
+}
+
+fn not_in_chain(count: usize) -> Refusal {
+    let detail = format!("none of the locator's {count} blocks is in the active chain: ask where it left it");
+    Refusal { reason: RefusalReason::NotInChain, position: 0, detail }
 }
 
 fn refusal(detail: String) -> Refusal {
@@ -76,7 +109,10 @@ fn refusal(detail: String) -> Refusal {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use bitcoin::hashes::Hash;
+
     use super::*;
 
     const TIP: Height = Height(100);
@@ -84,8 +120,8 @@ mod tests {
     fn of(from: RangeStart, to: RangeEnd) -> Result<(u32, u32), String> {
         // The block at height h has the time 10 h.
         let since = |time: u32| (time <= 1_000).then(|| Height(time.div_ceil(10)));
-        ends(&RangeRequest { from, to }, TIP, since)
-            .map(|range| (range.first().0, range.last().0))
+        ends(&RangeRequest { from, to }, TIP, since, |hashes| Some(Height(u32::try_from(hashes.len()).unwrap())))
+            .map(|span| (span.first.0, span.last.0))
             .map_err(|refusal| refusal.detail)
     }
 
@@ -103,6 +139,19 @@ mod tests {
     #[test]
     fn a_birthday_later_than_every_block_means_the_tip() {
         assert_eq!(of(RangeStart::Birthday(1_001), RangeEnd::Tip), Ok((100, 100)));
+    }
+
+    /// The locator's blocks are counted as if they were the chain's lowest but genesis.
+    #[test]
+    fn after_a_locator_comes_the_next_block_or_nothing_at_the_end() {
+        let after = |count: usize| RangeStart::After(vec![BlockHash::all_zeros(); count]);
+        assert_eq!(of(after(7), RangeEnd::Tip), Ok((8, 100)));
+        assert_eq!(of(after(100), RangeEnd::Tip), Ok((101, 100)));
+        assert_eq!(of(after(7), RangeEnd::Height(Height(7))), Ok((8, 7)));
+        assert_eq!(
+            of(after(7), RangeEnd::Height(Height(6))),
+            Err("the range begins at height 8 and ends below it, at height 6".to_owned())
+        );
     }
 
     #[test]

@@ -6,25 +6,18 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bitcoin::ScriptBuf;
 use futures::future::{LocalBoxFuture, Shared as SharedFuture};
 use futures::{StreamExt, TryStreamExt, stream};
 use rescan_core::causes::with_causes;
 use rescan_core::descriptor::{DescriptorError, Keychain};
-use rescan_core::report::{Failure, Origin, Refusal, RefusalReason};
-use rescan_core::request::WatchSetSize;
+use rescan_core::report::{Failure, KeychainUse, Refusal, RefusalReason};
+use rescan_core::request::{GivenKeychain, WatchSetSize};
 use rescan_core::watch::{WatchSet, WatchSetBuilder};
 
 use super::Shared;
 use super::refresh::internal;
 use super::watch_set::{Filling, too_many_scripts};
-use crate::scan::WorkerPanicked;
-
-/// How many indexes of a ranged descriptor are watched, from 0: Bitcoin Core's default keypool.
-pub(super) const KEYCHAIN_INDEXES: u32 = 1_000;
-
-/// How many indexes one job derives. A script takes 40 to 230 microseconds.
-const INDEXES_PER_JOB: u32 = 50;
+use crate::scan::{DerivationError, GapLimit, IndexRange, WatchedKeychain, WorkerPanicked, derive};
 
 /// How many jobs of one watch set are with the pool at a time: enough to keep it busy while the RPC thread gathers, few
 /// enough that a large watch set does not stand between other wallets' scans and their workers.
@@ -38,6 +31,7 @@ pub(super) type Sealing = SharedFuture<LocalBoxFuture<'static, Result<Sealed, Se
 pub(super) struct Sealed {
     pub(super) watch: Arc<WatchSet>,
     pub(super) size: WatchSetSize,
+    pub(super) keychains: Arc<[WatchedKeychain]>,
 }
 
 /// Why there is nothing to scan for.
@@ -53,30 +47,16 @@ impl From<WorkerPanicked> for SealError {
     }
 }
 
-/// Some indexes of one keychain.
-struct Stretch {
-    number: u32,
-    keychain: Keychain,
-    first: u32,
-    count: u32,
-}
-
-/// The scripts at one index.
-struct Derived {
-    index: u32,
-    scripts: Vec<ScriptBuf>,
-}
-
 /// Derives and compiles what was given.
 pub(super) async fn seal(shared: Rc<Shared>, filling: Filling) -> Result<Sealed, SealError> {
-    let Filling { mut builder, descriptors, scripts, refusal, .. } = filling;
+    let Filling { builder, keychains, scripts, refusal, .. } = filling;
     // In the order in which they were given: whatever was refused while filling came after all of these.
-    let keychains = read_descriptors(&shared, descriptors).await?;
+    let keychains: Arc<[WatchedKeychain]> = read_keychains(&shared, keychains).await?.into();
     if let Some(refusal) = refusal {
         return Err(SealError::Refused(refusal));
     }
     let count = u32::try_from(keychains.len()).unwrap_or(u32::MAX);
-    derive(&shared, keychains, &mut builder, scripts).await?;
+    let builder = derive_all(&shared, &keychains, builder, scripts).await?;
     let watch = shared.pool.run(move || builder.build()).await?;
     let size = WatchSetSize {
         keychains: count,
@@ -84,84 +64,56 @@ pub(super) async fn seal(shared: Rc<Shared>, filling: Filling) -> Result<Sealed,
         outpoints: watch.outpoint_count() as u64, // likewise
     };
     tracing::debug!(size.keychains, size.scripts, size.outpoints, "a watch set is sealed");
-    Ok(Sealed { watch: Arc::new(watch), size })
+    Ok(Sealed { watch: Arc::new(watch), size, keychains })
 }
 
-async fn read_descriptors(shared: &Shared, descriptors: Vec<String>) -> Result<Vec<Keychain>, SealError> {
+async fn read_keychains(shared: &Shared, given: Vec<GivenKeychain>) -> Result<Vec<WatchedKeychain>, SealError> {
     let network = shared.chain.network().kind();
-    let jobs = descriptors.into_iter().map(|text| shared.pool.run(move || Keychain::parse(&text, network)));
+    let jobs = given.into_iter().map(|given| {
+        let GivenKeychain { descriptor, gap_limit, last_revealed } = given;
+        let read = shared.pool.run(move || Keychain::parse(&descriptor, network));
+        async move { read.await.map(|keychain| (keychain, gap_limit, last_revealed)) }
+    });
     let mut read = stream::iter(jobs).buffered(JOBS_IN_FLIGHT);
     let mut keychains = Vec::new();
-    while let Some(keychain) = read.try_next().await? {
-        keychains.push(keychain.map_err(|error| SealError::Refused(refusal_of(&error, keychains.len())))?);
+    while let Some((keychain, gap_limit, last_revealed)) = read.try_next().await? {
+        let keychain = keychain.map_err(|error| SealError::Refused(refusal_of(&error, keychains.len())))?;
+        let gap_limit = keychain.is_ranged().then_some(gap_limit);
+        keychains.push(WatchedKeychain { keychain, rule: GapLimit { gap_limit, last_revealed } });
     }
     Ok(keychains)
 }
 
+/// The indexes that the gap rule reaches before any use. `given` is how many scripts the builder was given before.
+async fn derive_all(
+    shared: &Shared,
+    keychains: &Arc<[WatchedKeychain]>,
+    builder: WatchSetBuilder,
+    given: u32,
+) -> Result<WatchSetBuilder, SealError> {
+    let before_use = |(keychain, watched): (u32, &WatchedKeychain)| IndexRange {
+        keychain,
+        first: 0,
+        last: watched.rule.limit(KeychainUse::Unused).unwrap_or(0), // of one that is not ranged, any index is its script
+    };
+    let ranges = (0..).zip(keychains.iter()).map(before_use).collect();
+    let room = shared.limits.scripts_per_watch_set_max.saturating_sub(given.into());
+    let derived = derive(&shared.pool, Arc::clone(keychains), ranges, builder, room, JOBS_IN_FLIGHT).await;
+    derived.map_err(|error| match error {
+        DerivationError::TooMany { keychain, .. } => SealError::Refused(Refusal {
+            reason: RefusalReason::TooManyEntries,
+            position: keychain.into(),
+            detail: too_many_scripts(&shared.limits),
+        }),
+        DerivationError::Script { keychain, source } => SealError::Refused(Refusal {
+            reason: RefusalReason::BadDescriptor,
+            position: keychain.into(),
+            detail: with_causes(&source),
+        }),
+        error => SealError::Failed(internal(format!("deriving scripts: {}", with_causes(&error)))),
+    })
+}
+
 fn refusal_of(error: &DescriptorError, number: usize) -> Refusal {
     Refusal { reason: RefusalReason::from(error), position: number as u64, detail: with_causes(error) }
-}
-
-/// `given` is how many scripts the builder was given before.
-async fn derive(
-    shared: &Shared,
-    keychains: Vec<Keychain>,
-    builder: &mut WatchSetBuilder,
-    given: u32,
-) -> Result<(), SealError> {
-    let mut scripts_in_all = u64::from(given);
-    let jobs = (0..).zip(keychains).flat_map(|(number, keychain)| stretches(number, &keychain)).map(|stretch| {
-        let (number, is_ranged) = (stretch.number, stretch.keychain.is_ranged());
-        let derived = shared.pool.run(move || stretch.derive());
-        async move { derived.await.map(|derived| (number, is_ranged, derived)) }
-    });
-    let mut derived = stream::iter(jobs).buffered(JOBS_IN_FLIGHT);
-    while let Some((number, is_ranged, stretch)) = derived.try_next().await? {
-        for Derived { index, scripts } in stretch {
-            let origin = Origin::Keychain { keychain: number, index: is_ranged.then_some(index) };
-            scripts_in_all += scripts.len() as u64; // usize has at most 64 bits
-            for script in scripts {
-                builder.add_script(script.as_bytes(), origin).map_err(|error| {
-                    let detail = with_causes(&error);
-                    SealError::Refused(Refusal {
-                        reason: RefusalReason::BadDescriptor,
-                        position: u64::from(number),
-                        detail,
-                    })
-                })?;
-            }
-        }
-        // The same script again counts again: it has another origin.
-        if scripts_in_all > shared.limits.scripts_per_watch_set_max {
-            return Err(SealError::Refused(Refusal {
-                reason: RefusalReason::TooManyEntries,
-                position: u64::from(number),
-                detail: too_many_scripts(&shared.limits),
-            }));
-        }
-    }
-    Ok(())
-}
-
-/// What has to be derived of a keychain, in pieces of one job each.
-fn stretches(number: u32, keychain: &Keychain) -> Vec<Stretch> {
-    let count = if keychain.is_ranged() { KEYCHAIN_INDEXES } else { 1 };
-    let firsts = (0..count).step_by(INDEXES_PER_JOB as usize); // u32 fits usize wherever this runs
-    firsts
-        .map(|first| Stretch { number, keychain: keychain.clone(), first, count: INDEXES_PER_JOB.min(count - first) })
-        .collect()
-}
-
-impl Stretch {
-    fn derive(&self) -> Vec<Derived> {
-        let indexes = self.first..self.first.saturating_add(self.count);
-        indexes
-            .filter_map(|index| {
-                let mut scripts = Vec::with_capacity(self.keychain.scripts_per_index());
-                // An index without a key is passed over, as BIP32 has it: nothing can have been paid to it.
-                self.keychain.scripts(index, &mut scripts).ok()?;
-                Some(Derived { index, scripts })
-            })
-            .collect()
-    }
 }

@@ -10,14 +10,14 @@ use std::rc::Rc;
 use futures::FutureExt;
 use rescan_core::causes::with_causes;
 use rescan_core::report::{Origin, Refusal, RefusalReason};
-use rescan_core::request::GivenOutpoint;
+use rescan_core::request::{GAP_LIMIT_MAX, GivenKeychain, GivenOutpoint, INDEX_MAX};
 use rescan_core::rescan_capnp::watch_set;
 use rescan_core::watch::WatchSetBuilder;
 use rescan_core::wire;
 
 use super::Shared;
 use super::limits::{Quota, SessionLimits, Slot};
-use super::sealing::{KEYCHAIN_INDEXES, SealError, Sealed, Sealing, seal};
+use super::sealing::{SealError, Sealed, Sealing, seal};
 
 /// A watch set of one connection.
 pub(crate) struct WatchSetServer {
@@ -43,8 +43,8 @@ enum State {
 #[derive(Default)]
 pub(super) struct Filling {
     pub(super) builder: WatchSetBuilder,
-    /// The text of each keychain's descriptor.
-    pub(super) descriptors: Vec<String>,
+    /// Descriptors are kept as text.
+    pub(super) keychains: Vec<GivenKeychain>,
     /// How many scripts, the same ones again included.
     pub(super) scripts: u32,
     outpoints: u32,
@@ -117,18 +117,21 @@ impl WatchSetServer {
 
 impl Filling {
     fn keychain_count(&self) -> u32 {
-        u32::try_from(self.descriptors.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.keychains.len()).unwrap_or(u32::MAX)
     }
 
-    fn add_keychain(&mut self, descriptor: &str, limits: &SessionLimits) {
-        let number = self.descriptors.len() as u64; // usize has at most 64 bits
-        if !self.has_room(number, descriptor.len(), limits) {
+    fn add_keychain(&mut self, given: GivenKeychain, limits: &SessionLimits) {
+        let number = self.keychains.len() as u64; // usize has at most 64 bits
+        if !self.has_room(number, given.descriptor.len(), limits) {
             return;
+        }
+        if let Some(detail) = out_of_bounds(&given) {
+            return self.refuse(RefusalReason::BadGapLimit, number, detail);
         }
         if self.scripts_at_least() >= limits.scripts_per_watch_set_max {
             return self.refuse(RefusalReason::TooManyEntries, number, too_many_scripts(limits));
         }
-        self.descriptors.push(descriptor.to_owned());
+        self.keychains.push(given);
     }
 
     fn add_script(&mut self, script: &[u8], limits: &SessionLimits) {
@@ -164,7 +167,7 @@ impl Filling {
     /// How many scripts these are at the least: how many a keychain has, only sealing knows. Every entry counts, also one
     /// that was given before: each has an origin of its own in what is reported.
     fn scripts_at_least(&self) -> u64 {
-        (self.descriptors.len() as u64).saturating_add(u64::from(self.scripts)) // usize has at most 64 bits
+        (self.keychains.len() as u64).saturating_add(u64::from(self.scripts)) // usize has at most 64 bits
     }
 
     fn has_room(&mut self, number: u64, bytes: usize, limits: &SessionLimits) -> bool {
@@ -190,16 +193,29 @@ impl Filling {
 pub(super) fn too_many_scripts(limits: &SessionLimits) -> String {
     let max = limits.scripts_per_watch_set_max;
     format!(
-        "a watch set holds at most {max} scripts, {KEYCHAIN_INDEXES} for each ranged descriptor: scan for the rest in \
-         another"
+        "a watch set holds at most {max} scripts, one or more for each index of a ranged descriptor up to its gap limit: \
+         scan for the rest in another"
     )
+}
+
+/// What is wrong with how far a keychain is to be watched.
+fn out_of_bounds(given: &GivenKeychain) -> Option<String> {
+    let gap_limit = given.gap_limit;
+    if !(1..=GAP_LIMIT_MAX).contains(&gap_limit) {
+        return Some(format!("expected a gap limit from 1 to {GAP_LIMIT_MAX}, found {gap_limit}"));
+    }
+    given
+        .last_revealed
+        .filter(|last| *last > INDEX_MAX)
+        .map(|last| format!("expected a revealed index of at most {INDEX_MAX}, found {last}"))
 }
 
 impl watch_set::Server for WatchSetServer {
     async fn add_keychains(self: Rc<Self>, params: watch_set::AddKeychainsParams) -> capnp::Result<()> {
         self.fill(|filling, limits| {
             for keychain in params.get()?.get_keychains()? {
-                filling.add_keychain(keychain.get_descriptor()?.to_str()?, limits);
+                let given = wire::read_given_keychain(keychain).map_err(|error| super::failed(&error))?;
+                filling.add_keychain(given, limits);
                 if filling.refusal.is_some() {
                     break;
                 }

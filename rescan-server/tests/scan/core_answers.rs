@@ -1,30 +1,26 @@
 //! Every wallet of both real datadirs: the same history and the same coins as Bitcoin Core itself says.
 
-use std::sync::Arc;
-
 use rescan_core::coins::CoinLedger;
 use rescan_core::report::Outcome;
 use rescan_core::request::Verify;
-use rescan_core::watch::WatchSet;
 use rescan_fixtures::core_datadir::{CoreDatadir, ExpectedTransaction, ExpectedWallet, Which};
 use rescan_fixtures::private_access::mapped_access;
 use rescan_server::block_file::Access;
 use rescan_server::scan::SegmentSize;
 
-use crate::{Answer, Manner, ReadChain, scan, watch_descriptors};
+use crate::{Answer, Manner, ReadChain, Wanted, scan, watch_descriptors};
 
 struct Wallet<'a> {
     name: &'a str,
     expected: &'a ExpectedWallet,
-    watch: Arc<WatchSet>,
-    keychains: u32,
+    wanted: Wanted,
 }
 
 fn wallets(datadir: &CoreDatadir) -> Vec<Wallet<'_>> {
     let wallets = datadir.expected().wallets.iter();
     let compiled = wallets.map(|(name, expected)| {
-        let watch = watch_descriptors(expected.descriptors.iter().map(|entry| entry.descriptor.as_str()));
-        Wallet { name, expected, watch, keychains: u32::try_from(expected.descriptors.len()).unwrap() }
+        let wanted = watch_descriptors(expected.descriptors.iter().map(|entry| entry.descriptor.as_str()));
+        Wallet { name, expected, wanted }
     });
     compiled.collect()
 }
@@ -76,7 +72,7 @@ fn every_wallet_has_cores_history_and_coins_however_it_is_scanned() {
             {
                 let manner = Manner { verify, ..Manner::with_workers(workers) };
                 for wallet in &wallets {
-                    let answer = scan(&chain, &wallet.watch, wallet.keychains, manner).unwrap();
+                    let answer = scan(&chain, &wallet.wanted, manner).unwrap();
                     assert_is_cores(&answer, wallet, &format!("in {which:?}, {arm}, {manner:?}"));
                 }
             }
@@ -90,11 +86,11 @@ fn no_size_of_segments_changes_a_byte_of_the_answer() {
     let datadir = CoreDatadir::unpack(Which::A, dir.path()).unwrap();
     let chain = ReadChain::open(&datadir.blocks_dir(), mapped_access());
     for wallet in wallets(&datadir) {
-        let one = scan(&chain, &wallet.watch, wallet.keychains, Manner::with_workers(1)).unwrap();
+        let one = scan(&chain, &wallet.wanted, Manner::with_workers(1)).unwrap().timeless();
         for blocks_max in [1, 2, 7, 10_000] {
             let size = SegmentSize { first_bytes: 1 << 30, bytes_max: 1 << 30, blocks_max };
             let manner = Manner { size, ..Manner::with_workers(3) };
-            assert_eq!(scan(&chain, &wallet.watch, wallet.keychains, manner).unwrap(), one, "{blocks_max} a segment");
+            assert_eq!(scan(&chain, &wallet.wanted, manner).unwrap().timeless(), one, "{blocks_max} a segment");
         }
     }
 }

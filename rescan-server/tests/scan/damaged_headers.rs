@@ -33,7 +33,7 @@ fn outcome((offset, mask): (u32, u8), flipped: Flipped, access: Access) -> Outco
     written.files().flip(span, offset, mask).unwrap();
     let read = opened.unwrap_or_else(|| ReadChain::open(dir.path(), access));
     let watch = watch_scripts(&[TestWallet::new("nobody").script(ScriptKind::P2wpkh, 0)]);
-    scan(&read, &watch, 0, Manner::with_workers(2)).unwrap().outcome
+    scan(&read, &watch, Manner::with_workers(2)).unwrap().outcome
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bitcoin::consensus::serialize;
 use bitcoin::{Amount, BlockHash, ScriptBuf, TxOut};
-use rescan_core::position::{Height, HeightRange, RecordSpan};
+use rescan_core::position::{Height, RecordSpan};
 use rescan_core::report::{FailureKind, FailurePlace, Outcome};
 use rescan_core::request::Verify;
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin, Record};
@@ -13,9 +13,9 @@ use rescan_fixtures::private_access::mapped_access;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::block_file::Access;
 use rescan_server::cancel::Cancel;
-use rescan_server::scan::{BlockReader, Scan, ScanPlan, SegmentSize, WorkerPool};
+use rescan_server::scan::{BlockReader, Scan, SegmentSize, WorkerPool};
 
-use crate::{Manner, ReadChain, scan, watch_scripts};
+use crate::{Manner, ReadChain, plan, scan, watch_scripts};
 
 /// A chain that pays the wallet once in the middle, and where that block lies.
 struct Paid {
@@ -57,12 +57,12 @@ fn a_flipped_bit_in_a_matched_block_is_corrupt_and_its_place_is_named() {
         let chain = ReadChain::open(dir.path(), access);
         let watch = watch_scripts(std::slice::from_ref(&paid.script));
         for verify in [Verify::Reported, Verify::All] {
-            let failure = scan(&chain, &watch, 0, Manner { verify, ..Manner::with_workers(2) }).unwrap_err();
+            let failure = scan(&chain, &watch, Manner { verify, ..Manner::with_workers(2) }).unwrap_err();
             let path = written.files().path(span.file);
             let place = FailurePlace { height: Height(paid.height), path, offset: u64::from(span.offset) };
             assert_eq!((failure.kind, failure.at), (FailureKind::CorruptBlock, Some(place)), "{}", failure.detail);
         }
-        let believed = scan(&chain, &watch, 0, Manner { verify: Verify::None, ..Manner::with_workers(2) }).unwrap();
+        let believed = scan(&chain, &watch, Manner { verify: Verify::None, ..Manner::with_workers(2) }).unwrap();
         assert_eq!(believed.totals.coins.total_sat, 50_001, "what a trusted disk says is taken as it is");
     }
 }
@@ -76,9 +76,9 @@ fn a_flipped_bit_that_hides_a_match_is_noticed_only_where_every_block_is_proven(
     written.files().flip(span, paid.script_offset() + 5, 1).unwrap();
     let chain = ReadChain::open(dir.path(), Access::read());
     let watch = watch_scripts(std::slice::from_ref(&paid.script));
-    let reported = scan(&chain, &watch, 0, Manner::with_workers(2)).unwrap();
+    let reported = scan(&chain, &watch, Manner::with_workers(2)).unwrap();
     assert_eq!((reported.reports.len(), reported.outcome), (0, Outcome::Complete));
-    let failure = scan(&chain, &watch, 0, Manner { verify: Verify::All, ..Manner::with_workers(2) }).unwrap_err();
+    let failure = scan(&chain, &watch, Manner { verify: Verify::All, ..Manner::with_workers(2) }).unwrap_err();
     assert_eq!(failure.kind, FailureKind::CorruptBlock);
 }
 
@@ -95,8 +95,7 @@ fn a_damaged_copy_of_a_block_gives_way_to_a_whole_one() {
         assert_eq!(copies.len(), 2);
         written.files().flip(copies[damaged], paid.script_offset() - VALUE_BEFORE_SCRIPT, 1).unwrap();
         let chain = ReadChain::open(dir.path(), Access::read());
-        let answer =
-            scan(&chain, &watch_scripts(std::slice::from_ref(&paid.script)), 0, Manner::with_workers(2)).unwrap();
+        let answer = scan(&chain, &watch_scripts(std::slice::from_ref(&paid.script)), Manner::with_workers(2)).unwrap();
         assert_eq!((answer.outcome, answer.totals.coins.total_sat), (Outcome::Complete, 50_000), "copy {damaged}");
     }
 }
@@ -133,7 +132,7 @@ fn a_block_that_is_matched_again_is_not_believed_from_its_damaged_copy() {
     let watch = watch_scripts(std::slice::from_ref(&script));
     let size = SegmentSize { blocks_max: 1, ..SegmentSize::default() };
     for workers in [1, 2, 4] {
-        let answer = scan(&read, &watch, 0, Manner { size, ..Manner::with_workers(workers) }).unwrap();
+        let answer = scan(&read, &watch, Manner { size, ..Manner::with_workers(workers) }).unwrap();
         assert_eq!(answer.outcome, Outcome::Complete);
         assert_eq!((answer.totals.coins.count, answer.totals.coins.total_sat), (1, coin.output.value.to_sat()));
         assert_eq!(answer.totals.transactions, 61);
@@ -150,19 +149,11 @@ fn a_cancelled_scan_and_a_cancelled_shipment_end_as_cancelled_with_nothing_settl
     let dir = tempfile::tempdir().unwrap();
     paid.chain.write(dir.path()).unwrap();
     let read = ReadChain::open(dir.path(), Access::read());
-    let snapshot = read.chain.newest().unwrap();
-    let range = HeightRange::new(Height(0), snapshot.tip().unwrap().height).unwrap();
     let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
-    let plan = ScanPlan {
-        snapshot: Arc::clone(&snapshot),
-        range,
-        watch: watch_scripts(std::slice::from_ref(&paid.script)),
-        keychain_count: 0,
-        verify: Verify::Reported,
-        segment_size: SegmentSize::default(),
-    };
+    let plan = plan(&read, &watch_scripts(std::slice::from_ref(&paid.script)), Manner::with_workers(1));
+    let (snapshot, range) = (Arc::clone(&plan.snapshot), plan.range);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let mut scan = Scan::start(&pool, Arc::clone(&read.chain), plan, cancel.clone());

@@ -14,15 +14,16 @@ use std::sync::Arc;
 
 use bitcoin::{NetworkKind, ScriptBuf};
 use rescan_core::descriptor::Keychain;
+use rescan_core::history::History;
 use rescan_core::network::Network;
 use rescan_core::position::{Height, HeightRange};
-use rescan_core::report::{BlockReport, Failure, Origin, Outcome};
-use rescan_core::request::Verify;
+use rescan_core::report::{BlockReport, Failure, KeychainUse, Origin, Outcome};
+use rescan_core::request::{Deliver, Extras, GivenKeychain, Verify};
 use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use rescan_server::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig};
-use rescan_server::scan::{Scan, ScanPlan, ScanTotals, SegmentSize, WorkerPool};
+use rescan_server::scan::{GapLimit, Scan, ScanPlan, ScanTotals, SegmentSize, WatchedKeychain, WorkerPool};
 
 /// A chain read from files, with its state in a directory of its own.
 struct ReadChain {
@@ -67,44 +68,89 @@ struct Answer {
     outcome: Outcome,
 }
 
-fn scan(chain: &ReadChain, watch: &Arc<WatchSet>, keychain_count: u32, manner: Manner) -> Result<Answer, Failure> {
+impl Answer {
+    /// Without what may depend on timing: how much was derived ahead, and when.
+    fn timeless(mut self) -> Self {
+        self.totals.passes = 0;
+        self.totals.watched_through.clear();
+        self
+    }
+}
+
+/// What is looked for to begin with, and the keychains that it may grow by.
+#[derive(Clone)]
+struct Wanted {
+    watch: Arc<WatchSet>,
+    keychains: Arc<[WatchedKeychain]>,
+}
+
+/// A scan of all of a chain for all history, nothing covered before.
+fn plan(chain: &ReadChain, wanted: &Wanted, manner: Manner) -> ScanPlan {
     let snapshot = chain.chain.newest().unwrap();
-    let range = HeightRange::new(Height(0), snapshot.tip().unwrap().height).unwrap();
-    let watch = Arc::clone(watch);
-    let Manner { workers, verify, size } = manner;
-    let plan = ScanPlan { snapshot, range, watch, keychain_count, verify, segment_size: size };
+    ScanPlan {
+        range: HeightRange::new(Height(0), snapshot.tip().unwrap().height).unwrap(),
+        snapshot,
+        covered: None,
+        watch: Arc::clone(&wanted.watch),
+        keychains: Arc::clone(&wanted.keychains),
+        scripts_max: 1_000_000,
+        verify: manner.verify,
+        deliver: Deliver::History,
+        extras: Extras::default(),
+        segment_size: manner.size,
+    }
+}
+
+fn scan(chain: &ReadChain, wanted: &Wanted, manner: Manner) -> Result<Answer, Failure> {
+    run(chain, plan(chain, wanted, manner), manner.workers)
+}
+
+/// Runs a scan to its end. What came late is merged into the rest.
+fn run(chain: &ReadChain, plan: ScanPlan, workers: usize) -> Result<Answer, Failure> {
     let pool = WorkerPool::new(NonZeroUsize::new(workers).unwrap()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let mut scan = Scan::start(&pool, Arc::clone(&chain.chain), plan, Cancel::new());
-        let mut reports = Vec::new();
+        let mut history = History::new();
         while let Some(more) = scan.next().await? {
-            reports.extend(more);
+            more.into_iter().for_each(|report| history.add(report));
         }
-        Ok(Answer { reports, totals: scan.totals(), outcome: scan.outcome().unwrap() })
+        Ok(Answer {
+            reports: history.into_reports().collect(),
+            totals: scan.totals(),
+            outcome: scan.outcome().unwrap(),
+        })
     })
 }
 
-/// The watch set of ranged descriptors over the indexes 0 to 999.
-fn watch_descriptors<'a>(descriptors: impl IntoIterator<Item = &'a str>) -> Arc<WatchSet> {
-    let mut builder = WatchSetBuilder::new();
-    for (keychain, descriptor) in (0..).zip(descriptors) {
-        let parsed = Keychain::parse(descriptor, NetworkKind::Test).unwrap();
-        for index in 0..1_000 {
-            let mut scripts = Vec::new();
-            parsed.scripts(index, &mut scripts).unwrap();
-            for script in scripts {
-                builder.add_script(script.as_bytes(), Origin::Keychain { keychain, index: Some(index) }).unwrap();
-            }
-        }
-    }
-    Arc::new(builder.build())
+/// Descriptors, watched up to a gap limit of 1,000.
+fn watch_descriptors<'a>(descriptors: impl IntoIterator<Item = &'a str>) -> Wanted {
+    watch_keychains(descriptors.into_iter().map(|descriptor| GivenKeychain::from(descriptor)))
 }
 
-fn watch_scripts(scripts: &[ScriptBuf]) -> Arc<WatchSet> {
+/// Keychains, and what their gap limit reaches before any use.
+fn watch_keychains(given: impl IntoIterator<Item = GivenKeychain>) -> Wanted {
+    let mut builder = WatchSetBuilder::new();
+    let mut keychains = Vec::new();
+    for (number, given) in (0..).zip(given) {
+        let keychain = Keychain::parse(&given.descriptor, NetworkKind::Test).unwrap();
+        let gap_limit = keychain.is_ranged().then_some(given.gap_limit);
+        let rule = GapLimit { gap_limit, last_revealed: given.last_revealed };
+        for index in 0..=rule.limit(KeychainUse::Unused).unwrap_or(0) {
+            let mut scripts = Vec::new();
+            keychain.scripts(index, &mut scripts).unwrap();
+            let origin = Origin::Keychain { keychain: number, index: gap_limit.map(|_| index) };
+            scripts.iter().for_each(|script| builder.add_script(script.as_bytes(), origin).unwrap());
+        }
+        keychains.push(WatchedKeychain { keychain, rule });
+    }
+    Wanted { watch: Arc::new(builder.build()), keychains: keychains.into() }
+}
+
+fn watch_scripts(scripts: &[ScriptBuf]) -> Wanted {
     let mut builder = WatchSetBuilder::new();
     for (number, script) in (0..).zip(scripts) {
         builder.add_script(script.as_bytes(), Origin::Script(number)).unwrap();
     }
-    Arc::new(builder.build())
+    Wanted { watch: Arc::new(builder.build()), keychains: Arc::new([]) }
 }

@@ -33,7 +33,7 @@ fn pay(chain: &mut ChainBuilder, blocks: u32) {
 fn scan_all(chain: &ReadChain, workers: usize) -> Answer {
     let script = TestWallet::new("moved").script(ScriptKind::P2wpkh, 0);
     let size = SegmentSize { first_bytes: 1, bytes_max: 1, blocks_max: 1 };
-    scan(chain, &watch_scripts(&[script]), 0, Manner { size, ..Manner::with_workers(workers) }).unwrap()
+    scan(chain, &watch_scripts(&[script]), Manner { size, ..Manner::with_workers(workers) }).unwrap()
 }
 
 /// What was reported is the start of the chain, without a gap and up to `end` at most.

@@ -16,7 +16,7 @@ use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::block_file::Access;
 use rescan_server::scan::SegmentSize;
 
-use crate::{Answer, Manner, ReadChain, scan};
+use crate::{Answer, Manner, ReadChain, Wanted, scan};
 
 /// One step of a scenario.
 #[derive(Clone, Debug)]
@@ -156,7 +156,7 @@ fn expected(chain: &ChainBuilder, watched: &Watched, watch: &WatchSet) -> (Vec<B
     for tx in &answer.transactions {
         if reports.last().is_none_or(|report| report.hash != tx.block_hash) {
             let (height, hash, time) = (Height(tx.height), tx.block_hash, tx.block_time);
-            reports.push(BlockReport { height, hash, time, transactions: Vec::new() });
+            reports.push(BlockReport { height, hash, time, is_late: false, header: None, transactions: Vec::new() });
         }
         let received = tx.received.iter().map(|r| Received {
             vout: r.vout,
@@ -171,7 +171,8 @@ fn expected(chain: &ChainBuilder, watched: &Watched, watch: &WatchSet) -> (Vec<B
             origins: origins_of_prevout(&s.prevout),
         });
         let (received, spent) = (received.collect(), spent.collect());
-        let report = TransactionReport { tx_index: tx.tx_index, txid: tx.txid, received, spent };
+        let report =
+            TransactionReport { tx_index: tx.tx_index, txid: tx.txid, received, spent, raw: None, merkle_branch: None };
         reports.last_mut().unwrap().transactions.push(report);
     }
     (reports, answer.coins.len() as u64, answer.coins_total().to_sat())
@@ -226,7 +227,8 @@ proptest! {
             {
                 let size = SegmentSize { blocks_max, ..SegmentSize::default() };
                 let manner = Manner { workers, verify, size };
-                let answer = scan(&chain, &watch, 0, manner).unwrap();
+                let wanted = Wanted { watch: Arc::clone(&watch), keychains: Arc::new([]) };
+                let answer = scan(&chain, &wanted, manner).unwrap();
                 check(&answer, &expected, &format!("{manner:?}"))?;
             }
         }

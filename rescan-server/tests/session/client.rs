@@ -72,14 +72,14 @@ impl Client {
     pub(crate) fn scan(&self, watch_set: &watch_set::Client, range: RangeRequest, sink: &Sink) -> scan::Client {
         let mut request = self.rescan.scan_request();
         request.get().set_watch_set(watch_set.clone());
-        wire::write_scan_request(&ScanRequest { range, verify: Verify::Reported }, request.get().init_request());
+        wire::write_scan_request(&ScanRequest::history(range, Verify::Reported), request.get().init_request()).unwrap();
         request.get().set_sink(capnp_rpc::new_client(sink.clone()));
         request.send().pipeline.get_scan()
     }
 
     pub(crate) fn blocks(&self, range: RangeRequest, sink: &Sink) -> scan::Client {
         let mut request = self.rescan.blocks_request();
-        wire::write_range(&range, request.get().init_range());
+        wire::write_range(&range, request.get().init_range()).unwrap();
         request.get().set_sink(capnp_rpc::new_client(sink.clone()));
         request.send().pipeline.get_scan()
     }

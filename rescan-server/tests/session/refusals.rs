@@ -1,6 +1,7 @@
 //! A caller's mistakes: each is a value that says what was wrong, and the connection goes on.
 
 use rescan_core::report::RefusalReason;
+use rescan_core::request::RangeRequest;
 use rescan_core::rescan_capnp::watch_set;
 use rescan_server::session::limits::SessionLimits;
 
@@ -13,9 +14,9 @@ fn a_range_upside_down_or_above_the_tip_is_refused_with_the_numbers() {
     run(async {
         let client = Client::connect(&server.socket()).await;
         let watch_set = client.watching(&[script().as_bytes()]).await;
-        let refused = async |range| {
+        let refused = async |range: RangeRequest| {
             let sink = Sink::new();
-            let _scan = client.scan(&watch_set, range, &sink);
+            let _scan = client.scan(&watch_set, RangeRequest::clone(&range), &sink);
             let refusal = sink.refusal().await;
             assert_eq!(refusal.reason, RefusalReason::BadRange);
             let blocks = Sink::new();

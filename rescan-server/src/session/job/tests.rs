@@ -56,12 +56,13 @@ fn job(directory: &tempfile::TempDir) -> (Job<Scan>, Rc<Control>, Sink) {
         control: Rc::clone(&control),
         sink: capnp_rpc::new_client(sink.clone()),
         range,
+        going_on: GoingOn::default(),
         keychain_count: Rc::default(),
     };
     (job, control, sink)
 }
 
-fn never_starts((): (), _chain: Arc<ChainSnapshot>, _range: HeightRange) -> Scan {
+fn never_starts((): (), _pinned: Pinned) -> Result<Option<Scan>, Refusal> {
     unreachable!("nothing was prepared")
 }
 

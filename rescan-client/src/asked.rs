@@ -1,0 +1,153 @@
+//! What a scan asked for, to hold against what the server says.
+//!
+//! A report, a coin or a summary that names an entry which was never sent, a kind of answer that was not asked for, and a
+//! proof that does not prove are all breaches of the protocol. What is not checked is what cannot be: whether the server
+//! left something out.
+
+use bitcoin::{Transaction, consensus};
+use rescan_core::coins::Coin;
+use rescan_core::merkle;
+use rescan_core::report::{BlockReport, Ending, Mark, Origin, TransactionReport};
+use rescan_core::request::{Deliver, Extras};
+
+use crate::error::CallError;
+use crate::request::ScanRequest;
+
+/// How many entries of each kind were sent, and what was to come of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked {
+    keychains: usize,
+    scripts: usize,
+    outpoints: usize,
+    deliver: Deliver,
+    extras: Extras,
+    wants_marks: bool,
+}
+
+impl Asked {
+    pub(crate) fn by(request: &ScanRequest) -> Self {
+        Self {
+            keychains: request.keychains.len(),
+            scripts: request.scripts.len(),
+            outpoints: request.outpoints.len(),
+            deliver: request.deliver,
+            extras: request.extras,
+            wants_marks: request.mark_every.is_some(),
+        }
+    }
+
+    pub(crate) fn check_reports(self, mut reports: Vec<BlockReport>) -> Result<Vec<BlockReport>, CallError> {
+        if self.deliver != Deliver::History {
+            return Err(breach("a report, and only coins were asked for"));
+        }
+        for report in &mut reports {
+            for transaction in &report.transactions {
+                let received = transaction.received.iter().map(|received| &received.origins);
+                let spent = transaction.spent.iter().map(|spent| &spent.origins);
+                received.chain(spent).try_for_each(|origins| self.check_origins(origins))?;
+            }
+            if self.extras.merkle_branches {
+                check_branches(report)?;
+            }
+            if self.extras.raw_transactions {
+                report.transactions.iter().try_for_each(check_raw)?;
+            }
+        }
+        Ok(reports)
+    }
+
+    pub(crate) fn check_coins(self, coins: Vec<Coin>) -> Result<Vec<Coin>, CallError> {
+        if self.deliver != Deliver::Coins {
+            return Err(breach("a coin, and only history was asked for"));
+        }
+        coins.iter().try_for_each(|coin| self.check_origins(&coin.origins))?;
+        Ok(coins)
+    }
+
+    pub(crate) fn check_mark(self, mark: Mark) -> Result<Mark, CallError> {
+        if !self.wants_marks {
+            return Err(breach("a mark, and none was asked for"));
+        }
+        self.check_keychains("mark", mark.keychains.len())?;
+        Ok(mark)
+    }
+
+    pub(crate) fn check_ending(self, ending: Ending) -> Result<Ending, CallError> {
+        if let Ending::Summary(summary) = &ending {
+            self.check_keychains("summary", summary.keychains.len())?;
+        }
+        Ok(ending)
+    }
+
+    fn check_origins(self, origins: &[Origin]) -> Result<(), CallError> {
+        match origins.iter().find(|origin| !self.has(**origin)) {
+            None => Ok(()),
+            Some(stranger) => Err(breach(format!(
+                "a match belongs to {stranger:?}, and the watch set has {} keychains, {} scripts and {} outpoints",
+                self.keychains, self.scripts, self.outpoints
+            ))),
+        }
+    }
+
+    fn has(self, origin: Origin) -> bool {
+        let (number, count) = match origin {
+            Origin::Keychain { keychain, .. } => (keychain, self.keychains),
+            Origin::Script(script) => (script, self.scripts),
+            Origin::Outpoint(outpoint) => (outpoint, self.outpoints),
+        };
+        usize::try_from(number).is_ok_and(|number| number < count)
+    }
+
+    /// A summary and a mark name each keychain that was sent.
+    fn check_keychains(self, of: &str, found: usize) -> Result<(), CallError> {
+        if found == self.keychains {
+            return Ok(());
+        }
+        Err(breach(format!("a {of} of {found} keychains, expected {}", self.keychains)))
+    }
+}
+
+/// That the header is the block's, and that every transaction is where the report has it in the tree of that header.
+fn check_branches(report: &mut BlockReport) -> Result<(), CallError> {
+    let (height, hash) = (report.height, report.hash);
+    let header = report.header.ok_or_else(|| breach(format!("no header for block {hash} at height {height}")))?;
+    if header.block_hash() != hash || header.time != report.time {
+        return Err(breach(format!("the header for block {hash} at height {height} is another's")));
+    }
+    for transaction in &mut report.transactions {
+        let TransactionReport { txid, tx_index, .. } = *transaction;
+        // That of a block's only transaction is empty, and may have been left out.
+        let branch = transaction.merkle_branch.get_or_insert_default();
+        merkle::verify_branch(&header, txid, tx_index, branch)
+            .map_err(|error| breach(format!("transaction {txid} of block {hash}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// That the bytes are the transaction's, and hold what was reported of it.
+fn check_raw(transaction: &TransactionReport) -> Result<(), CallError> {
+    let txid = transaction.txid;
+    let raw = transaction.raw.as_deref().ok_or_else(|| breach(format!("transaction {txid} without its bytes")))?;
+    let whole: Transaction = consensus::deserialize(raw)
+        .map_err(|error| breach(format!("the bytes of transaction {txid} are none: {error}")))?;
+    if whole.compute_txid() != txid {
+        return Err(breach(format!("the bytes of transaction {txid} hash to {}", whole.compute_txid())));
+    }
+    let at = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let pays = transaction.received.iter().all(|received| {
+        let output = whole.output.get(at(received.vout));
+        output.is_some_and(|output| output.value == received.value && output.script_pubkey == received.script_pubkey)
+    });
+    let spends = transaction
+        .spent
+        .iter()
+        .all(|spent| whole.input.get(at(spent.vin)).is_some_and(|input| input.previous_output == spent.prevout));
+    if pays && spends {
+        return Ok(());
+    }
+    Err(breach(format!("the bytes of transaction {txid} do not have what was reported of it")))
+}
+
+fn breach(detail: impl Into<String>) -> CallError {
+    CallError::Protocol { detail: detail.into() }
+}
