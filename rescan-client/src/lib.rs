@@ -47,6 +47,8 @@
 //! [`coins::CoinLedger`] turns reports into what is left unspent.
 
 mod asked;
+#[cfg(feature = "bdk")]
+pub mod bdk;
 mod client;
 mod connect;
 mod connection;
