@@ -121,8 +121,28 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # BDK
+//!
+//! With the feature `bdk`, the module `bdk` fills a `bdk_wallet::Wallet` and keeps it up to date.
+//!
+#![cfg_attr(feature = "bdk", doc = "```no_run")]
+#![cfg_attr(not(feature = "bdk"), doc = "```ignore")]
+//! use rescan_client::bdk::{self, WalletRequest};
+//! use rescan_client::{Client, RangeStart};
+//!
+//! # async fn fill(client: Client, wallet: &mut bdk_wallet::Wallet) -> Result<(), Box<dyn std::error::Error>> {
+//! let request = WalletRequest::of(wallet).gap_limit(100);
+//! wallet.apply_update(bdk::full_scan(&client, &request, RangeStart::Birthday(1_620_000_000)).await?)?;
+//! wallet.apply_update(bdk::sync(&client, &WalletRequest::of(wallet)).await?)?; // from then on
+//! println!("{}", wallet.balance());
+//! # Ok(())
+//! # }
+//! ```
 
 mod asked;
+#[cfg(feature = "bdk")]
+pub mod bdk;
 pub mod checkpoint;
 mod client;
 mod connect;
