@@ -8,25 +8,17 @@
 use std::error::Error;
 
 use bdk_wallet::Wallet;
-use bdk_wallet::bitcoin;
 use rescan_client::bdk::{self, WalletRequest};
 use rescan_client::position::Height;
-use rescan_client::server_info::Network;
 use rescan_client::{Client, RangeStart};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [socket, external, internal] = arguments.try_into().map_err(|_| "give SOCKET EXTERNAL INTERNAL")?;
+    let [socket, external, internal] = arguments.try_into().map_err(|_others| "give SOCKET EXTERNAL INTERNAL")?;
 
     let client = Client::connect(socket).await?;
-    let network = match client.greeting().network {
-        Network::Main => bitcoin::Network::Bitcoin,
-        Network::Testnet3 => bitcoin::Network::Testnet,
-        Network::Testnet4 => bitcoin::Network::Testnet4,
-        Network::Signet => bitcoin::Network::Signet,
-        Network::Regtest => bitcoin::Network::Regtest,
-    };
+    let network = client.greeting().network;
     let mut wallet = Wallet::create(external, internal).network(network).create_wallet_no_persist()?;
 
     // All of its history, once. A wallet that knows its birthday says so instead.

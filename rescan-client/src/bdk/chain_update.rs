@@ -84,7 +84,7 @@ fn connect(wallet: &CheckPoint, common: u32, mut blocks: BTreeMap<u32, BlockHash
     let above = blocks.into_iter().map(|(height, hash)| chain::BlockId { height, hash });
     let all = match below {
         Some(below) => below.extend(above),
-        None => CheckPoint::from_block_ids(above).map_err(|_| wallet.clone()),
+        None => CheckPoint::from_block_ids(above).map_err(|_nothing| wallet.clone()),
     };
     all.expect("there is the tip, and a map is in ascending order")
 }

@@ -2,6 +2,7 @@
 //!
 //! A report that comes late may name a transaction again; it is the same transaction in the same block, and kept once.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -37,8 +38,8 @@ pub(super) async fn gather(stream: &mut ScanStream) -> Result<Gathered, BdkError
                 let anchor = anchor(&report);
                 for transaction in &report.transactions {
                     anchors.insert((anchor, transaction.txid));
-                    if !transactions.contains_key(&transaction.txid) {
-                        transactions.insert(transaction.txid, Arc::new(decode(transaction)?));
+                    if let Entry::Vacant(place) = transactions.entry(transaction.txid) {
+                        place.insert(Arc::new(decode(transaction)?));
                     }
                 }
             }
