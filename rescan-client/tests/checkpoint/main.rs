@@ -1,0 +1,153 @@
+//! Scans that are broken off and gone on with, against a real server: whatever happens in between, what was heard in all
+//! comes to what one scan hears.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod broken_off;
+mod kills;
+mod reorganised;
+
+use std::collections::BTreeMap;
+
+use rescan_client::bitcoin::{BlockHash, ScriptBuf, Txid};
+use rescan_client::checkpoint::Withdrawn;
+use rescan_client::position::Height;
+use rescan_client::report::{BlockReport, Received, Spent, Summary};
+use rescan_client::{Checkpoint, Client, ResumeEvent, ScanRequest};
+use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
+use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
+
+/// Numbers that are the same on every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        // xorshift64, by Marsaglia.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(bound).unwrap()).unwrap()
+    }
+}
+
+/// What somebody knows who has heard all reports of all runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Heard {
+    transactions: BTreeMap<(Height, BlockHash, Txid), Matches>,
+    withdrawn: usize,
+    restarted: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Matches {
+    received: BTreeMap<u32, Received>,
+    spent: BTreeMap<u32, Spent>,
+}
+
+impl Heard {
+    fn add(&mut self, report: BlockReport) {
+        for transaction in report.transactions {
+            let matches = self.transactions.entry((report.height, report.hash, transaction.txid)).or_default();
+            matches.received.extend(transaction.received.into_iter().map(|received| (received.vout, received)));
+            matches.spent.extend(transaction.spent.into_iter().map(|spent| (spent.vin, spent)));
+        }
+    }
+
+    fn withdraw(&mut self, withdrawn: &Withdrawn) {
+        let Withdrawn { height, block_hash, txid } = *withdrawn;
+        self.withdrawn += 1;
+        assert!(self.transactions.remove(&(height, block_hash, txid)).is_some(), "{txid} was never reported");
+    }
+}
+
+/// How a run ended.
+struct Run {
+    /// What is in the file if the wallet dies here.
+    saved: Checkpoint,
+    /// What is in the file if only the server does.
+    latest: Checkpoint,
+    summary: Option<Summary>,
+}
+
+/// Goes on, and gives up after so many events.
+async fn run(client: &Client, request: &ScanRequest, from: Checkpoint, heard: &mut Heard, events_max: usize) -> Run {
+    let mut saved = from.clone();
+    let mut scan = client.go_on(request.clone(), from).unwrap();
+    let mut summary = None;
+    for _ in 0..events_max {
+        match scan.next().await.unwrap() {
+            None => break,
+            Some(ResumeEvent::Report(report)) => heard.add(report),
+            Some(ResumeEvent::Withdrawn(withdrawn)) => heard.withdraw(&withdrawn),
+            Some(ResumeEvent::Settled) => saved = scan.checkpoint().clone(),
+            Some(ResumeEvent::Restarted) => {
+                heard.transactions.clear();
+                heard.restarted += 1;
+            }
+            Some(ResumeEvent::Finished(last)) => {
+                saved = scan.checkpoint().clone();
+                summary = Some(last);
+            }
+            Some(_) => {}
+        }
+    }
+    Run { saved, latest: scan.checkpoint().clone(), summary }
+}
+
+/// A run that nothing breaks off.
+async fn run_through(
+    client: &Client,
+    request: &ScanRequest,
+    from: Checkpoint,
+    heard: &mut Heard,
+) -> (Checkpoint, Summary) {
+    let ended = run(client, request, from, heard, usize::MAX).await;
+    (ended.saved, ended.summary.unwrap())
+}
+
+/// What one scan hears.
+async fn at_once(client: &Client, request: &ScanRequest) -> (Heard, Summary) {
+    let mut heard = Heard::default();
+    let (_, summary) = run_through(client, request, new(client, request), &mut heard).await;
+    (heard, summary)
+}
+
+fn new(client: &Client, request: &ScanRequest) -> Checkpoint {
+    Checkpoint::new(client.greeting().chain.genesis, request)
+}
+
+/// Holds the summary of the last run to that of one scan. What was counted and measured is of the last run alone.
+fn assert_same(summary: &Summary, expected: &Summary) {
+    let of = |it: &Summary| (it.outcome, it.range, it.tip, it.unspent_count, it.unspent, it.keychains.clone());
+    assert_eq!(of(summary), of(expected));
+}
+
+fn wallet() -> TestWallet {
+    TestWallet::new("judy")
+}
+
+fn script(index: u32) -> ScriptBuf {
+    wallet().script(ScriptKind::P2wpkh, index)
+}
+
+fn request() -> ScanRequest {
+    ScanRequest::new().keychain(wallet().descriptor(ScriptKind::P2wpkh))
+}
+
+/// Pays an index in each of `blocks` blocks; every third block spends the oldest coin too, to the next index.
+fn busy(chain: &mut ChainBuilder, blocks: u32) {
+    let wallet = wallet();
+    let mut coins: Vec<Coin> = Vec::new();
+    for block in 0..blocks {
+        let paid = wallet.script(ScriptKind::P2wpkh, block % 700);
+        coins.push(chain.fund(&paid, rescan_client::bitcoin::Amount::from_sat(9_000)));
+        if block % 3 == 2 {
+            let coin = coins.remove(0);
+            let mut output = coin.output.clone();
+            output.script_pubkey = wallet.script(ScriptKind::P2wpkh, block % 700 + 1);
+            output.value = output.value / 2;
+            let spend = chain.spend([&wallet], &[coin], vec![output]);
+            coins.push(Coin::of(&spend, 0));
+        }
+        chain.mine_block();
+    }
+}
