@@ -42,9 +42,81 @@
 //! # }
 //! ```
 //!
+//! Each keychain is watched by its gap limit: [`GivenKeychain::gap_limit`], and [`GivenKeychain::revealed`] for a scan that
+//! begins after the wallet's first use. Where the server came to watch a script only after blocks were passed, those are
+//! reported again with the new matches alone; a [`History`] puts reports together, whenever they come.
+//!
 //! # Coins
 //!
-//! [`coins::CoinLedger`] turns reports into what is left unspent.
+//! A wallet that wants to know what it could spend, and not how it came by it, asks for coins: what was received and spent
+//! within the range cancels out on the server. ([`coins::CoinLedger`] does the same with reports.)
+//!
+//! ```no_run
+//! use futures::StreamExt;
+//! use rescan_client::{Client, GivenKeychain, ScanEvent, ScanRequest};
+//!
+//! # async fn coins(client: &Client, descriptor: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let keychain = GivenKeychain::new(descriptor).gap_limit(20);
+//! let mut scan = client.scan(ScanRequest::new().keychain(keychain).coins()).await?;
+//! while let Some(event) = scan.next().await {
+//!     if let ScanEvent::Coin(coin) = event? {
+//!         println!("{} holds {}", coin.outpoint, coin.value);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Going on
+//!
+//! A summary, and each [`Mark`] where [`ScanRequest::mark_every`] asks for them, says what it takes to go on: where the scan
+//! came to, and which indexes of each keychain were watched. Before going on, [`Client::locate`] tells whether blocks that
+//! the wallet knows were reorganised away.
+//!
+//! ```no_run
+//! use rescan_client::report::Summary;
+//! use rescan_client::{CallError, Client, Covered, ScanRequest, ScanStream};
+//!
+//! # async fn go_on(client: &Client, request: ScanRequest, before: Summary) -> Result<ScanStream, CallError> {
+//! if let Some(fork) = client.locate(before.locator.clone()).await? {
+//!     println!("what the wallet knows from above height {} no longer stands", fork.height);
+//! }
+//! let covered = Covered { from: before.range.first(), watched_through: before.watched_through };
+//! client.scan(request.after(before.locator).covered(covered)).await
+//! # }
+//! ```
+//!
+//! # Many wallets
+//!
+//! [`wallets::Wallets`] asks for many wallets in one pass over the blocks, and tells what it finds apart:
+//!
+//! ```no_run
+//! use futures::StreamExt;
+//! use rescan_client::wallets::{Wallet, Wallets};
+//! use rescan_client::{Client, ScanEvent, ScanRequest};
+//!
+//! # async fn many(client: &Client, alice: &str, bob: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut wallets = Wallets::new();
+//! wallets.add("alice", Wallet::new().keychain(alice))?;
+//! wallets.add("bob", Wallet::new().keychain(bob))?;
+//! let mut scan = client.scan(wallets.watched_by(ScanRequest::new())).await?;
+//! while let Some(event) = scan.next().await {
+//!     if let ScanEvent::Report(block) = event? {
+//!         for (wallet, own) in wallets.split_report(&block) {
+//!             println!("{:?}: {} transactions at height {}", wallets.name(wallet), own.transactions.len(), own.height);
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Proofs
+//!
+//! With [`ScanRequest::raw_transactions`] and [`ScanRequest::merkle_branches`], each reported transaction comes with its
+//! bytes and its branch to the header of its block. Both are checked here as they arrive; what does not prove what was
+//! reported ends the scan with [`CallError::Protocol`]. That a header is of the chain with the most work is for the wallet
+//! to know, and that nothing was left out is for no one to prove.
 
 mod asked;
 mod client;
