@@ -139,6 +139,13 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Proofs
+//!
+//! With [`ScanRequest::raw_transactions`] and [`ScanRequest::merkle_branches`], each reported transaction comes with its
+//! bytes and its branch to the header of its block. Both are checked here as they arrive; what does not prove what was
+//! reported ends the scan with [`CallError::Protocol`]. That a header is of the chain with the most work is for the wallet
+//! to know, and that nothing was left out is for no one to prove.
 
 mod asked;
 #[cfg(feature = "bdk")]

@@ -155,6 +155,12 @@ impl Wallets {
         self.wallets.iter().map(|placed| placed.name.as_str())
     }
 
+    /// The name of a wallet; none where there is no such wallet.
+    #[must_use]
+    pub fn name(&self, wallet: usize) -> Option<&str> {
+        self.wallets.get(wallet).map(|placed| placed.name.as_str())
+    }
+
     /// The request, watching what all wallets watch and nothing else.
     #[must_use]
     pub fn watched_by(&self, mut request: ScanRequest) -> ScanRequest {

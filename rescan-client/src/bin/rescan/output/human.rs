@@ -40,7 +40,7 @@ pub(crate) fn lines(table: &Table) -> String {
 
 /// A finished scan: each party's section, and then what it took.
 pub(crate) fn scan(sections: &[String], summary: &Summary, bytes_received: u64) -> String {
-    format!("{}{}", sections.join("\n"), summary_lines(summary, bytes_received))
+    format!("{}{}", sections.concat(), summary_lines(summary, bytes_received))
 }
 
 /// What a party has of a scan: its tables and its totals. `summary` is its own.
