@@ -57,7 +57,8 @@ pub(super) async fn assemble(
         return Ok(None);
     }
     let stale = wallet.iter().map(|it| it.height());
-    let replaced: Vec<u32> = stale.take_while(|height| *height > common.height.0).filter(|it| *it < tip.height.0).collect();
+    let replaced: Vec<u32> =
+        stale.take_while(|height| *height > common.height.0).filter(|it| *it < tip.height.0).collect();
     blocks.extend(pinned(scan, &replaced).await?);
     Ok(Some(connect(wallet, common.height.0, blocks)))
 }

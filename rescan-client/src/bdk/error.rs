@@ -31,7 +31,9 @@ pub enum BdkError {
     },
     /// The blocks that the wallet has to drop are all above the active chain's tip. BDK takes a block away only by putting
     /// another in its place, which is not mined yet.
-    #[error("the active chain ends at height {tip}, below block {stale} of the wallet's, which is no longer active: sync when there are more blocks")]
+    #[error(
+        "the active chain ends at height {tip}, below block {stale} of the wallet's, which is no longer active: sync when there are more blocks"
+    )]
     ChainTooShort {
         /// The height of the active chain's tip.
         tip: Height,

@@ -59,7 +59,8 @@ impl WalletRequest {
         request.range.from = start;
         request.keychains = self.keychains.iter().map(|(_, keychain)| keychain.clone()).collect();
         let may_be_spent = |known: &&KnownOutput| known.spent_height.is_none_or(|height| height > common.0);
-        let as_given = |known: &KnownOutput| GivenOutpoint { outpoint: known.outpoint, output: Some(known.output.clone()) };
+        let as_given =
+            |known: &KnownOutput| GivenOutpoint { outpoint: known.outpoint, output: Some(known.output.clone()) };
         request.outpoints = self.outputs.iter().filter(may_be_spent).map(as_given).collect();
         request
     }

@@ -10,16 +10,18 @@ use rescan_client::bdk::{self, WalletRequest};
 use rescan_client::position::Height;
 use rescan_client::{Client, RangeStart};
 
-/// Above every index that the fixtures' wallets used without using one in the thousand before.
-const GAP_LIMIT: u32 = 1_000;
-
-fn wallet(external: &str, internal: &str) -> Wallet {
-    let params = Wallet::create(external.to_owned(), internal.to_owned()).network(Network::Regtest).lookahead(GAP_LIMIT);
-    params.create_wallet_no_persist().unwrap()
+/// An empty wallet that knows its own scripts so far beyond the last revealed; of one keychain, where there is no change.
+fn wallet(external: &str, internal: Option<&str>, lookahead: u32) -> Wallet {
+    let external = external.to_owned();
+    let params = match internal {
+        Some(internal) => Wallet::create(external, internal.to_owned()),
+        None => Wallet::create_single(external),
+    };
+    params.network(Network::Regtest).lookahead(lookahead).create_wallet_no_persist().unwrap()
 }
 
 async fn full_scan(client: &Client, wallet: &mut Wallet) {
-    let request = WalletRequest::of(wallet).gap_limit(GAP_LIMIT);
+    let request = WalletRequest::of(wallet);
     let update = bdk::full_scan(client, &request, RangeStart::Height(Height::GENESIS)).await.unwrap();
     wallet.apply_update(update).unwrap();
 }
@@ -41,7 +43,8 @@ fn state(wallet: &Wallet) -> impl PartialEq + std::fmt::Debug + use<> {
         })
         .collect();
     transactions.sort();
-    let mut coins: Vec<_> = wallet.list_unspent().map(|it| (it.outpoint, it.txout, it.keychain, it.derivation_index)).collect();
+    let mut coins: Vec<_> =
+        wallet.list_unspent().map(|it| (it.outpoint, it.txout, it.keychain, it.derivation_index)).collect();
     coins.sort();
     let revealed: Vec<_> = wallet.keychains().map(|(kind, _)| wallet.derivation_index(kind)).collect();
     let tip = wallet.latest_checkpoint().block_id();

@@ -4,17 +4,21 @@
 //! in `output`, what the exit code says in `exit_code`.
 
 mod args;
+mod checkpoint_file;
 mod demo;
 mod exit_code;
 mod info;
 mod interrupts;
 mod labels;
 mod output;
+mod parties;
 mod progress;
+mod resumed;
 mod scan;
 mod settled;
 mod socket;
 mod trouble;
+mod wallets_file;
 mod watch;
 
 use std::process::ExitCode;

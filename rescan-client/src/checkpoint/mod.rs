@@ -1,0 +1,280 @@
+//! What a wallet keeps so that its next scan goes on where the last one ended: a [`Checkpoint`].
+//!
+//! It takes in what a scan reports, and knows at any time what the history so far comes to (live coins, how far
+//! keychains were used), up to which block everything was reported, and how to take the last 288 blocks back if the
+//! chain leaves them. From the request that a wallet makes anew each time it makes the one that goes on.
+//!
+//! It does no more than that: it asks no server ([`ResumableScan`](crate::ResumableScan) does) and keeps no history,
+//! which is the wallet's. It goes into a file with [`Checkpoint::save`] and comes out of it with [`Checkpoint::load`].
+//!
+//! Invariant: what it says is covered was reported, and handed to whoever asked, before.
+
+mod error;
+mod file;
+mod ledger;
+mod record;
+mod subject;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use bitcoin::hashes::Hash;
+use bitcoin::{Amount, BlockHash, TxOut, Txid};
+use rescan_core::coins::Coin;
+use rescan_core::position::{Height, HeightRange};
+use rescan_core::report::{BlockId, BlockReport, KeychainUse, Mark, Origin, Outcome, Summary};
+use rescan_core::request::{Covered, GivenOutpoint, RangeStart};
+
+use crate::error::LOCATE_HASHES_MAX;
+use crate::request::ScanRequest;
+
+pub use error::{ForeignCheckpoint, LoadError, SaveError, TooDeep};
+use ledger::Ledger;
+use subject::Subject;
+
+/// Where a scan got to. See the [module](self).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    subject: Subject,
+    covered: Option<CoveredTo>,
+    ledger: Ledger,
+}
+
+/// Up to where everything is reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct CoveredTo {
+    /// Where the range begins.
+    from: Height,
+    /// Where it ends for now.
+    block: BlockId,
+    /// Hashes from that block downwards, ever further apart.
+    locator: Vec<BlockHash>,
+}
+
+/// A transaction that was reported, and is in a block that the chain has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// The height of that block.
+    pub height: Height,
+    /// Its hash.
+    pub block_hash: BlockHash,
+    /// The transaction, which may be in another block by now.
+    pub txid: Txid,
+}
+
+/// A request that goes on from a checkpoint, and what makes its answers those of a scan that never stopped.
+#[derive(Clone, Debug)]
+pub struct GoingOn {
+    /// What to ask.
+    pub request: ScanRequest,
+    /// The number of the first outpoint that the checkpoint added.
+    first_carried: usize,
+    /// What the coins at the outpoints that the checkpoint added belong to, in their order.
+    carried: Vec<Vec<Origin>>,
+}
+
+impl Checkpoint {
+    /// A checkpoint of a scan that has not begun: what `request` asks, of the network with that genesis block.
+    #[must_use]
+    pub fn new(genesis: BlockHash, request: &ScanRequest) -> Self {
+        Self { subject: Subject::of(genesis, request), covered: None, ledger: Ledger::default() }
+    }
+
+    /// Whether this is a checkpoint of what `request` asks, on the network with that genesis block. Gap limits, the
+    /// range's end and what is verified may differ from one scan to the next.
+    ///
+    /// # Errors
+    ///
+    /// [`ForeignCheckpoint`] says what differs.
+    pub fn check(&self, genesis: BlockHash, request: &ScanRequest) -> Result<(), ForeignCheckpoint> {
+        self.subject.check(&Subject::of(genesis, request))
+    }
+
+    /// The last block up to which everything was reported; none before the first.
+    #[must_use]
+    pub fn covered_to(&self) -> Option<BlockId> {
+        self.covered.as_ref().map(|covered| covered.block)
+    }
+
+    /// Where the range begins, once a scan has told.
+    #[must_use]
+    pub fn range_start(&self) -> Option<Height> {
+        self.covered.as_ref().map(|covered| covered.from)
+    }
+
+    /// The coins that are unspent so far.
+    pub fn coins(&self) -> impl Iterator<Item = &Coin> {
+        self.ledger.coins.values()
+    }
+
+    /// Takes in a report, late or not. One that came before changes nothing.
+    pub fn apply(&mut self, report: &BlockReport) {
+        self.ledger.apply(report);
+    }
+
+    /// Takes in that everything up to a block was reported.
+    pub fn settle(&mut self, mark: &Mark) {
+        self.cover(mark.from, mark.block, &mark.locator, &mark.watched_through);
+    }
+
+    /// Takes in how a scan ended. Only a complete one says exactly up to where; of another, the last mark stands. One that
+    /// was reorganised needs [`rewind_to`](Checkpoint::rewind_to) after this.
+    pub fn finish(&mut self, summary: &Summary) {
+        // A scan that had nothing to walk watched nothing.
+        let is_further = self.covered_to().is_none_or(|block| block.hash != summary.tip.hash);
+        if summary.outcome == Outcome::Complete && is_further {
+            self.cover(summary.range.first(), summary.tip, &summary.locator, &summary.watched_through);
+        }
+    }
+
+    /// Blocks that this checkpoint knows, to be asked for by [`Client::locate`](crate::Client::locate): those that it can
+    /// go back to, the highest first, then those of its locator.
+    #[must_use]
+    pub fn known_blocks(&self) -> Vec<BlockHash> {
+        let undo = self.ledger.undo.keys().rev().map(|(_, hash)| *hash);
+        let (block, locator) = match &self.covered {
+            Some(covered) => (Some(covered.block.hash), &covered.locator[..]),
+            None => (None, &[][..]),
+        };
+        // A few dozen hashes of the locator reach furthest down: the undo may not crowd them out.
+        let room = LOCATE_HASHES_MAX.saturating_sub(locator.len()).saturating_sub(1);
+        let mut seen = HashSet::new();
+        let known = block.into_iter().chain(undo.take(room)).chain(locator.iter().copied());
+        known.filter(|hash| seen.insert(*hash)).take(LOCATE_HASHES_MAX).collect()
+    }
+
+    /// Goes back to `fork`, the highest block that this checkpoint knows and that is in the active chain: takes back all
+    /// reports above it, so that the coins they spent are alive again, and says which, the last first. None where no
+    /// known block is in the chain.
+    ///
+    /// Reports above [`covered_to`](Checkpoint::covered_to) are taken back too, in silence where they still stand: they
+    /// come again.
+    ///
+    /// # Errors
+    ///
+    /// [`TooDeep`] where reports above the fork are older than what is kept to take back: the checkpoint is as it was, and
+    /// the way on is [`start_over`](Checkpoint::start_over).
+    pub fn rewind_to(&mut self, fork: Option<BlockId>) -> Result<Vec<Withdrawn>, TooDeep> {
+        let too_deep = TooDeep { fork: fork.map(|fork| fork.height) };
+        let key = fork.map_or((Height::GENESIS, BlockHash::all_zeros()), |fork| (fork.height, fork.hash));
+        let target = match (&self.covered, fork) {
+            (Some(covered), Some(fork)) if fork.height >= covered.from => {
+                let is_above = fork.height >= covered.block.height && fork.hash != covered.block.hash;
+                Some(if is_above { covered.block } else { fork })
+            }
+            _ => None,
+        };
+        if target.is_some_and(|target| !self.ledger.reaches(target.height)) {
+            return Err(too_deep);
+        }
+        let withdrawn = self.ledger.rewind(key).ok_or(too_deep)?;
+        match (self.covered.take(), target) {
+            (Some(covered), Some(target)) => {
+                self.ledger.rewind((target.height, target.hash)).ok_or(too_deep)?;
+                self.covered = Some(covered.back_to(target));
+            }
+            _ => self.ledger = Ledger::default(),
+        }
+        Ok(withdrawn.into_iter().map(Withdrawn::from).collect())
+    }
+
+    /// Forgets everything but what it is of; says which reports could still have been taken back, the last first. All
+    /// others are void too.
+    pub fn start_over(&mut self) -> Vec<Withdrawn> {
+        let ledger = std::mem::take(&mut self.ledger);
+        self.covered = None;
+        let blocks = ledger.undo.into_iter().rev();
+        let txids = blocks.flat_map(|(key, undo)| undo.txids.into_values().rev().map(move |txid| (key, txid)));
+        txids.map(Withdrawn::from).collect()
+    }
+
+    /// The request that goes on from here, of the one that this checkpoint is of.
+    #[must_use]
+    pub fn request(&self, base: &ScanRequest) -> GoingOn {
+        let mut request = base.clone();
+        let first_carried = request.outpoints.len();
+        for (keychain, last_used) in self.ledger.uses() {
+            let given = usize::try_from(keychain).ok().and_then(|number| request.keychains.get_mut(number));
+            if let Some(given) = given {
+                given.last_revealed = given.last_revealed.max(last_used);
+            }
+        }
+        let Some(covered) = &self.covered else { return GoingOn { request, first_carried, carried: Vec::new() } };
+        request.range.from = RangeStart::After(vec![covered.block.hash]);
+        let watched_through = self.ledger.watched_through.clone();
+        request.covered = Some(Covered { from: covered.from, watched_through });
+        request.outpoints.extend(self.coins().map(given));
+        GoingOn { request, first_carried, carried: self.coins().map(|coin| coin.origins.clone()).collect() }
+    }
+
+    /// A summary of the last scan made one of all scans: where the range began, what is unspent, how far keychains were
+    /// used. What was counted and measured stays that of the last scan.
+    #[must_use]
+    pub fn summary(&self, mut summary: Summary) -> Summary {
+        let from = self.range_start().unwrap_or(summary.range.first());
+        summary.range = HeightRange::new(from, summary.range.last()).unwrap_or(summary.range);
+        summary.unspent_count = u64::try_from(self.ledger.coins.len()).unwrap_or(u64::MAX);
+        let total = self.coins().fold(0u64, |total, coin| total.saturating_add(coin.value.to_sat()));
+        summary.unspent = Amount::from_sat(total);
+        let uses = self.ledger.uses();
+        for (number, used) in (0..).zip(&mut summary.keychains) {
+            *used = match uses.get(&number) {
+                None => KeychainUse::Unused,
+                Some(None) => KeychainUse::UsedSingle,
+                Some(Some(index)) => KeychainUse::LastUsed(*index),
+            };
+        }
+        summary
+    }
+
+    fn cover(&mut self, from: Height, block: BlockId, locator: &[BlockHash], watched_through: &[Option<u32>]) {
+        let from = self.range_start().unwrap_or(from);
+        self.covered = Some(CoveredTo { from, block, locator: locator.to_vec() });
+        self.ledger.settle(block.height, watched_through);
+    }
+}
+
+impl CoveredTo {
+    /// The rest of the locator lies below the fork if the fork is one of its blocks. Of another block that is not known,
+    /// and a hash from above must not stay: it would be taken for covered if the chain came back to it.
+    fn back_to(mut self, fork: BlockId) -> Self {
+        match self.locator.iter().position(|hash| *hash == fork.hash) {
+            Some(place) => drop(self.locator.drain(..place)),
+            None => self.locator = vec![fork.hash],
+        }
+        Self { block: fork, ..self }
+    }
+}
+
+impl GoingOn {
+    /// A coin that an earlier scan found is a given outpoint to this one. Makes its spend belong to what the coin belongs
+    /// to, as if one scan had found both.
+    pub fn restore_origins(&self, report: &mut BlockReport) {
+        let carried = |origin: &Origin| match *origin {
+            Origin::Outpoint(number) => {
+                usize::try_from(number).ok().and_then(|number| number.checked_sub(self.first_carried))
+            }
+            Origin::Keychain { .. } | Origin::Script(_) => None,
+        };
+        for spent in report.transactions.iter_mut().flat_map(|transaction| &mut transaction.spent) {
+            let real = |origin: Origin| match carried(&origin).and_then(|number| self.carried.get(number)) {
+                Some(origins) => origins.clone(),
+                None => vec![origin],
+            };
+            spent.origins = spent.origins.drain(..).flat_map(real).collect();
+            ledger::merge_origins(&mut spent.origins, Vec::new());
+        }
+    }
+}
+
+impl From<(ledger::BlockKey, Txid)> for Withdrawn {
+    fn from(((height, block_hash), txid): (ledger::BlockKey, Txid)) -> Self {
+        Self { height, block_hash, txid }
+    }
+}
+
+fn given(coin: &Coin) -> GivenOutpoint {
+    let output = TxOut { value: coin.value, script_pubkey: coin.script_pubkey.clone() };
+    GivenOutpoint { outpoint: coin.outpoint, output: Some(output) }
+}

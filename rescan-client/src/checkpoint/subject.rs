@@ -1,0 +1,72 @@
+//! What a checkpoint is of: a network, and what a request watches from where.
+//!
+//! Of the request only a fingerprint is kept. What may change from one scan to the next (gap limits, last revealed
+//! indexes, the range's end, what is verified) is not in it.
+
+use bitcoin::BlockHash;
+use bitcoin::hashes::{Hash, HashEngine, sha256};
+use rescan_core::request::RangeStart;
+
+use super::error::ForeignCheckpoint;
+use crate::request::ScanRequest;
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Subject {
+    pub(super) genesis: BlockHash,
+    pub(super) fingerprint: sha256::Hash,
+}
+
+impl Subject {
+    pub(super) fn of(genesis: BlockHash, request: &ScanRequest) -> Self {
+        Self { genesis, fingerprint: fingerprint(request) }
+    }
+
+    /// # Errors
+    ///
+    /// [`ForeignCheckpoint`] if this is not the subject that is `asked` for.
+    pub(super) fn check(&self, asked: &Self) -> Result<(), ForeignCheckpoint> {
+        if self.genesis != asked.genesis {
+            return Err(ForeignCheckpoint::Network { expected: asked.genesis, found: self.genesis });
+        }
+        if self.fingerprint != asked.fingerprint {
+            return Err(ForeignCheckpoint::Request { expected: asked.fingerprint, found: self.fingerprint });
+        }
+        Ok(())
+    }
+}
+
+/// Each list and each text goes in with its length, so that no two requests are the same bytes.
+fn fingerprint(request: &ScanRequest) -> sha256::Hash {
+    let mut engine = sha256::Hash::engine();
+    let mut add = |bytes: &[u8]| {
+        engine.input(&(bytes.len() as u64).to_le_bytes()); // usize has at most 64 bits
+        engine.input(bytes);
+    };
+    add(&count(&request.keychains));
+    for keychain in &request.keychains {
+        // With its checksum or without, it is the same descriptor.
+        let descriptor = keychain.descriptor.split('#').next().unwrap_or_default();
+        add(descriptor.as_bytes());
+    }
+    add(&count(&request.scripts));
+    request.scripts.iter().for_each(|script| add(script.as_bytes()));
+    add(&count(&request.outpoints));
+    for given in &request.outpoints {
+        add(&given.outpoint.txid.to_byte_array());
+        add(&given.outpoint.vout.to_le_bytes());
+    }
+    match &request.range.from {
+        RangeStart::Height(height) => add(&[&b"height"[..], &height.0.to_le_bytes()].concat()),
+        RangeStart::Birthday(seconds) => add(&[&b"birthday"[..], &seconds.to_le_bytes()].concat()),
+        RangeStart::After(locator) => {
+            add(b"after");
+            locator.iter().for_each(|hash| add(&hash.to_byte_array()));
+        }
+    }
+    sha256::Hash::from_engine(engine)
+}
+
+fn count<T>(entries: &[T]) -> [u8; 8] {
+    (entries.len() as u64).to_le_bytes() // usize has at most 64 bits
+}

@@ -1,0 +1,1 @@
+//! Coins, several wallets, and late reports: what is printed for whom.
