@@ -6,7 +6,8 @@
 //!
 //! An update's chain is of one view: the scan is pinned to a chain, and every block in the update is one of that chain. It
 //! begins with the highest block that the wallet has and the chain too. Where a reorganisation took blocks that the wallet
-//! knew, the update has what stands in their place, so that BDK drops them and every confirmation in them.
+//! knew, the update has what stands in their place, so that BDK drops them and every confirmation in them. BDK holds
+//! what was confirmed there for pending, until something in the chain conflicts with it.
 //!
 //! The feature `bdk` of this crate, which is off by default, adds `bdk_wallet` 3 and with it 7 crates to build; the
 //! dependencies that it shares with this crate (`bitcoin`, `miniscript`, `secp256k1`) are of the same versions.

@@ -14,6 +14,9 @@ use super::{full_scan, state, sync, wallet};
 
 const REGTEST_MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 
+/// For a wallet that is given blocks in order: no index was used more than that beyond the last.
+const LOOKAHEAD: u32 = 1_000;
+
 /// The BDK wallets of a Core wallet: its descriptors come in pairs of one type, receiving and change.
 fn bdk_wallets(core: &ExpectedWallet) -> Vec<Wallet> {
     let mut by_type: BTreeMap<&str, [Option<&str>; 2]> = BTreeMap::new();
@@ -22,7 +25,7 @@ fn bdk_wallets(core: &ExpectedWallet) -> Vec<Wallet> {
         let kind = it.descriptor.split('[').next().unwrap();
         by_type.entry(kind).or_default()[usize::from(it.internal)] = Some(&it.descriptor);
     }
-    by_type.values().map(|pair| wallet(pair[0].unwrap(), pair[1].unwrap())).collect()
+    by_type.values().map(|pair| wallet(pair[0].unwrap(), pair[1], LOOKAHEAD)).collect()
 }
 
 async fn scanned(client: &Client, core: &ExpectedWallet) -> Vec<Wallet> {

@@ -10,17 +10,18 @@ use rescan_client::bdk::{self, WalletRequest};
 use rescan_client::position::Height;
 use rescan_client::{Client, RangeStart};
 
-/// Above every index that the fixtures' wallets used without using one in the thousand before.
-const GAP_LIMIT: u32 = 1_000;
-
-fn wallet(external: &str, internal: &str) -> Wallet {
-    let params =
-        Wallet::create(external.to_owned(), internal.to_owned()).network(Network::Regtest).lookahead(GAP_LIMIT);
-    params.create_wallet_no_persist().unwrap()
+/// An empty wallet that knows its own scripts so far beyond the last revealed; of one keychain, where there is no change.
+fn wallet(external: &str, internal: Option<&str>, lookahead: u32) -> Wallet {
+    let external = external.to_owned();
+    let params = match internal {
+        Some(internal) => Wallet::create(external, internal.to_owned()),
+        None => Wallet::create_single(external),
+    };
+    params.network(Network::Regtest).lookahead(lookahead).create_wallet_no_persist().unwrap()
 }
 
 async fn full_scan(client: &Client, wallet: &mut Wallet) {
-    let request = WalletRequest::of(wallet).gap_limit(GAP_LIMIT);
+    let request = WalletRequest::of(wallet);
     let update = bdk::full_scan(client, &request, RangeStart::Height(Height::GENESIS)).await.unwrap();
     wallet.apply_update(update).unwrap();
 }

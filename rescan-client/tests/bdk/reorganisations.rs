@@ -13,16 +13,19 @@ use super::{full_scan, state, sync, wallet};
 
 const RECEIVING: ScriptKind = ScriptKind::P2wpkh;
 const CHANGE: ScriptKind = ScriptKind::P2tr;
+/// The scenarios use the first few indexes.
+const LOOKAHEAD: u32 = 25;
 const STRANGER: [u8; 2] = [0x51, 0x51];
 
 fn wallet_of(owner: &TestWallet) -> Wallet {
-    wallet(&owner.descriptor(RECEIVING), &owner.descriptor(CHANGE))
+    wallet(&owner.descriptor(RECEIVING), Some(&owner.descriptor(CHANGE)), LOOKAHEAD)
 }
 
-/// A wallet of the same owner that BDK itself filled from all blocks of the active chain.
+/// A wallet of the same owner that BDK itself filled from all blocks, in the order in which a node saw them: it keeps what
+/// was in a block that was left as unconfirmed, unless something in the chain conflicts with it.
 fn by_blocks(owner: &TestWallet, chain: &ChainBuilder) -> Wallet {
     let mut wallet = wallet_of(owner);
-    for (height, block) in chain.active().skip(1) {
+    for (height, block) in chain.made().skip(1) {
         wallet.apply_block(block, height).unwrap();
     }
     wallet
@@ -68,7 +71,16 @@ async fn a_sync_after_a_reorganisation_leaves_what_the_new_branch_has() {
     scene.chain.mine(4);
     scene.append();
     sync(&client, &mut wallet).await;
-    assert_eq!(wallet.balance().total(), sat(50_000 + 20_000 + 1_000));
+    assert_eq!(state(&wallet), state(&by_blocks(&owner, &scene.chain)));
+    // The second coin's spend could be mined again, so that BDK has it pending. The first one's cannot.
+    assert_eq!(wallet.balance().confirmed, sat(20_000 + 1_000));
+
+    // Its coin spent in another way, it is gone for good.
+    spend(&mut scene.chain, &owner, &second, owner.script(CHANGE, 2));
+    scene.chain.mine(1);
+    scene.append();
+    sync(&client, &mut wallet).await;
+    assert_eq!(wallet.balance().total(), sat(20_000 + 1_000 + 49_500));
     assert_eq!(state(&wallet), state(&by_blocks(&owner, &scene.chain)));
     let mut fresh = wallet_of(&owner);
     full_scan(&client, &mut fresh).await;
