@@ -220,7 +220,8 @@ async fn a_report_that_proves_what_it_says_is_taken() {
 #[tokio::test]
 async fn a_report_that_does_not_prove_what_it_says_is_refused() {
     let other = || consensus::serialize(&whole(9));
-    let lies: [(&str, fn(&mut BlockReport)); 9] = [
+    type Lie = fn(&mut BlockReport);
+    let lies: [(&str, Lie); 9] = [
         ("no header", |report| report.header = None),
         ("another's", |report| report.hash = BlockHash::all_zeros()),
         ("another's", |report| report.time += 1),
