@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &ScanArgs, interrupts: &mut Interrupts) -> Result<
         Printer { output: Output::stdout(), form, deliver, parties: watch.parties, told: Told::default() };
     let (summary, interrupted) = follow(stream, interrupts, &mut printer).await?;
     let outcome = summary.outcome;
-    printer.end(summary, client.bytes_received())?;
+    printer.end(&summary, client.bytes_received())?;
     // A scan that was complete before Ctrl-C reached it is complete.
     let cancelled = outcome == Outcome::Cancelled && interrupted;
     Ok(if cancelled { Exit::Interrupted } else { Exit::of_outcome(&outcome) })
@@ -113,7 +113,7 @@ impl Printer {
         self.told.coins.push(coin);
     }
 
-    fn end(mut self, summary: Summary, bytes_received: u64) -> Result<(), Trouble> {
+    fn end(mut self, summary: &Summary, bytes_received: u64) -> Result<(), Trouble> {
         let mut recount = matches!(self.parties, Parties::Wallets(..));
         let mut reuse = recount && self.deliver == Deliver::History;
         // What was streamed is printed, and its summary counts it: the help says what becomes of that.
@@ -138,7 +138,7 @@ impl Printer {
         };
         let summaries: Vec<Summary> = parts.iter().enumerate().map(own_summary).collect();
         match self.form {
-            Form::Human => self.tables(&parts, &summaries, &summary, bytes_received)?,
+            Form::Human => self.tables(&parts, &summaries, summary, bytes_received)?,
             Form::Json | Form::JsonStream => self.lines(&parts, &summaries, bytes_received)?,
         }
         Ok(self.output.finish()?)
