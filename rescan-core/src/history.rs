@@ -35,7 +35,7 @@ impl History {
         let block = self.blocks.entry((height, hash)).or_insert_with(empty);
         block.header = block.header.or(header);
         for transaction in transactions {
-            let known = entry(&mut block.transactions, &transaction_key(&transaction), transaction_key, || {
+            let known = entry(&mut block.transactions, transaction_key(&transaction), transaction_key, || {
                 let TransactionReport { tx_index, txid, .. } = transaction;
                 let (received, spent) = (Vec::new(), Vec::new());
                 TransactionReport { tx_index, txid, received, spent, raw: None, merkle_branch: None }
@@ -95,12 +95,12 @@ fn join(known: &mut TransactionReport, new: TransactionReport) {
     known.merkle_branch = known.merkle_branch.take().or(new.merkle_branch);
     for Received { vout, value, script_pubkey, origins } in new.received {
         let empty = || Received { vout, value, script_pubkey, origins: Vec::new() };
-        let output = entry(&mut known.received, &vout, |received| received.vout, empty);
+        let output = entry(&mut known.received, vout, |received| received.vout, empty);
         unite(&mut output.origins, origins);
     }
     for Spent { vin, prevout, value, origins } in new.spent {
         let empty = || Spent { vin, prevout, value: None, origins: Vec::new() };
-        let input = entry(&mut known.spent, &vin, |spent| spent.vin, empty);
+        let input = entry(&mut known.spent, vin, |spent| spent.vin, empty);
         input.value = input.value.or(value);
         unite(&mut input.origins, origins);
     }
@@ -113,8 +113,8 @@ fn unite<T: Ord>(known: &mut Vec<T>, new: Vec<T>) {
 }
 
 /// The item of that key in a list that ascends by key; a new one, in its place, where there is none.
-fn entry<T, K: Ord>(items: &mut Vec<T>, key: &K, key_of: impl Fn(&T) -> K, new: impl FnOnce() -> T) -> &mut T {
-    let place = match items.binary_search_by(|item| key_of(item).cmp(key)) {
+fn entry<T, K: Ord + Copy>(items: &mut Vec<T>, key: K, key_of: impl Fn(&T) -> K, new: impl FnOnce() -> T) -> &mut T {
+    let place = match items.binary_search_by(|item| key_of(item).cmp(&key)) {
         Ok(place) => place,
         Err(place) => {
             items.insert(place, new());

@@ -28,7 +28,8 @@ pub(crate) enum Command {
     /// Find what descriptors received and spent, and print it
     ///
     /// Prints each transaction that pays a script of a descriptor, or spends such an output or a given outpoint, in
-    /// chain order; then what is left unspent; or, with --coins, that alone. The server reads the node's block files for it; the node is not asked.
+    /// chain order; then what is left unspent; or, with --coins, that alone. The server reads the node's block files for
+    /// it; the node is not asked.
     Scan(Box<ScanArgs>),
     /// Show what the server is and sees
     Info(InfoArgs),
