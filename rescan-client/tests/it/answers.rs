@@ -1,5 +1,7 @@
 //! What the library takes from a server, and what it will not take: coins, marks, proofs, places in the chain.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use rescan_client::bitcoin::absolute::LockTime;
 use rescan_client::bitcoin::block::{Header, Version};
@@ -14,7 +16,6 @@ use rescan_client::report::{
     BlockId, BlockReport, KeychainUse, Mark, Origin, Outcome, Received, Spent, TransactionReport,
 };
 use rescan_client::{CallError, Covered, Deliver, LOCATE_HASHES_MAX, RangeStart, ScanError, ScanEvent, ScanRequest};
-use std::time::Duration;
 
 use crate::fake::{Script, Step};
 use crate::library::{complete, connected, last_error, report};
