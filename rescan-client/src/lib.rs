@@ -42,11 +42,114 @@
 //! # }
 //! ```
 //!
+//! A keychain is watched by its gap limit: indexes 0 to (last used or revealed) plus [`GivenKeychain::gap_limit`], whatever
+//! the order of use. Where a use reaches scripts that were used in blocks passed before, reports of those come late, with
+//! the new matches alone; [`History`] puts them where they belong.
+//!
 //! # Coins
 //!
-//! [`coins::CoinLedger`] turns reports into what is left unspent.
+//! What is unspent, without the history: what was made and spent in the range never leaves the server.
+//! [`coins::CoinLedger`] makes the same of reports.
+//!
+//! ```no_run
+//! use futures::StreamExt;
+//! use rescan_client::{Client, GivenKeychain, ScanEvent, ScanRequest};
+//!
+//! # async fn coins(client: Client, descriptor: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let keychain = GivenKeychain::new(descriptor).gap_limit(20).revealed(7);
+//! let mut scan = client.scan(ScanRequest::new().keychain(keychain).coins()).await?;
+//! while let Some(event) = scan.next().await {
+//!     match event? {
+//!         ScanEvent::Coin(coin) => println!("{} {} since {}", coin.outpoint, coin.value, coin.height),
+//!         ScanEvent::Finished(summary) => println!("{} coins, {}", summary.unspent_count, summary.unspent),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Going on where a scan ended
+//!
+//! A [`Checkpoint`] keeps what it takes to go on: what is covered, the live coins, and the last 288 blocks, so that a
+//! reorganisation can be taken back. Kill the wallet or the server at any moment and run the same again: the union of all
+//! that was reported, by block hash and txid, is what one scan reports.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use rescan_client::{Checkpoint, Client, ResumeEvent, ScanRequest};
+//!
+//! # async fn go_on(client: Client, descriptor: &str, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+//! let request = ScanRequest::new().keychain(descriptor).mark_every(std::time::Duration::from_secs(1));
+//! let begun = Checkpoint::load(file)?;
+//! let checkpoint = begun.unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, &request));
+//! let mut scan = client.go_on(request, checkpoint)?;
+//! while let Some(event) = scan.next().await? {
+//!     match event {
+//!         ResumeEvent::Report(block) => println!("block {}", block.height), // store it before the checkpoint is saved
+//!         ResumeEvent::Withdrawn(gone) => println!("{} is no longer in the chain", gone.txid),
+//!         ResumeEvent::Settled | ResumeEvent::Finished(_) => drop(scan.checkpoint().save(file)?),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Many wallets
+//!
+//! Any number of wallets share one pass; [`wallets::Wallets`] tells their reports apart.
+//!
+//! ```no_run
+//! use futures::StreamExt;
+//! use rescan_client::wallets::{Wallet, Wallets};
+//! use rescan_client::{Client, ScanEvent, ScanRequest};
+//!
+//! # async fn all(client: Client, alice: &str, bob: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut wallets = Wallets::new();
+//! wallets.add("alice", Wallet::new().keychain(alice))?;
+//! wallets.add("bob", Wallet::new().keychain(bob))?;
+//! let names: Vec<&str> = wallets.names().collect();
+//! let mut scan = client.scan(wallets.watched_by(ScanRequest::new())).await?;
+//! while let Some(event) = scan.next().await {
+//!     if let ScanEvent::Report(block) = event? {
+//!         for (wallet, own) in wallets.split_report(&block) {
+//!             println!("{}: {} transactions at {}", names[wallet], own.transactions.len(), own.height);
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # BDK
+//!
+//! With the feature `bdk`, the module `bdk` fills a `bdk_wallet::Wallet` and keeps it up to date.
+//!
+#![cfg_attr(feature = "bdk", doc = "```no_run")]
+#![cfg_attr(not(feature = "bdk"), doc = "```ignore")]
+//! use rescan_client::bdk::{self, WalletRequest};
+//! use rescan_client::{Client, RangeStart};
+//!
+//! # async fn fill(client: Client, wallet: &mut bdk_wallet::Wallet) -> Result<(), Box<dyn std::error::Error>> {
+//! let request = WalletRequest::of(wallet).gap_limit(100);
+//! wallet.apply_update(bdk::full_scan(&client, &request, RangeStart::Birthday(1_620_000_000)).await?)?;
+//! wallet.apply_update(bdk::sync(&client, &WalletRequest::of(wallet)).await?)?; // from then on
+//! println!("{}", wallet.balance());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Proofs
+//!
+//! With [`ScanRequest::raw_transactions`] and [`ScanRequest::merkle_branches`], each reported transaction comes with its
+//! bytes and its branch to the header of its block. Both are checked here as they arrive; what does not prove what was
+//! reported ends the scan with [`CallError::Protocol`]. That a header is of the chain with the most work is for the wallet
+//! to know, and that nothing was left out is for no one to prove.
 
 mod asked;
+#[cfg(feature = "bdk")]
+pub mod bdk;
 pub mod checkpoint;
 mod client;
 mod connect;
@@ -59,6 +162,7 @@ mod scan_stream;
 mod scan_task;
 mod sink;
 mod upload;
+pub mod wallets;
 
 /// The README's example is compiled with the others.
 #[cfg(doctest)]
@@ -78,5 +182,5 @@ pub use rescan_core::request::{
     RangeRequest, RangeStart, Verify,
 };
 pub use rescan_core::{coins, descriptor, history, merkle, position, report, server_info};
-pub use resume::{ResumableScan, ResumeError, ResumeEvent};
+pub use resume::{ResumableScan, ResumeEvent};
 pub use scan_stream::{BlockEvent, BlockStream, ScanEvent, ScanHandle, ScanStream};

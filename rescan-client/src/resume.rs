@@ -44,24 +44,6 @@ pub enum ResumeEvent {
     Finished(Summary),
 }
 
-/// Why a scan that goes on gave no summary.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ResumeError {
-    /// The checkpoint is of something else.
-    #[error(transparent)]
-    Foreign(#[from] ForeignCheckpoint),
-    /// What a scan can end with.
-    #[error(transparent)]
-    Scan(#[from] ScanError),
-}
-
-impl From<CallError> for ResumeError {
-    fn from(error: CallError) -> Self {
-        Self::Scan(error.into())
-    }
-}
-
 /// A scan, and the checkpoint that follows it.
 #[derive(Debug)]
 pub struct ResumableScan {

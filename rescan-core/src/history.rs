@@ -113,7 +113,7 @@ fn unite<T: Ord>(known: &mut Vec<T>, new: Vec<T>) {
 }
 
 /// The item of that key in a list that ascends by key; a new one, in its place, where there is none.
-fn entry<T, K: Ord>(items: &mut Vec<T>, key: K, key_of: impl Fn(&T) -> K, new: impl FnOnce() -> T) -> &mut T {
+fn entry<T, K: Ord + Copy>(items: &mut Vec<T>, key: K, key_of: impl Fn(&T) -> K, new: impl FnOnce() -> T) -> &mut T {
     let place = match items.binary_search_by(|item| key_of(item).cmp(&key)) {
         Ok(place) => place,
         Err(place) => {

@@ -6,7 +6,7 @@ use rescan_fixtures::core_datadir::{CoreDatadir, ExpectedTransaction, ExpectedWa
 use rescan_tests::{Manner, Scanned, TestServer, patiently, scan};
 
 fn request(wallet: &ExpectedWallet) -> ScanRequest {
-    wallet.descriptors.iter().fold(ScanRequest::new(), |request, entry| request.keychain(&entry.descriptor))
+    wallet.descriptors.iter().fold(ScanRequest::new(), |request, entry| request.keychain(entry.descriptor.as_str()))
 }
 
 fn assert_is_cores(found: &Scanned, wallet: &ExpectedWallet, context: &str) {

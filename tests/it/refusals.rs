@@ -22,11 +22,11 @@ fn every_mistake_is_told_apart_and_the_next_request_is_served() {
     let scene = served();
     let key = TestWallet::new("dave").descriptor(ScriptKind::P2wpkh);
     let private = format!("wpkh({XPRV}/0/*)");
-    let watch = || ScanRequest::new().keychain(&key);
+    let watch = || ScanRequest::new().keychain(key.as_str());
     let mistakes: [(&str, ScanRequest, RefusalReason); 7] = [
         ("a descriptor that is none", ScanRequest::new().keychain("wpkh(nonsense)"), RefusalReason::BadDescriptor),
         ("a wrong checksum", ScanRequest::new().keychain(format!("{key}#qqqqqqqq")), RefusalReason::BadDescriptor),
-        ("a private key", ScanRequest::new().keychain(&private), RefusalReason::BadDescriptor),
+        ("a private key", ScanRequest::new().keychain(private.as_str()), RefusalReason::BadDescriptor),
         (
             "an address of main",
             ScanRequest::new().keychain("addr(bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4)"),
@@ -53,7 +53,7 @@ fn the_mistaken_entry_is_named_by_its_position() {
     let scene = served();
     let good = TestWallet::new("dave").descriptor(ScriptKind::P2tr);
     patiently(async {
-        let request = ScanRequest::new().keychain(&good).keychain(&good).keychain("tr(nonsense)");
+        let request = ScanRequest::new().keychain(good.as_str()).keychain(good.as_str()).keychain("tr(nonsense)");
         let found = scan(&scene.server.client().await, request).await;
         assert_eq!((found.refusal().reason, found.refusal().position), (RefusalReason::BadDescriptor, 2));
     });

@@ -48,7 +48,7 @@ fn chain() -> ChainBuilder {
 fn words(socket: &str) -> Vec<String> {
     let mut words: Vec<String> = ["scan", "--json", "--socket", socket].map(ToOwned::to_owned).into();
     for index in 0..SCRIPTS {
-        let address = Address::from_script(&ScriptBuf::from(script(index)), Network::Regtest).unwrap();
+        let address = Address::from_script(&script(index), Network::Regtest).unwrap();
         words.extend(["--descriptor".to_owned(), format!("addr({address})")]);
     }
     words

@@ -13,10 +13,11 @@ use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
 use capnp_rpc::{RpcSystem, new_client};
 use rescan_client::bitcoin::{BlockHash, Network, hashes::Hash};
+use rescan_client::coins::Coin;
 use rescan_client::position::Height;
-use rescan_client::report::{BlockId, BlockReport, Ending, FullBlock, Phase, Progress, Refusal};
+use rescan_client::report::{BlockId, BlockReport, Ending, FullBlock, Mark, Phase, Progress, Refusal};
 use rescan_client::server_info::{ChainInfo, ChainSource, ChainState, Feature, Limits, ReadingProgress, ServerInfo};
-use rescan_core::request::{GivenOutpoint, ScanRequest};
+use rescan_core::request::{GivenKeychain, GivenOutpoint, ScanRequest};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan, scan_result, server_info, watch_set};
 use rescan_core::wire;
 use tokio::io::{BufReader, BufWriter};
@@ -27,6 +28,8 @@ use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 /// What a scan does, step by step.
 pub(crate) enum Step {
     Reports(Vec<BlockReport>),
+    Coins(Vec<Coin>),
+    Settled(Mark),
     Blocks(Vec<FullBlock>),
     End(Ending),
     /// Ends with a message as it lies in memory, whatever it says.
@@ -45,11 +48,12 @@ pub(crate) enum Step {
 /// What the server was told.
 #[derive(Default)]
 pub(crate) struct Seen {
-    pub(crate) keychains: Vec<String>,
+    pub(crate) keychains: Vec<GivenKeychain>,
     pub(crate) scripts: Vec<Vec<u8>>,
     pub(crate) outpoints: Vec<GivenOutpoint>,
     pub(crate) uploads: usize,
     pub(crate) request: Option<ScanRequest>,
+    pub(crate) located: Vec<BlockHash>,
     /// Batches that found room.
     pub(crate) pushed: usize,
 }
@@ -254,6 +258,16 @@ impl rescan::Server for FakeServer {
         Ok(())
     }
 
+    /// Its chain has the blocks whose hash begins with a 7, all at that height.
+    async fn locate(self: Rc<Self>, params: rescan::LocateParams, mut results: rescan::LocateResults) -> Rpc {
+        let hashes = wire::read_hashes("hashes", params.get()?.get_hashes()?).unwrap();
+        if let Some(&hash) = hashes.iter().find(|hash| hash.to_byte_array()[0] == 7) {
+            wire::write_block_id(&BlockId { height: Height(7), hash, time: 70 }, results.get().init_found());
+        }
+        self.seen.lock().unwrap().located = hashes;
+        Ok(())
+    }
+
     async fn blocks(self: Rc<Self>, params: rescan::BlocksParams, mut results: rescan::BlocksResults) -> Rpc {
         results.get().set_scan(self.play(Sink::Blocks(params.get()?.get_sink()?)));
         Ok(())
@@ -270,7 +284,7 @@ impl watch_set::Server for FakeWatchSet {
         let mut seen = self.seen.lock().unwrap();
         seen.uploads += 1;
         for keychain in params.get()?.get_keychains()? {
-            seen.keychains.push(keychain.get_descriptor()?.to_string()?);
+            seen.keychains.push(wire::read_given_keychain(keychain).unwrap());
         }
         Ok(())
     }
@@ -394,6 +408,20 @@ impl Stage {
                 push.send().await?;
                 self.seen.lock().unwrap().pushed += 1;
             }
+            (Step::Coins(coins), Sink::Reports(sink)) => {
+                let mut push = sink.coins_request();
+                let mut batch = push.get().init_batch(coins.len().try_into().unwrap());
+                for (index, coin) in (0..).zip(&coins) {
+                    wire::write_coin(coin, batch.reborrow().get(index)).unwrap();
+                }
+                push.send().await?;
+                self.seen.lock().unwrap().pushed += 1;
+            }
+            (Step::Settled(mark), Sink::Reports(sink)) => {
+                let mut push = sink.settled_request();
+                wire::write_mark(&mark, push.get().init_mark()).unwrap();
+                push.send().await?;
+            }
             (Step::Blocks(blocks), Sink::Blocks(sink)) => {
                 let mut push = sink.blocks_request();
                 let mut batch = push.get().init_batch(blocks.len().try_into().unwrap());
@@ -402,7 +430,9 @@ impl Stage {
                 }
                 push.send().await?;
             }
-            (Step::Reports(_) | Step::Blocks(_), _) => panic!("this is not what the sink takes"),
+            (Step::Reports(_) | Step::Coins(_) | Step::Settled(_) | Step::Blocks(_), _) => {
+                panic!("this is not what the sink takes")
+            }
             (Step::End(ending), _) => sink.end(|result| wire::write_ending(&ending, result).unwrap()).await?,
             (Step::EndRaw(flat), Sink::Reports(sink)) => {
                 let mut done = sink.done_request();

@@ -13,8 +13,8 @@ use rescan_client::report::{
 };
 use rescan_client::server_info::Feature;
 use rescan_client::{
-    BlockEvent, CallError, Client, ConnectError, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanError,
-    ScanEvent, ScanRequest, Verify,
+    BlockEvent, CallError, Client, ConnectError, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart,
+    ScanError, ScanEvent, ScanRequest, Verify,
 };
 use rescan_core::rescan_capnp::watch_set;
 
@@ -27,9 +27,16 @@ pub(crate) fn report(height: u32, script_bytes: usize) -> BlockReport {
         script_pubkey: ScriptBuf::from(vec![0x51; script_bytes]),
         origins: vec![Origin::Script(0)],
     };
-    let transaction =
-        TransactionReport { tx_index: 0, txid: Txid::all_zeros(), received: vec![received], spent: vec![] };
-    BlockReport { height: Height(height), hash: BlockHash::all_zeros(), time: 0, transactions: vec![transaction] }
+    let (tx_index, txid, raw, merkle_branch) = (0, Txid::all_zeros(), None, None);
+    let transaction = TransactionReport { tx_index, txid, received: vec![received], spent: vec![], raw, merkle_branch };
+    BlockReport {
+        height: Height(height),
+        hash: BlockHash::all_zeros(),
+        time: 0,
+        is_late: false,
+        header: None,
+        transactions: vec![transaction],
+    }
 }
 
 pub(crate) fn summary(outcome: Outcome) -> Summary {
@@ -41,15 +48,17 @@ pub(crate) fn summary(outcome: Outcome) -> Summary {
         unspent_count: 2,
         unspent: Amount::from_sat(2),
         keychains: vec![],
+        watched_through: vec![],
         blocks_scanned: 10,
         bytes_scanned: 1_000,
         prepare_micros: 0,
         elapsed_micros: 1,
         locator: vec![],
+        passes: 1,
     }
 }
 
-fn without_times(summary: &Summary) -> Summary {
+pub(crate) fn without_times(summary: &Summary) -> Summary {
     Summary { prepare_micros: 0, elapsed_micros: 0, ..summary.clone() }
 }
 
@@ -61,7 +70,7 @@ fn watch_one_script() -> ScanRequest {
     ScanRequest::new().script(ScriptBuf::from(vec![0x51]))
 }
 
-async fn connected(script: Script) -> (Fake, Client) {
+pub(crate) async fn connected(script: Script) -> (Fake, Client) {
     let (fake, socket) = serve(script);
     (fake, Client::over(socket).await.unwrap())
 }
@@ -79,7 +88,7 @@ fn heights(events: &[Result<ScanEvent, ScanError>]) -> Vec<u32> {
     events.iter().filter_map(height).collect()
 }
 
-fn last_error(events: Vec<Result<ScanEvent, ScanError>>) -> ScanError {
+pub(crate) fn last_error(events: Vec<Result<ScanEvent, ScanError>>) -> ScanError {
     events.into_iter().last().expect("something came").expect_err("the last is an error")
 }
 
@@ -112,7 +121,7 @@ async fn a_large_watch_set_arrives_whole_in_order_and_in_chunks() {
     assert_eq!(seen.scripts, request.scripts.iter().map(|script| script.to_bytes()).collect::<Vec<_>>());
     assert_eq!(seen.outpoints, request.outpoints);
     assert!(seen.uploads > 10, "{} uploads", seen.uploads);
-    let scan = seen.request.unwrap();
+    let scan = seen.request.clone().unwrap();
     assert_eq!((scan.range, scan.verify), (request.range, Verify::All));
 }
 
@@ -120,12 +129,14 @@ async fn a_large_watch_set_arrives_whole_in_order_and_in_chunks() {
 async fn keychains_arrive_as_they_were_written_and_the_summary_names_each() {
     let mut end = summary(Outcome::Complete);
     end.keychains = vec![KeychainUse::Unused, KeychainUse::LastUsed(3)];
+    end.watched_through = vec![Some(999), None];
     let (fake, client) = connected(Script::new(vec![Step::End(Ending::Summary(end.clone()))])).await;
-    let request = ScanRequest::new().keychain("wpkh(a)").keychain("tr(b)");
+    let given = [GivenKeychain::new("wpkh(a)"), GivenKeychain::new("tr(b)").gap_limit(20).revealed(7)];
+    let request = ScanRequest::new().keychain("wpkh(a)").keychain(given[1].clone());
     let events: Vec<_> = client.scan(request).await.unwrap().collect().await;
     let [Ok(ScanEvent::Finished(found))] = &events[..] else { panic!("{events:?}") };
     assert_eq!(without_times(found), without_times(&end));
-    assert_eq!(fake.seen.lock().unwrap().keychains, ["wpkh(a)", "tr(b)"]);
+    assert_eq!(fake.seen.lock().unwrap().keychains, given);
 }
 
 #[tokio::test]

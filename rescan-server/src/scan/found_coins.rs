@@ -42,10 +42,10 @@ struct Inner {
     committed: u64,
 }
 
-/// A coin with the place where it was made. Amounts are kept in halves so that a coin takes no padding.
+/// A coin with the place where it was made. An amount is kept as bytes so that a coin takes no padding.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
-    value_sat: [u32; 2],
+    value_sat: [u8; 8],
     script: ScriptId,
     height: Height,
     tx_index: u32,
@@ -62,14 +62,11 @@ pub(super) struct LeftCoin {
 
 impl Kept {
     fn new(coin: FoundCoin, height: Height, tx_index: u32) -> Self {
-        let sat = coin.value.to_sat();
-        let [low, high] = [sat & u64::from(u32::MAX), sat >> 32].map(|half| half as u32); // halves fit
-        Self { value_sat: [low, high], script: coin.script, height, tx_index }
+        Self { value_sat: coin.value.to_sat().to_le_bytes(), script: coin.script, height, tx_index }
     }
 
     fn coin(self) -> FoundCoin {
-        let [low, high] = self.value_sat.map(u64::from);
-        FoundCoin { value: Amount::from_sat(high << 32 | low), script: self.script }
+        FoundCoin { value: Amount::from_sat(u64::from_le_bytes(self.value_sat)), script: self.script }
     }
 }
 

@@ -126,7 +126,7 @@ impl GapRule {
     }
 
     /// Takes in settled reports: notes uses, and leaves of the reports what the rule then reaches. Gives what had been
-    /// held back and is due now.
+    /// held back and is due now. A spent coin that is a given outpoint alone to the rule loses the value that was found.
     pub(super) fn take(&mut self, reports: Vec<BlockReport>) -> (Vec<BlockReport>, Vec<Due>) {
         let mut due = Vec::new();
         let mut beyond: Vec<(u32, Option<u32>)> = reports
@@ -241,7 +241,17 @@ impl GapRule {
         };
         let mut keep_transaction = |transaction: &mut TransactionReport| {
             transaction.received.retain_mut(|received| keep(self, &mut received.origins));
-            transaction.spent.retain_mut(|spent| keep(self, &mut spent.origins));
+            transaction.spent.retain_mut(|spent| {
+                let before = spent.origins.len();
+                let kept = keep(self, &mut spent.origins);
+                // What the rule does not reach is not known of, whether or not it was derived ahead.
+                if spent.origins.len() < before
+                    && spent.origins.iter().all(|origin| matches!(origin, Origin::Outpoint(_)))
+                {
+                    spent.value = None;
+                }
+                kept
+            });
             !transaction.received.is_empty() || !transaction.spent.is_empty()
         };
         report.transactions.retain_mut(&mut keep_transaction);

@@ -51,14 +51,34 @@ use self::segments::Segments;
 use crate::cancel::Cancel;
 use crate::chain::Chain;
 
-/// How long a scan walks before scripts are derived ahead of their being reached. A wallet that has no history, in a range
-/// that takes no longer, never pays for them.
-const AHEAD_AFTER: Duration = Duration::from_millis(250);
+/// How far scripts are derived ahead of what the gap rule reaches. No choice changes the answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookahead {
+    /// How many indexes of each keychain the first time; each later time, twice as many.
+    pub each: u32,
+    /// How many of all together the first time, as long as each has `each_min`.
+    pub total: u32,
+    /// How many of each at the least.
+    pub each_min: u32,
+    /// How long a scan walks before it derives what nothing has reached.
+    pub after: Duration,
+}
 
-/// How many indexes of each keychain are derived ahead the first time, and of all together; each later time, twice as many.
-const LOOKAHEAD: u32 = 1_000;
-const LOOKAHEAD_TOTAL: u32 = 20_000;
-const LOOKAHEAD_MIN: u32 = 20;
+impl Default for Lookahead {
+    /// Wide enough that one pass nearly always suffices; a second of work. A wallet that has no history, in a range that
+    /// takes no longer than the delay, never pays for it.
+    fn default() -> Self {
+        Self { each: 1_000, total: 20_000, each_min: 20, after: Duration::from_millis(250) }
+    }
+}
+
+impl Lookahead {
+    /// The first width for so many ranged keychains; none where there are none.
+    fn width(&self, keychains: u32) -> Option<u32> {
+        let share = self.total.checked_div(keychains)?;
+        Some(share.min(self.each).max(self.each_min).max(1))
+    }
+}
 
 /// What is derived ahead is watched from then on where no more than this part of the range is settled, since that much is
 /// gone over again: else only once the rule reaches it.
@@ -87,6 +107,8 @@ pub struct ScanPlan {
     pub extras: Extras,
     /// How the range is cut. No size changes the answer.
     pub segment_size: SegmentSize,
+    /// How far scripts are derived ahead.
+    pub lookahead: Lookahead,
 }
 
 /// The part of a range that earlier scans have been through.
@@ -136,8 +158,9 @@ pub struct Scan {
     late: Option<LatePass>,
     due: Vec<Due>,
     ahead: Option<Ahead>,
-    /// How many indexes are derived ahead the next time; none once more cannot be.
-    lookahead: Option<u32>,
+    lookahead: Lookahead,
+    /// How many indexes are derived ahead the next time; none where no keychain is ranged.
+    width: Option<u32>,
     /// Whether more may still be derived before the rule reaches it.
     may_look_ahead: bool,
     /// What earlier scans watched beyond what the watch set begins with.
@@ -175,7 +198,6 @@ impl Scan {
         };
         let known_before = (0..).zip(&rules).filter_map(|(keychain, _)| beyond(keychain)).collect();
         let ranged = u32::try_from(rule.ranged_count()).unwrap_or(u32::MAX);
-        let lookahead = LOOKAHEAD_TOTAL.checked_div(ranged).map(|share| share.clamp(LOOKAHEAD_MIN, LOOKAHEAD));
         let covered_through = plan.covered.as_ref().map(|covered| covered.through);
         let coins = Arc::new(FoundCoins::new(Arc::clone(&plan.watch)));
         let segments = segments_after(plan.range, covered_through, plan.segment_size);
@@ -194,7 +216,8 @@ impl Scan {
             late: None,
             due: Vec::new(),
             ahead: None,
-            lookahead,
+            width: plan.lookahead.width(ranged),
+            lookahead: plan.lookahead,
             may_look_ahead: true,
             known_before,
             counted: CountedTransactions::default(),
@@ -336,7 +359,10 @@ impl Scan {
         self.due.extend(due);
         for report in &mut reports {
             report.is_late = is_late;
-            for transaction in &report.transactions {
+            for transaction in &mut report.transactions {
+                for spent in transaction.spent.iter_mut().filter(|spent| spent.value.is_none()) {
+                    spent.value = self.main.watch().given_coin(&spent.prevout).and_then(|given| given.value);
+                }
                 if is_late {
                     self.counted.add_late(report.height, transaction.tx_index);
                 } else {
@@ -386,12 +412,12 @@ impl Scan {
     async fn extension_in_time(&mut self) -> Result<Option<(Extension, Vec<IndexRange>)>, Failure> {
         let is_outrun = self.rule.is_outrun();
         let walks = self.main.ordered.has_more();
-        let is_unasked = walks && self.may_look_ahead && self.started.elapsed() >= AHEAD_AFTER;
+        let is_unasked = walks && self.may_look_ahead && self.started.elapsed() >= self.lookahead.after;
         if self.ahead.is_none() && (is_outrun || is_unasked) {
             self.may_look_ahead = false;
-            self.ahead = self.lookahead.map(|lookahead| {
-                self.lookahead = Some(lookahead.saturating_mul(2));
-                self.begin_ahead(self.rule.extension(lookahead))
+            self.ahead = self.width.map(|width| {
+                self.width = Some(width.saturating_mul(2));
+                self.begin_ahead(self.rule.extension(width))
             });
         }
         let progress = self.main.ordered.progress();
@@ -409,7 +435,7 @@ impl Scan {
             Err(error) if is_outrun => Err(ahead::failure(&error)),
             Err(_too_many) => {
                 // Nothing that the rule reaches is missing. Should it reach more, that is tried again, with less ahead.
-                self.lookahead = Some(LOOKAHEAD_MIN);
+                self.width = Some(self.lookahead.each_min);
                 Ok(None)
             }
         }

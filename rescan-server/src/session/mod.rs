@@ -38,7 +38,7 @@ use self::scan::ScanServer;
 use self::sealing::{SealError, Sealed};
 use self::watch_set::WatchSetServer;
 use crate::chain::Chain;
-use crate::scan::{BlockReader, CoveredPart, Scan, ScanPlan, SegmentSize, WorkerPool};
+use crate::scan::{BlockReader, CoveredPart, Lookahead, Scan, ScanPlan, SegmentSize, WorkerPool};
 
 /// What all sessions of a server have in common.
 pub(crate) struct Shared {
@@ -219,6 +219,7 @@ fn start_scan(
         deliver: request.deliver,
         extras: request.extras,
         segment_size: SegmentSize::default(),
+        lookahead: Lookahead::default(),
     };
     Ok(Some(Scan::start(&shared.pool, Arc::clone(&shared.chain), plan, control.cancel_handle())))
 }

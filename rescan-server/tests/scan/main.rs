@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod closure;
 mod core_answers;
 mod damaged_headers;
 mod faults;
@@ -23,7 +24,7 @@ use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use rescan_server::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig};
-use rescan_server::scan::{GapLimit, Scan, ScanPlan, ScanTotals, SegmentSize, WatchedKeychain, WorkerPool};
+use rescan_server::scan::{GapLimit, Lookahead, Scan, ScanPlan, ScanTotals, SegmentSize, WatchedKeychain, WorkerPool};
 
 /// A chain read from files, with its state in a directory of its own.
 struct ReadChain {
@@ -98,6 +99,7 @@ fn plan(chain: &ReadChain, wanted: &Wanted, manner: Manner) -> ScanPlan {
         deliver: Deliver::History,
         extras: Extras::default(),
         segment_size: manner.size,
+        lookahead: Lookahead::default(),
     }
 }
 
@@ -125,7 +127,7 @@ fn run(chain: &ReadChain, plan: ScanPlan, workers: usize) -> Result<Answer, Fail
 
 /// Descriptors, watched up to a gap limit of 1,000.
 fn watch_descriptors<'a>(descriptors: impl IntoIterator<Item = &'a str>) -> Wanted {
-    watch_keychains(descriptors.into_iter().map(|descriptor| GivenKeychain::from(descriptor)))
+    watch_keychains(descriptors.into_iter().map(GivenKeychain::from))
 }
 
 /// Keychains, and what their gap limit reaches before any use.

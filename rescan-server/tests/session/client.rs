@@ -77,9 +77,9 @@ impl Client {
         request.send().pipeline.get_scan()
     }
 
-    pub(crate) fn blocks(&self, range: RangeRequest, sink: &Sink) -> scan::Client {
+    pub(crate) fn blocks(&self, range: &RangeRequest, sink: &Sink) -> scan::Client {
         let mut request = self.rescan.blocks_request();
-        wire::write_range(&range, request.get().init_range()).unwrap();
+        wire::write_range(range, request.get().init_range()).unwrap();
         request.get().set_sink(capnp_rpc::new_client(sink.clone()));
         request.send().pipeline.get_scan()
     }

@@ -68,7 +68,7 @@ fn a_client_that_vanishes_in_mid_scan_leaves_nothing() {
                 }
             };
             let sink = Sink::held();
-            let _scan = client.blocks(whole(), &sink);
+            let _scan = client.blocks(&whole(), &sink);
             sink.arrived(1).await;
             client.vanish();
         }
@@ -83,7 +83,7 @@ fn a_wallet_that_takes_nothing_holds_up_its_own_scan_and_no_other() {
     run(async {
         let client = Client::connect(&server.socket()).await;
         let held = Sink::held();
-        let scan = client.blocks(whole(), &held);
+        let scan = client.blocks(&whole(), &held);
         held.arrived(1).await;
         scans_as_ever(&server, 300).await;
         let stalled = progress(&scan).await;
@@ -101,7 +101,7 @@ fn a_wallet_that_takes_nothing_for_too_long_has_its_scan_cancelled_and_told_how_
     run(async {
         let client = Client::connect(&server.socket()).await;
         let held = Sink::held();
-        let scan = client.blocks(whole(), &held);
+        let scan = client.blocks(&whole(), &held);
         while progress(&scan).await.phase != Phase::Done {}
         held.let_go();
         let summary = held.summary().await;
@@ -121,7 +121,7 @@ fn a_scan_that_is_dropped_stops_and_says_nothing_more() {
         let client = Client::connect(&server.socket()).await;
         for _ in 0..5 {
             let held = Sink::held();
-            let scan = client.blocks(whole(), &held);
+            let scan = client.blocks(&whole(), &held);
             held.arrived(1).await;
             drop(scan);
             held.let_go();
@@ -130,7 +130,7 @@ fn a_scan_that_is_dropped_stops_and_says_nothing_more() {
             assert_eq!(held.taken.borrow().endings, 0);
         }
         let sink = Sink::new();
-        let _scan = client.blocks(whole(), &sink);
+        let _scan = client.blocks(&whole(), &sink);
         assert_eq!(sink.summary().await.outcome, Outcome::Complete);
     });
 }
@@ -227,7 +227,7 @@ fn a_server_that_stops_tells_running_scans_how_far_they_came_and_takes_its_socke
     run(async {
         let client = Client::connect(&socket).await;
         let held = Sink::held();
-        let _scan = client.blocks(whole(), &held);
+        let _scan = client.blocks(&whole(), &held);
         held.arrived(1).await;
         let stopping = server.tell_to_stop().unwrap();
         held.let_go();

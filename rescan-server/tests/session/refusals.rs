@@ -20,7 +20,7 @@ fn a_range_upside_down_or_above_the_tip_is_refused_with_the_numbers() {
             let refusal = sink.refusal().await;
             assert_eq!(refusal.reason, RefusalReason::BadRange);
             let blocks = Sink::new();
-            let _scan = client.blocks(range, &blocks);
+            let _scan = client.blocks(&range, &blocks);
             assert_eq!(blocks.refusal().await, refusal);
             refusal.detail
         };
@@ -208,13 +208,13 @@ fn more_scans_than_a_connection_may_run_are_refused_until_one_is_dropped() {
         let watch_set = client.watching(&[script().as_bytes()]).await;
         let held = Sink::held();
         let first = client.scan(&watch_set, whole(), &held);
-        let _second = client.blocks(whole(), &held);
+        let _second = client.blocks(&whole(), &held);
         let sink = Sink::new();
         let _third = client.scan(&watch_set, whole(), &sink);
         assert_eq!(sink.refusal().await.reason, RefusalReason::TooManyScans);
         let other = Client::connect(&server.socket()).await;
         let sink = Sink::new();
-        let _scan = other.blocks(whole(), &sink);
+        let _scan = other.blocks(&whole(), &sink);
         sink.summary().await;
         drop(first);
         let sink = Sink::new();

@@ -158,7 +158,7 @@ fn whole_blocks_arrive_in_order_and_as_they_lie_on_disk() {
     run(async {
         let client = Client::connect(&server.socket()).await;
         let sink = Sink::new();
-        let _scan = client.blocks(whole(), &sink);
+        let _scan = client.blocks(&whole(), &sink);
         let summary = sink.summary().await;
         assert_eq!((summary.outcome, summary.blocks_scanned, summary.transactions), (Outcome::Complete, 21, 0));
         let taken = sink.taken.borrow();
@@ -200,7 +200,7 @@ fn a_scan_that_is_cancelled_says_how_far_it_came() {
     run(async {
         let client = Client::connect(&server.socket()).await;
         let sink = Sink::held();
-        let scan = client.blocks(whole(), &sink);
+        let scan = client.blocks(&whole(), &sink);
         sink.arrived(1).await;
         scan.cancel_request().send().promise.await.unwrap();
         sink.let_go();
@@ -222,7 +222,7 @@ fn a_chain_that_is_left_in_mid_scan_is_said_to_be() {
     run(async {
         let client = Client::connect(&server.socket()).await;
         let sink = Sink::held();
-        let _scan = client.blocks(whole(), &sink);
+        let _scan = client.blocks(&whole(), &sink);
         sink.arrived(1).await;
         server.rewind_to(41);
         (0..270).for_each(|_| server.mine(0));

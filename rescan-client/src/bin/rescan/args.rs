@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use rescan_client::bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
-use rescan_client::{GivenOutpoint, Verify};
+use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenOutpoint, Verify};
 
 use crate::exit_code::{EXIT_CODES_HELP, Exit};
 use crate::output::units;
@@ -61,43 +61,62 @@ pub(crate) enum NetworkName {
 
 #[derive(Debug, Args)]
 #[command(after_help = format!("{SCAN_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
-#[command(group(ArgGroup::new("watched").args(["descriptors", "outpoints"]).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("watched").args(["descriptors", "outpoints", "wallets"]).required(true).multiple(true)))]
 pub(crate) struct ScanArgs {
-    #[command(flatten)]
-    pub(crate) socket: SocketArgs,
-    /// What to look for: an output descriptor with public keys only; can be given more than once
+    /// An output descriptor with public keys only; can be given more than once
     ///
-    /// Of a ranged one, indexes 0 to 999 are watched. In what is printed, `descriptor` is its position from 0; of a
-    /// multipath one (<0;1>), `branch` tells the paths apart.
-    #[arg(long = "descriptor", value_name = "DESC")]
+    /// In what is printed, `descriptor` is its position from 0; of a multipath one (<0;1>), `branch` tells the paths apart.
+    #[arg(long = "descriptor", value_name = "DESC", help_heading = WATCHED)]
     pub(crate) descriptors: Vec<String>,
+    /// How many indexes of a ranged descriptor beyond its last used one are watched, 1 to 1000000
+    ///
+    /// The answer is that of a wallet which knew from the first block on what it knows at the end: an index that is used
+    /// before the one that reveals it is found too. The default is Bitcoin Core's keypool; many wallets have 20.
+    #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
+    pub(crate) gap_limit: u32,
+    /// Descriptors of several wallets, in a JSON file: {"name": ["descriptor", ..], ..}
+    ///
+    /// All are looked for in one pass over the blocks, and each is told what is its own: every line printed names its
+    /// wallet in `wallet`, and there is a summary for each, whose transactions, coins and keychains are its own.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["descriptors", "outpoints"], help_heading = WATCHED)]
+    pub(crate) wallets: Option<PathBuf>,
     /// A coin from before the range, whose spend is wanted; can be given more than once
     ///
     /// With its amount in satoshi and its script in hex, the spend comes with its value.
-    #[arg(long = "outpoint", value_name = "TXID:VOUT[:SAT:SCRIPT]", value_parser = parse_outpoint)]
+    #[arg(long = "outpoint", value_name = "TXID:VOUT[:SAT:SCRIPT]", value_parser = parse_outpoint, help_heading = WATCHED)]
     pub(crate) outpoints: Vec<GivenOutpoint>,
     /// The first block to scan [default: 0]
-    #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday")]
+    #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday", help_heading = BLOCKS)]
     pub(crate) from_height: Option<u32>,
     /// When the wallet was made, as YYYY-MM-DD or seconds since 1970: in place of a first block
     ///
     /// Scans from two hours before, as Bitcoin Core does, since block times may be off by that much.
-    #[arg(long, value_name = "TIME", value_parser = parse_birthday)]
+    #[arg(long, value_name = "TIME", value_parser = parse_birthday, help_heading = BLOCKS)]
     pub(crate) birthday: Option<u32>,
     /// The last block to scan [default: the tip]
-    #[arg(long, value_name = "HEIGHT")]
+    #[arg(long, value_name = "HEIGHT", help_heading = BLOCKS)]
     pub(crate) to_height: Option<u32>,
     /// Which blocks must hash to the merkle root of their header before they are believed
-    #[arg(long, value_enum, default_value_t = VerifyName::Reported)]
+    #[arg(long, value_enum, default_value_t = VerifyName::Reported, help_heading = BLOCKS)]
     pub(crate) verify: VerifyName,
-    /// Print JSON Lines on stdout: a transaction each, then the summary
-    #[arg(long)]
+    /// Only what is unspent at the end of the range, and no history
+    ///
+    /// What was received and spent again within the range cancels out on the server, so that what crosses grows with the
+    /// coins and not with the history. A scan that ends `reorganised` gives none.
+    #[arg(long, conflicts_with = "stream", help_heading = PRINTED)]
+    pub(crate) coins: bool,
+    /// Print JSON Lines on stdout: a transaction each, or with --coins a coin each, then the summary
+    #[arg(long, help_heading = PRINTED)]
     pub(crate) json: bool,
     /// With --json, print each transaction as it arrives and not when the answer is settled
     ///
+    /// A line with `"late":true` is about a block that was passed before its scripts were known; it has the new matches
+    /// alone, and belongs together with other lines of the same block_hash and txid.
+    ///
     /// If the summary's outcome is `reorganised`, what was printed from its `outcome_height` on is void, and the
     /// summary's `transactions`, `unspent_count`, `unspent_sat` and `keychains` still count it. Without --stream they do not.
-    #[arg(long, requires = "json")]
+    #[arg(long, requires = "json", help_heading = PRINTED)]
     pub(crate) stream: bool,
     /// Keep in this file how far the scan got, and go on from there the next time; prints as --stream does
     ///
@@ -105,18 +124,29 @@ pub(crate) struct ScanArgs {
     /// transaction by block hash and txid once, is what one scan prints. A `withdrawn` line takes a transaction back whose
     /// block the chain has left; after a `restarted` line, everything before it is void. The file tells which coins the
     /// wallet has: it is made for its owner alone.
-    #[arg(long, value_name = "FILE", requires = "json")]
+    #[arg(long, value_name = "FILE", requires = "json", conflicts_with_all = ["coins", "wallets"])]
+    #[arg(help_heading = PRINTED)]
     pub(crate) checkpoint: Option<PathBuf>,
     /// With --checkpoint, how often the file is written at most, in seconds; a fraction will do
     #[arg(long, value_name = "SECONDS", requires = "checkpoint", default_value = "5", value_parser = parse_seconds)]
-    #[arg(hide_short_help = true)]
+    #[arg(hide_short_help = true, help_heading = PRINTED)]
     pub(crate) checkpoint_every: Duration,
+    #[command(flatten, next_help_heading = SERVER)]
+    pub(crate) socket: SocketArgs,
 }
+
+/// What the options of a scan are about, in the order in which a person meets the questions.
+const WATCHED: &str = "What to look for";
+const BLOCKS: &str = "Which blocks";
+const PRINTED: &str = "What is printed";
+const SERVER: &str = "Where the server is";
 
 const SCAN_EXAMPLES: &str = "\
 Examples:
   rescan scan --descriptor 'wpkh([d34db33f/84h/0h/0h]xpub6.../<0;1>/*)' --birthday 2021-05-01
   rescan scan --descriptor 'addr(bc1q...)' --json | jq -r 'select(.type == \"transaction\") | .txid'
+  rescan scan --descriptor 'tr(xpub6.../0/*)' --gap-limit 20 --coins    what it could spend today
+  rescan scan --wallets wallets.json --json    every wallet of {\"alice\": [\"wpkh(..)\"], \"bob\": [\"tr(..)\"]}, in one pass
   bitcoin-cli listdescriptors    shows what a wallet of Bitcoin Core watches";
 
 /// Which blocks are proven.
@@ -224,6 +254,7 @@ fn bad_value(error: &clap::Error) -> String {
     let expected = match error.get(ContextKind::ValidValue) {
         Some(ContextValue::Strings(names)) if !names.is_empty() => format!("one of {}", names.join(", ")),
         _ if error.kind() == ErrorKind::TooManyValues => "no value".to_owned(),
+        _ if flag.contains("--gap-limit") => format!("a number from 1 to {GAP_LIMIT_MAX}"),
         _ if flag.contains("HEIGHT") => format!("a block's height, a number from 0 to {}", u32::MAX),
         _ if flag.contains("TIME") => "YYYY-MM-DD or seconds since 1970".to_owned(),
         _ if flag.contains("SECONDS") => "a number of seconds, such as 0.5".to_owned(),

@@ -11,12 +11,14 @@ mod info;
 mod interrupts;
 mod labels;
 mod output;
+mod parties;
 mod progress;
 mod resumed;
 mod scan;
 mod settled;
 mod socket;
 mod trouble;
+mod wallets_file;
 mod watch;
 
 use std::process::ExitCode;

@@ -13,8 +13,8 @@ use crate::args::ScanArgs;
 use crate::checkpoint_file::CheckpointFile;
 use crate::exit_code::Exit;
 use crate::interrupts::Interrupts;
-use crate::labels::Labels;
 use crate::output::{Output, json};
+use crate::parties::{Parties, Party};
 use crate::progress::Progress;
 use crate::socket;
 use crate::trouble::Trouble;
@@ -38,13 +38,16 @@ pub(crate) async fn run(
         connected = connect(args, &watch) => connected?,
         () = interrupts.asked() => return Err(Trouble::interrupted()),
     };
+    let Parties::One(party) = watch.parties else {
+        return Err(Trouble::usage("--checkpoint is of one wallet", "run once for each wallet, with a file each"));
+    };
     let mut request = watch.request;
     request.mark_every = Some(args.checkpoint_every.clamp(MARK_EVERY_MIN, MARK_EVERY_MAX));
     let checkpoint = loaded.unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, &request));
     let scan = client.go_on(request, checkpoint)?;
-    let mut run = Run { file, output: Output::stdout(), labels: watch.labels, scan, progress: None };
+    let mut run = Run { file, output: Output::stdout(), party, scan, progress: None };
     let (summary, interrupted) = run.follow(interrupts).await?;
-    run.output.line(&json::summary(&summary, &run.labels, client.bytes_received()))?;
+    run.output.line(&json::summary(&summary, &run.party, client.bytes_received()))?;
     run.save()?;
     run.output.finish()?;
     // A scan that was complete before Ctrl-C reached it is complete.
@@ -61,7 +64,7 @@ async fn connect(args: &ScanArgs, watch: &Watch) -> Result<Client, Trouble> {
 struct Run {
     file: CheckpointFile,
     output: Output,
-    labels: Labels,
+    party: Party,
     scan: ResumableScan,
     /// Of the scan that runs; none before.
     progress: Option<(ScanHandle, Progress)>,
@@ -105,7 +108,7 @@ impl Run {
             ResumeEvent::Withdrawn(withdrawn) => self.print([json::withdrawn(&withdrawn)]),
             ResumeEvent::Restarted => self.print([json::Line::Restarted]),
             ResumeEvent::Report(report) => {
-                let lines: Vec<json::Line> = json::transactions(&report, &self.labels).collect();
+                let lines: Vec<json::Line> = json::transactions(&report, &self.party).collect();
                 self.print(lines)
             }
             ResumeEvent::Settled if self.file.is_due() => self.save(),

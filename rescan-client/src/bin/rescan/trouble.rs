@@ -1,6 +1,6 @@
 //! What went wrong, for the person at the keyboard: what it is, what to do next, and the exit code.
 
-use std::io;
+use std::{fmt, io};
 
 use rescan_client::checkpoint::{ForeignCheckpoint, LoadError, SaveError};
 use rescan_client::descriptor::DescriptorError;
@@ -46,7 +46,7 @@ impl Trouble {
     }
 
     /// A descriptor that cannot be watched. Its text is not repeated: it may hold a key.
-    pub(crate) fn descriptor(position: u32, error: &DescriptorError) -> Self {
+    pub(crate) fn descriptor(place: DescriptorPlace, error: &DescriptorError) -> Self {
         let hint = match error {
             DescriptorError::PrivateKey { .. } => {
                 "`bitcoin-cli listdescriptors` prints descriptors without private keys".to_owned()
@@ -60,7 +60,24 @@ impl Trouble {
             }
             _ => "quote the descriptor in the shell: rescan scan --descriptor 'wpkh(..)'".to_owned(),
         };
-        Self::usage(format!("--descriptor number {position} (counted from 0): {error}"), hint)
+        Self::usage(format!("{place} (counted from 0): {error}"), hint)
+    }
+}
+
+/// Where a descriptor was given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DescriptorPlace {
+    /// The number of the wallet in the file; none where it was on the command line.
+    pub(crate) wallet: Option<usize>,
+    pub(crate) descriptor: u32,
+}
+
+impl fmt::Display for DescriptorPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.wallet {
+            Some(wallet) => write!(f, "wallet number {wallet}, descriptor number {}", self.descriptor),
+            None => write!(f, "--descriptor number {}", self.descriptor),
+        }
     }
 }
 
@@ -161,6 +178,7 @@ impl From<ForeignCheckpoint> for Trouble {
 
 fn refused(refusal: &Refusal) -> Trouble {
     let hint = match refusal.reason {
+        RefusalReason::BadGapLimit => "give a --gap-limit from 1 to 1000000",
         RefusalReason::BadRange => "`rescan info` shows the tip that the server sees",
         RefusalReason::TooManyScans | RefusalReason::TooManyEntries => "`rescan info` shows the server's limits",
         RefusalReason::WrongNetwork => "`rescan info` shows the server's network",
@@ -179,6 +197,9 @@ fn broken(failure: &Failure) -> Trouble {
         _ => "",
     };
     let hint = match failure.at {
+        None if failure.kind == FailureKind::LimitReached => {
+            "a smaller --gap-limit, or fewer wallets at once, asks for fewer"
+        }
         Some(_) => "check that disk; Bitcoin Core can fetch its blocks again with -reindex",
         None => "rescan-server's log says more",
     };

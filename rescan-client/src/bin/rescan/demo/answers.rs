@@ -6,6 +6,8 @@ use rescan_client::coins::{Coin, CoinLedger};
 use rescan_client::report::{BlockReport, Outcome, Summary};
 use serde::Deserialize;
 
+use crate::settled::Part;
+
 /// `expected.json`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answers {
@@ -57,7 +59,7 @@ impl Answers {
 /// What a scan of one wallet found.
 #[derive(Debug)]
 pub(super) struct Found {
-    pub(super) reports: Vec<BlockReport>,
+    pub(super) part: Part,
     pub(super) coins: CoinLedger,
     pub(super) summary: Summary,
 }
@@ -99,7 +101,7 @@ impl Found {
             };
             report.transactions.iter().map(as_expected).collect::<Vec<_>>()
         };
-        self.reports.iter().flat_map(of_block).collect()
+        self.part.reports.iter().flat_map(of_block).collect()
     }
 }
 

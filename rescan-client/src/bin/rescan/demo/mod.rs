@@ -8,15 +8,18 @@ mod datadir;
 mod server;
 
 use futures::StreamExt;
-use rescan_client::coins::{Coin, CoinLedger};
+use rescan_client::coins::Coin;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockReport, TransactionReport};
-use rescan_client::{BlockEvent, Client, RangeEnd, RangeRequest, RangeStart, ScanEvent, ScanRequest};
+use rescan_client::{
+    BlockEvent, Client, Deliver, GAP_LIMIT_DEFAULT, History, RangeEnd, RangeRequest, RangeStart, ScanEvent, ScanRequest,
+};
 
 use crate::args::DemoArgs;
 use crate::exit_code::Exit;
-use crate::labels::Labels;
 use crate::output::{Output, human, units};
+use crate::parties::Party;
+use crate::settled::Part;
 use crate::trouble::Trouble;
 use crate::watch;
 use answers::{Answers, Found};
@@ -75,7 +78,7 @@ fn select(answers: &Answers, named: Option<&str>) -> Result<Vec<String>, Trouble
 /// One wallet's rescan.
 struct Rescanned {
     name: String,
-    labels: Labels,
+    party: Party,
     found: Found,
     differences: Vec<String>,
     bytes_received: u64,
@@ -84,14 +87,15 @@ struct Rescanned {
 async fn rescan_wallets(client: &Client, answers: &Answers, names: &[String]) -> Result<Vec<Rescanned>, Trouble> {
     let mut rescanned = Vec::with_capacity(names.len());
     for (name, wallet) in answers.wallets.iter().filter(|(name, _)| names.contains(name)) {
-        let mut request = ScanRequest::new();
         let descriptors: Vec<String> = wallet.descriptors.iter().map(|it| it.descriptor.clone()).collect();
-        let labels = watch::add_descriptors(&mut request, &descriptors)?;
+        let mut request = ScanRequest::new();
+        let (keychains, labels) = watch::keychains(&descriptors, GAP_LIMIT_DEFAULT, None)?;
+        request.keychains = keychains;
         let before = client.bytes_received();
         let found = rescan(client, request).await?;
         rescanned.push(Rescanned {
             name: name.clone(),
-            labels,
+            party: Party::alone(labels),
             differences: found.differences(answers, wallet),
             found,
             bytes_received: client.bytes_received().saturating_sub(before),
@@ -102,14 +106,14 @@ async fn rescan_wallets(client: &Client, answers: &Answers, names: &[String]) ->
 
 async fn rescan(client: &Client, request: ScanRequest) -> Result<Found, Trouble> {
     let mut stream = client.scan(request).await?;
-    let (mut reports, mut coins) = (Vec::new(), CoinLedger::new());
+    let mut history = History::new();
     while let Some(event) = stream.next().await.transpose()? {
         match event {
-            ScanEvent::Report(report) => {
-                coins.apply(&report);
-                reports.push(report);
+            ScanEvent::Report(report) => history.add(report),
+            ScanEvent::Finished(summary) => {
+                let part = Part { reports: history.into_reports().collect(), coins: Vec::new() };
+                return Ok(Found { coins: part.ledger(), part, summary });
             }
-            ScanEvent::Finished(summary) => return Ok(Found { reports, coins, summary }),
             _ => {}
         }
     }
@@ -138,7 +142,8 @@ async fn ship_blocks(client: &Client) -> Result<Shipped, Trouble> {
 /// All that one wallet did.
 fn history(wallet: &Rescanned) -> String {
     let found = &wallet.found;
-    human::scan(&found.reports, &found.coins, &found.summary, &wallet.labels, wallet.bytes_received)
+    let section = human::section(&wallet.party, &found.part, Deliver::History, &found.summary);
+    human::scan(&[section], &found.summary, wallet.bytes_received)
 }
 
 fn wallet_table(wallets: &[Rescanned]) -> String {
@@ -150,9 +155,9 @@ fn wallet_table(wallets: &[Rescanned]) -> String {
         table.add_row([
             wallet.name.clone(),
             units::grouped(found.summary.transactions),
-            found.reports.len().to_string(),
-            height(found.reports.first()),
-            height(found.reports.last()),
+            found.part.reports.len().to_string(),
+            height(found.part.reports.first()),
+            height(found.part.reports.last()),
             found.coins.count().to_string(),
             units::bitcoin(i128::try_from(found.coins.total_sat()).unwrap_or(i128::MAX)),
             units::bytes(wallet.bytes_received),
@@ -175,7 +180,7 @@ fn latest_table(wallets: &[Rescanned]) -> String {
     for wallet in wallets {
         let found = &wallet.found;
         let transactions =
-            found.reports.iter().flat_map(|report| report.transactions.iter().map(move |tx| (report, tx)));
+            found.part.reports.iter().flat_map(|report| report.transactions.iter().map(move |tx| (report, tx)));
         let transactions: Vec<_> = transactions.collect();
         for (report, transaction) in transactions.iter().rev().take(LATEST).rev() {
             let is_left = |coin: &&Coin| coin.outpoint.txid == transaction.txid;

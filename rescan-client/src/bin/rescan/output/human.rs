@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use rescan_client::coins::CoinLedger;
+use rescan_client::Deliver;
+use rescan_client::coins::Coin;
 use rescan_client::report::{BlockReport, KeychainUse, Outcome, Summary, TransactionReport};
 use rescan_client::server_info::{ChainSource, ChainState, ServerInfo};
 
 use super::{json, units};
-use crate::labels::{Label, Labels};
+use crate::labels::{Label, Labels, Owner};
+use crate::parties::Party;
+use crate::settled::Part;
 
 /// Coins are listed up to this many; a wallet of more is asked for with `--json`.
 const COINS_LISTED_MAX: usize = 25;
@@ -35,26 +38,44 @@ pub(crate) fn lines(table: &Table) -> String {
     })
 }
 
-/// A finished scan.
-pub(crate) fn scan(
-    reports: &[BlockReport],
-    coins: &CoinLedger,
-    summary: &Summary,
-    labels: &Labels,
-    bytes_received: u64,
-) -> String {
-    let mut parts = Vec::new();
-    if !reports.is_empty() {
-        parts.push(transactions(reports));
+/// A finished scan: each party's section, and then what it took.
+pub(crate) fn scan(sections: &[String], summary: &Summary, bytes_received: u64) -> String {
+    format!("{}{}", sections.concat(), summary_lines(summary, bytes_received))
+}
+
+/// What a party has of a scan: its tables and its totals. `summary` is its own.
+pub(crate) fn section(party: &Party, part: &Part, deliver: Deliver, summary: &Summary) -> String {
+    let mut tables = Vec::new();
+    if !part.reports.is_empty() {
+        tables.push(transactions(&part.reports));
     }
-    if coins.count() > 0 && coins.count() <= COINS_LISTED_MAX {
-        parts.push(coin_list(coins));
+    let ledger = part.ledger();
+    match deliver {
+        // Asked for, and so all of them.
+        Deliver::Coins if !part.coins.is_empty() => tables.push(coin_list(part.coins.iter(), &party.labels)),
+        Deliver::History if (1..=COINS_LISTED_MAX).contains(&ledger.count()) => {
+            tables.push(coin_list(ledger.sorted().into_iter(), &party.labels));
+        }
+        _ => {}
     }
     if !summary.keychains.is_empty() {
-        parts.push(keychains(summary, labels));
+        tables.push(keychains(summary, &party.labels));
     }
-    parts.push(summary_lines(summary, bytes_received));
-    parts.join("\n")
+    tables.push(totals(summary, deliver));
+    let heading = party.wallet.as_ref().map_or_else(String::new, |name| format!("wallet {name}\n\n"));
+    let gap = if party.wallet.is_some() { "\n" } else { "" };
+    format!("{heading}{}{gap}", tables.join("\n"))
+}
+
+fn totals(summary: &Summary, deliver: Deliver) -> String {
+    let coins = units::counted(summary.unspent_count, "coin");
+    let value = units::bitcoin(i128::from(summary.unspent.to_sat()));
+    match deliver {
+        Deliver::History => {
+            format!("{}, {coins} unspent, {value} BTC\n", units::counted(summary.transactions, "transaction"))
+        }
+        Deliver::Coins => format!("{coins} unspent, {value} BTC\n"),
+    }
 }
 
 fn transactions(reports: &[BlockReport]) -> String {
@@ -87,16 +108,22 @@ fn spent(transaction: &TransactionReport) -> String {
     values.map_or_else(|| "unknown".to_owned(), |values| units::bitcoin(values.iter().sum()))
 }
 
-fn coin_list(coins: &CoinLedger) -> String {
-    let mut table = table(&["height", "coin", "value"], &[0, 2]);
-    for coin in coins.sorted() {
+fn coin_list<'a>(coins: impl Iterator<Item = &'a Coin>, labels: &Labels) -> String {
+    let mut table = table(&["height", "coin", "value", "of"], &[0, 2]);
+    for coin in coins {
         table.add_row([
             coin.height.to_string(),
             coin.outpoint.to_string(),
             units::bitcoin(i128::from(coin.value.to_sat())),
+            labels.owner(&coin.origins).map_or_else(String::new, owner_name),
         ]);
     }
     lines(&table)
+}
+
+fn owner_name(owner: Owner) -> String {
+    let label = label_name(owner.label);
+    owner.index.map_or_else(|| label.clone(), |index| format!("{label} index {index}"))
 }
 
 fn keychains(summary: &Summary, labels: &Labels) -> String {
@@ -132,10 +159,7 @@ fn summary_lines(summary: &Summary, bytes_received: u64) -> String {
         }
     };
     format!(
-        "{}, {} unspent, {} BTC\nheights {} to {}: {} ({}) in {}, {}; {} received\n{outcome}\n",
-        units::counted(summary.transactions, "transaction"),
-        units::counted(summary.unspent_count, "coin"),
-        units::bitcoin(i128::from(summary.unspent.to_sat())),
+        "heights {} to {}: {} ({}) in {}, {}; {} received\n{outcome}\n",
         summary.range.first(),
         summary.range.last(),
         units::counted(summary.blocks_scanned, "block"),

@@ -5,17 +5,20 @@
 
 use rescan_client::bitcoin::{Amount, Network};
 use rescan_client::checkpoint::Withdrawn;
+use rescan_client::coins::Coin;
 use rescan_client::report::{BlockReport, KeychainUse, Outcome, Received, Spent, Summary, TransactionReport};
 use rescan_client::server_info::{ChainSource, ChainState, Feature, Limits, ServerInfo};
 use serde::Serialize;
 
 use crate::labels::{Label, Labels, Owner};
+use crate::parties::Party;
 
 /// One line.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Line {
     Transaction(TransactionLine),
+    Coin(CoinLine),
     Withdrawn(WithdrawnLine),
     Restarted,
     Summary(SummaryLine),
@@ -25,6 +28,8 @@ pub(crate) enum Line {
 /// A transaction that touches the watch set.
 #[derive(Debug, Serialize)]
 pub(crate) struct TransactionLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wallet: Option<String>,
     height: u32,
     block_hash: String,
     block_time: u32,
@@ -32,6 +37,26 @@ pub(crate) struct TransactionLine {
     tx_index: u32,
     received: Vec<ReceivedField>,
     spent: Vec<SpentField>,
+    /// Only where it is true, which it is only in a stream.
+    #[serde(skip_serializing_if = "is_false")]
+    late: bool,
+}
+
+/// An output that is unspent at the end.
+#[derive(Debug, Serialize)]
+pub(crate) struct CoinLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wallet: Option<String>,
+    txid: String,
+    vout: u32,
+    value_sat: u64,
+    script_pubkey: String,
+    #[serde(flatten)]
+    owner: OwnerFields,
+    height: u32,
+    tx_index: u32,
+    block_hash: String,
+    coinbase: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,6 +103,8 @@ pub(crate) struct WithdrawnLine {
 /// How a scan ended.
 #[derive(Debug, Serialize)]
 pub(crate) struct SummaryLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wallet: Option<String>,
     outcome: &'static str,
     from_height: u32,
     to_height: u32,
@@ -132,13 +159,16 @@ struct LimitsField {
     outpoints_per_watch_set_max: u64,
 }
 
-/// The transactions of one block, a line each.
-pub(crate) fn transactions<'a>(report: &'a BlockReport, labels: &'a Labels) -> impl Iterator<Item = Line> + 'a {
-    report.transactions.iter().map(|transaction| Line::Transaction(transaction_line(report, transaction, labels)))
+/// What a party has of one block, a line a transaction.
+pub(crate) fn transactions<'a>(report: &'a BlockReport, party: &'a Party) -> impl Iterator<Item = Line> + 'a {
+    report.transactions.iter().map(|it| transaction(report, it, party))
 }
 
-fn transaction_line(report: &BlockReport, transaction: &TransactionReport, labels: &Labels) -> TransactionLine {
-    TransactionLine {
+/// A transaction of the report's.
+pub(crate) fn transaction(report: &BlockReport, transaction: &TransactionReport, party: &Party) -> Line {
+    let labels = &party.labels;
+    Line::Transaction(TransactionLine {
+        wallet: party.wallet.clone(),
         height: report.height.0,
         block_hash: report.hash.to_string(),
         block_time: report.time,
@@ -146,7 +176,29 @@ fn transaction_line(report: &BlockReport, transaction: &TransactionReport, label
         tx_index: transaction.tx_index,
         received: transaction.received.iter().map(|received| received_field(received, labels)).collect(),
         spent: transaction.spent.iter().map(|spent| spent_field(spent, labels)).collect(),
-    }
+        late: report.is_late,
+    })
+}
+
+/// A coin.
+pub(crate) fn coin(coin: &Coin, party: &Party) -> Line {
+    Line::Coin(CoinLine {
+        wallet: party.wallet.clone(),
+        txid: coin.outpoint.txid.to_string(),
+        vout: coin.outpoint.vout,
+        value_sat: coin.value.to_sat(),
+        script_pubkey: coin.script_pubkey.to_hex_string(),
+        owner: owner_fields(party.labels.owner(&coin.origins)),
+        height: coin.height.0,
+        tx_index: coin.tx_index,
+        block_hash: coin.block_hash.to_string(),
+        coinbase: coin.is_coinbase(),
+    })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn received_field(received: &Received, labels: &Labels) -> ReceivedField {
@@ -182,16 +234,18 @@ pub(crate) fn withdrawn(withdrawn: &Withdrawn) -> Line {
     Line::Withdrawn(WithdrawnLine { height: height.0, block_hash, txid })
 }
 
-/// The last line of a scan.
-pub(crate) fn summary(summary: &Summary, labels: &Labels, bytes_received: u64) -> Line {
+/// The last line that a party has of a scan.
+pub(crate) fn summary(summary: &Summary, party: &Party, bytes_received: u64) -> Line {
     let (outcome, outcome_height) = match summary.outcome {
         Outcome::Complete => ("complete", None),
         Outcome::Cancelled => ("cancelled", None),
         Outcome::PrunedBelow(height) => ("pruned", Some(height.0)),
         Outcome::ReorganisedFrom(height) => ("reorganised", Some(height.0)),
     };
-    let keychains = labels.iter().zip(&summary.keychains).map(|(label, used)| keychain_field(label, *used)).collect();
+    let keychains = party.labels.iter().zip(&summary.keychains);
+    let keychains = keychains.map(|(label, used)| keychain_field(label, *used)).collect();
     Line::Summary(SummaryLine {
+        wallet: party.wallet.clone(),
         outcome,
         from_height: summary.range.first().0,
         to_height: summary.range.last().0,
@@ -277,6 +331,10 @@ fn feature_name(feature: Feature) -> Option<&'static str> {
         Feature::Scan => Some("scan"),
         Feature::Blocks => Some("blocks"),
         Feature::Birthday => Some("birthday"),
+        Feature::GapRule => Some("gap_rule"),
+        Feature::Coins => Some("coins"),
+        Feature::Proofs => Some("proofs"),
+        Feature::Locator => Some("locator"),
         _ => None,
     }
 }

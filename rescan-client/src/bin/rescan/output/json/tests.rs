@@ -28,7 +28,16 @@ fn report(received: Vec<Received>, spent: Vec<Spent>) -> BlockReport {
         height: Height(712),
         hash: BlockHash::from_byte_array(hash(0xaa)),
         time: 1_700_000_000,
-        transactions: vec![TransactionReport { tx_index: 3, txid: Txid::from_byte_array(hash(0xbb)), received, spent }],
+        is_late: false,
+        header: None,
+        transactions: vec![TransactionReport {
+            tx_index: 3,
+            txid: Txid::from_byte_array(hash(0xbb)),
+            received,
+            spent,
+            raw: None,
+            merkle_branch: None,
+        }],
     }
 }
 
@@ -41,10 +50,18 @@ fn spent(value: Option<u64>, origins: Vec<Origin>) -> Spent {
     Spent { vin: 0, prevout, value: value.map(Amount::from_sat), origins }
 }
 
-fn only_line(report: &BlockReport, labels: &Labels) -> String {
-    let lines: Vec<String> = transactions(report, labels).map(|line| text(&line)).collect();
+fn only_line(report: &BlockReport, party: &Party) -> String {
+    let lines: Vec<String> = transactions(report, party).map(|line| text(&line)).collect();
     assert_eq!(lines.len(), 1);
     lines[0].clone()
+}
+
+fn alone<const N: usize>(branch_counts: [u32; N]) -> Party {
+    Party::alone(Labels::new(branch_counts))
+}
+
+fn wallet(name: &str) -> Party {
+    Party { wallet: Some(name.to_owned()), labels: Labels::new([2]) }
 }
 
 fn keychain(keychain: u32, index: Option<u32>) -> Vec<Origin> {
@@ -67,7 +84,7 @@ fn a_transaction_line_is_that_of_the_contract() {
         head(),
         printed("cc")
     );
-    assert_eq!(only_line(&report, &Labels::new([1, 1])), expected);
+    assert_eq!(only_line(&report, &alone([1, 1])), expected);
 }
 
 #[test]
@@ -78,7 +95,7 @@ fn what_is_not_known_or_not_ranged_is_null() {
         head(),
         printed("cc")
     );
-    assert_eq!(only_line(&report, &Labels::new([1])), expected);
+    assert_eq!(only_line(&report, &alone([1])), expected);
 }
 
 #[test]
@@ -88,7 +105,64 @@ fn a_multipath_descriptor_keeps_its_position_and_names_the_branch() {
         r#"{}"received":[{{"vout":0,"value_sat":1000,"script_pubkey":"0014","descriptor":1,"branch":1,"index":5}}],"spent":[]}}"#,
         head()
     );
-    assert_eq!(only_line(&report, &Labels::new([1, 2])), expected);
+    assert_eq!(only_line(&report, &alone([1, 2])), expected);
+}
+
+#[test]
+fn a_late_line_says_so_at_its_end_and_no_other_does() {
+    let mut report = report(vec![received(keychain(0, Some(5)))], vec![]);
+    let in_time = only_line(&report, &alone([1]));
+    report.is_late = true;
+    let expected = format!(r#"{},"late":true}}"#, in_time.strip_suffix('}').expect("an object"));
+    assert_eq!(only_line(&report, &alone([1])), expected);
+}
+
+#[test]
+fn a_transaction_line_of_a_wallet_names_it_first() {
+    let report = report(vec![received(keychain(1, Some(5)))], vec![]);
+    let expected = format!(
+        r#"{}"received":[{{"vout":0,"value_sat":1000,"script_pubkey":"0014","descriptor":0,"branch":1,"index":5}}],"spent":[]}}"#,
+        head().replace(r#""height""#, r#""wallet":"al\"ice","height""#)
+    );
+    assert_eq!(only_line(&report, &wallet("al\"ice")), expected);
+}
+
+fn a_coin(tx_index: u32, origins: Vec<Origin>) -> Coin {
+    Coin {
+        height: Height(712),
+        block_hash: BlockHash::from_byte_array(hash(0xaa)),
+        tx_index,
+        outpoint: OutPoint { txid: Txid::from_byte_array(hash(0xbb)), vout: 4 },
+        value: Amount::from_sat(1_000),
+        script_pubkey: ScriptBuf::from(vec![0, 0x14]),
+        origins,
+    }
+}
+
+#[test]
+fn a_coin_line_is_that_of_the_contract() {
+    let expected = format!(
+        r#"{{"type":"coin","txid":"{}","vout":4,"value_sat":1000,"script_pubkey":"0014","descriptor":1,"index":5,"height":712,"tx_index":3,"block_hash":"{}","coinbase":false}}"#,
+        printed("bb"),
+        printed("aa")
+    );
+    assert_eq!(text(&coin(&a_coin(3, keychain(1, Some(5))), &alone([1, 1]))), expected);
+}
+
+#[test]
+fn a_coin_line_of_a_wallet_names_it_first_and_a_coinbase_is_one() {
+    let expected = format!(
+        r#"{{"type":"coin","wallet":"bob","txid":"{}","vout":4,"value_sat":1000,"script_pubkey":"0014","descriptor":0,"branch":0,"index":5,"height":712,"tx_index":0,"block_hash":"{}","coinbase":true}}"#,
+        printed("bb"),
+        printed("aa")
+    );
+    assert_eq!(text(&coin(&a_coin(0, keychain(0, Some(5))), &wallet("bob"))), expected);
+}
+
+#[test]
+fn a_summary_line_of_a_wallet_names_it_first() {
+    let line = text(&summary(&a_summary(Outcome::Complete, vec![]), &wallet("bob"), 0));
+    assert!(line.starts_with(r#"{"type":"summary","wallet":"bob","outcome":"complete","#), "{line}");
 }
 
 fn a_summary(outcome: Outcome, keychains: Vec<KeychainUse>) -> Summary {
@@ -100,18 +174,20 @@ fn a_summary(outcome: Outcome, keychains: Vec<KeychainUse>) -> Summary {
         transactions: 771,
         unspent_count: 3,
         unspent: Amount::from_sat(12_085),
+        watched_through: vec![None; keychains.len()],
         keychains,
         blocks_scanned: 1_001,
         bytes_scanned: 1_077_814_507,
         prepare_micros: 90_999,
         elapsed_micros: 240_000,
         locator: vec![tip.hash, BlockHash::from_byte_array(hash(0xee))],
+        passes: 2,
     }
 }
 
 #[test]
 fn a_summary_line_is_that_of_the_contract() {
-    let line = summary(&a_summary(Outcome::Complete, vec![KeychainUse::LastUsed(432)]), &Labels::new([1]), 81_234);
+    let line = summary(&a_summary(Outcome::Complete, vec![KeychainUse::LastUsed(432)]), &alone([1]), 81_234);
     let expected = format!(
         r#"{{"type":"summary","outcome":"complete","from_height":0,"to_height":1000,"tip_hash":"{}","transactions":771,"unspent_count":3,"unspent_sat":12085,"keychains":[{{"descriptor":0,"last_used_index":432}}],"blocks_scanned":1001,"bytes_scanned":1077814507,"bytes_received":81234,"prepare_ms":90,"elapsed_ms":240,"outcome_height":null,"locator":["{}","{}"]}}"#,
         printed("dd"),
@@ -130,7 +206,7 @@ fn every_outcome_has_its_word_and_two_have_a_height() {
         (Outcome::ReorganisedFrom(Height(8)), r#""outcome":"reorganised""#, r#""outcome_height":8"#),
     ];
     for (outcome, word, height) in outcomes {
-        let line = text(&summary(&a_summary(outcome, vec![]), &Labels::default(), 0));
+        let line = text(&summary(&a_summary(outcome, vec![]), &alone([]), 0));
         assert!(line.contains(word) && line.contains(height), "{line}");
     }
 }
@@ -138,7 +214,7 @@ fn every_outcome_has_its_word_and_two_have_a_height() {
 #[test]
 fn a_summary_has_a_keychain_a_branch_and_null_where_there_is_no_index() {
     let uses = vec![KeychainUse::Unused, KeychainUse::LastUsed(0), KeychainUse::UsedSingle];
-    let line = text(&summary(&a_summary(Outcome::Complete, uses), &Labels::new([2, 1]), 0));
+    let line = text(&summary(&a_summary(Outcome::Complete, uses), &alone([2, 1]), 0));
     let expected = r#""keychains":[{"descriptor":0,"branch":0,"last_used_index":null},{"descriptor":0,"branch":1,"last_used_index":0},{"descriptor":1,"last_used_index":null}]"#;
     assert!(line.contains(expected), "{line}");
 }

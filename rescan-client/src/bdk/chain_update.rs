@@ -1,0 +1,90 @@
+//! The chain of an update: one that BDK can connect to the wallet's own.
+//!
+//! BDK goes through both chains from their tips down and wants to know, of each block of its own above the highest
+//! that both have, that it is gone: it learns so from another block at the same height (`merge_chains` in
+//! `bdk_chain`'s `local_chain.rs`). So the update names the common block, the active blocks at the heights of
+//! those that are gone, those with transactions, and the tip; all of one chain, ascending.
+
+use std::collections::BTreeMap;
+
+use bdk_wallet::chain::{self, CheckPoint};
+use bitcoin::BlockHash;
+use rescan_core::position::Height;
+use rescan_core::report::BlockId;
+
+use super::error::BdkError;
+use crate::{CallError, Client, LOCATE_HASHES_MAX, ScanHandle};
+
+/// Heights in one question for block ids: what a server answers at most.
+const HEIGHTS_MAX: usize = 4_096;
+
+/// The wallet's highest block that is active. It may be left again before a scan begins.
+pub(super) async fn find_common(client: &Client, wallet: &CheckPoint) -> Result<BlockId, BdkError> {
+    let mut newest_first = wallet.iter();
+    let mut lowest = wallet.hash();
+    loop {
+        let hashes: Vec<BlockHash> = newest_first.by_ref().take(LOCATE_HASHES_MAX).map(|it| it.hash()).collect();
+        let Some(last) = hashes.last() else { return Err(BdkError::OtherChain { genesis: lowest }) };
+        lowest = *last;
+        if let Some(found) = client.locate(hashes).await? {
+            let is_known = wallet.get(found.height.0).is_some_and(|it| it.hash() == found.hash);
+            let wrong = || format!("block {} is not at height {} for this wallet", found.hash, found.height);
+            return is_known.then_some(found).ok_or_else(|| CallError::Protocol { detail: wrong() }.into());
+        }
+    }
+}
+
+/// The chain of an update for a wallet whose highest active block was `common`, after a scan up to `tip` that found
+/// transactions in the blocks `anchors`. None where the scan was pinned to a chain that does not have `common`.
+pub(super) async fn assemble(
+    scan: &ScanHandle,
+    wallet: &CheckPoint,
+    common: BlockId,
+    tip: &BlockId,
+    anchors: BTreeMap<u32, BlockHash>,
+) -> Result<Option<CheckPoint>, BdkError> {
+    let lowest_stale = wallet.iter().map(|it| it.height()).take_while(|height| *height > common.height.0).last();
+    if let Some(stale) = lowest_stale.filter(|stale| *stale > tip.height.0) {
+        return Err(BdkError::ChainTooShort { tip: tip.height, stale: Height(stale) });
+    }
+    let mut blocks = anchors;
+    blocks.insert(tip.height.0, tip.hash);
+    if common.height < tip.height && !blocks.contains_key(&common.height.0) {
+        // A node that pruned its blocks away has not forgotten genesis, and neither may its server know more.
+        blocks.extend(pinned(scan, &[common.height.0]).await?);
+    }
+    if blocks.get(&common.height.0).is_some_and(|hash| *hash != common.hash) || tip.height < common.height {
+        return Ok(None);
+    }
+    let stale = wallet.iter().map(|it| it.height());
+    let replaced: Vec<u32> =
+        stale.take_while(|height| *height > common.height.0).filter(|it| *it < tip.height.0).collect();
+    blocks.extend(pinned(scan, &replaced).await?);
+    Ok(Some(connect(wallet, common.height.0, blocks)))
+}
+
+/// The blocks of the scan's chain at those heights; what the server does not know is left out.
+async fn pinned(scan: &ScanHandle, heights: &[u32]) -> Result<Vec<(u32, BlockHash)>, BdkError> {
+    let mut found = Vec::with_capacity(heights.len());
+    for part in heights.chunks(HEIGHTS_MAX) {
+        let ids = scan.block_ids(part.iter().copied().map(Height).collect()).await?;
+        found.extend(ids.into_iter().flatten().map(|id| (id.height.0, id.hash)));
+    }
+    Ok(found)
+}
+
+/// The wallet's chain up to `common`, with `blocks` in it and above it. What of the wallet's chain lies below all of
+/// `blocks` is shared with it, so that BDK has to look no further down.
+fn connect(wallet: &CheckPoint, common: u32, mut blocks: BTreeMap<u32, BlockHash>) -> CheckPoint {
+    let lowest = blocks.keys().next().copied().unwrap_or(common).min(common);
+    for kept in wallet.range(lowest..=common) {
+        blocks.insert(kept.height(), kept.hash());
+    }
+    let below = lowest.checked_sub(1).and_then(|height| wallet.floor_at(height));
+    let above = blocks.into_iter().map(|(height, hash)| chain::BlockId { height, hash });
+    let all = match below {
+        Some(below) => below.extend(above),
+        None => CheckPoint::from_block_ids(above).map_err(|_nothing| wallet.clone()),
+    };
+    all.expect("there is the tip, and a map is in ascending order")
+}
