@@ -1,11 +1,14 @@
 //! The product as a whole: a real server, a real socket, the library that wallets link, real data and built scenarios.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod coins;
 mod core_answers;
 mod corrupt;
 mod following;
 mod missing_blocks;
+mod proofs;
 mod refusals;
+mod reorgs;
 mod slow_wallets;
 mod tidy;
 mod watched_forms;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bitcoin::{Amount, OutPoint, ScriptBuf};
 use futures::StreamExt;
 use rescan_client::coins::CoinLedger;
-use rescan_client::report::{BlockReport, Failure, FullBlock, Refusal, Summary, TransactionReport};
-use rescan_client::{BlockEvent, BlockStream, Client, ScanError, ScanEvent, ScanRequest, ScanStream};
+use rescan_client::report::{BlockReport, Failure, FullBlock, Mark, Refusal, Summary, TransactionReport};
+use rescan_client::{BlockEvent, BlockStream, Client, Coin, History, ScanError, ScanEvent, ScanRequest, ScanStream};
 
 /// Long enough for a machine under load, short enough for whoever waits for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +26,11 @@ pub fn patiently<T>(test: impl Future<Output = T>) -> T {
 pub struct Scanned {
     /// The reports, as they came.
     pub reports: Vec<BlockReport>,
-    /// What came after them.
+    /// The coins, as they came, where they were asked for.
+    pub told_coins: Vec<Coin>,
+    /// The marks, as they came, where they were asked for, each with how many reports came before it.
+    pub marks: Vec<(usize, Mark)>,
+    /// What came after all that.
     pub end: Result<Summary, ScanError>,
 }
 
@@ -63,17 +67,19 @@ impl Scanned {
     ///
     /// If the stream breaks its contract.
     pub async fn of(mut stream: ScanStream) -> Self {
-        let mut reports = Vec::new();
+        let (mut reports, mut told_coins, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         let end = loop {
             match stream.next().await.expect("a summary or an error ends the stream") {
                 Ok(ScanEvent::Report(report)) => reports.push(report),
+                Ok(ScanEvent::Coin(coin)) => told_coins.push(coin),
+                Ok(ScanEvent::Settled(mark)) => marks.push((reports.len(), mark)),
                 Ok(ScanEvent::Finished(summary)) => break Ok(summary),
                 Ok(_) => {}
                 Err(error) => break Err(error),
             }
         };
         assert!(stream.next().await.is_none(), "something follows the end");
-        Self { reports, end }
+        Self { reports, told_coins, marks, end }
     }
 
     /// Its summary.
@@ -126,11 +132,17 @@ impl Scanned {
         self.reports.iter().flat_map(|report| report.transactions.iter().map(move |transaction| (report, transaction)))
     }
 
+    /// The reports, put together.
+    #[must_use]
+    pub fn history(&self) -> History {
+        self.reports.iter().cloned().collect()
+    }
+
     /// The coins that the reports leave, in chain order: outpoint, value, height, script.
     #[must_use]
     pub fn coins(&self) -> Vec<(OutPoint, Amount, u32, ScriptBuf)> {
         let mut ledger = CoinLedger::new();
-        self.reports.iter().for_each(|report| ledger.apply(report));
+        self.history().reports().for_each(|report| ledger.apply(report));
         let coins = ledger.sorted().into_iter();
         coins.map(|coin| (coin.outpoint, coin.value, coin.height.0, coin.script_pubkey.clone())).collect()
     }

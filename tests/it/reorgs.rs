@@ -1,0 +1,116 @@
+//! A branch of more work that comes while a scan is under way, at every depth.
+
+use bitcoin::{BlockHash, ScriptBuf};
+use futures::StreamExt;
+use rescan_client::position::Height;
+use rescan_client::report::{BlockReport, Outcome};
+use rescan_client::{History, ScanEvent, ScanRequest};
+use rescan_fixtures::chain_builder::ChainBuilder;
+use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
+use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+
+const DEPTH_MAX: u32 = 100;
+
+/// How often the script is given where the scan is to be held. Each match tells of every one, so that a few blocks fill
+/// all that lies between the server and a wallet that does not read.
+const GIVEN: usize = 1_000;
+
+/// Outputs of a block that pay the script, 16 kB to be told for each: with so many, not even a block at the tip is told
+/// to the end before the wallet reads.
+const OUTPUTS_ABOVE: u32 = 20;
+
+/// The same below the fork: few, so that the scan comes beyond it before it is held.
+const OUTPUTS_BELOW: u32 = 3;
+
+fn script() -> ScriptBuf {
+    TestWallet::new("ivan").script(ScriptKind::P2wpkh, 0)
+}
+
+fn watch() -> ScanRequest {
+    ScanRequest::new().script(script())
+}
+
+fn watch_verbosely() -> ScanRequest {
+    vec![script(); GIVEN].into_iter().fold(ScanRequest::new(), ScanRequest::script)
+}
+
+/// Every block pays the script with so many outputs.
+fn mine_paying(chain: &mut ChainBuilder, blocks: u32, outputs: u32) {
+    let script = script();
+    for _ in 0..blocks {
+        for _ in 0..outputs {
+            chain.coinbase_to(&script);
+        }
+        chain.mine(1);
+    }
+}
+
+/// What a wallet keeps of a report: where, and which transactions.
+fn kept(reports: &[BlockReport]) -> impl Iterator<Item = (u32, BlockHash, usize)> {
+    reports.iter().map(|report| (report.height.0, report.hash, report.transactions.len()))
+}
+
+fn blocks_of(chain: &ChainBuilder, heights: impl Iterator<Item = u32>) -> Vec<(u32, BlockHash, usize)> {
+    heights.map(|height| (height, chain.hash_at(height), 1)).collect()
+}
+
+/// Holds a scan back, has the last blocks of its chain replaced, at each depth in turn and always above `fork`, and lets
+/// it go on. What it told below stands, what it told above does not, and going on gives what is there instead. How many
+/// reports were taken back.
+fn every_depth_above(fork: u32) -> usize {
+    let mut chain = ChainBuilder::new();
+    mine_paying(&mut chain, fork, OUTPUTS_BELOW);
+    mine_paying(&mut chain, 1, OUTPUTS_ABOVE);
+    let mut scene = Scene::serve(chain, Manner::default());
+    patiently(async {
+        let client = scene.server.client().await;
+        let mut taken_back = 0;
+        for depth in 1..=DEPTH_MAX {
+            assert_eq!(scene.chain.tip_height(), fork + depth);
+            let mut held = client.scan(watch_verbosely()).await.unwrap();
+            let Some(Ok(ScanEvent::Report(first))) = held.next().await else { panic!("a report comes first") };
+            let left: Vec<BlockHash> = (0..=fork + depth).rev().map(|height| scene.chain.hash_at(height)).collect();
+            scene.chain.rewind(depth);
+            mine_paying(&mut scene.chain, depth + 1, OUTPUTS_ABOVE);
+            scene.append();
+            // Whoever asks next has the server look at its files.
+            let common = client.locate(left).await.unwrap().unwrap();
+            assert_eq!((common.height.0, common.hash), (fork, scene.chain.hash_at(fork)));
+
+            let mut told = Scanned::of(held).await;
+            told.reports.insert(0, first);
+            let summary = told.summary();
+            assert_eq!(summary.outcome, Outcome::ReorganisedFrom(Height(fork + 1)), "depth {depth}");
+            let last = told.heights().last().copied().unwrap();
+            assert_eq!(told.heights(), (1..=last).collect::<Vec<_>>(), "each block once, and none left out");
+            let stands = last.min(fork) as usize;
+            assert_eq!(
+                kept(&told.reports[..stands]).collect::<Vec<_>>(),
+                blocks_of(&scene.chain, 1..=last.min(fork)),
+                "what is below the fork stands, at depth {depth}"
+            );
+            assert!(told.reports[stands..].iter().all(|report| !scene.is_active(&report.hash)));
+            taken_back += told.reports.len() - stands;
+
+            let mut history: History = told.history();
+            history.truncate(Height(fork + 1));
+            let on = scan(&client, watch().after(summary.locator.clone())).await;
+            assert_eq!(on.summary().outcome, Outcome::Complete);
+            history.extend(on.reports);
+            let whole: Vec<BlockReport> = history.into_reports().collect();
+            let expected = blocks_of(&scene.chain, 1..=scene.chain.tip_height());
+            assert_eq!(kept(&whole).collect::<Vec<_>>(), expected, "depth {depth}");
+        }
+        taken_back
+    })
+}
+
+#[test]
+fn a_fork_below_what_was_told_takes_back_what_is_above_it_and_nothing_else_at_every_depth() {
+    assert!(every_depth_above(12) > 0);
+}
+
+#[test]
+fn a_fork_above_what_was_told_takes_nothing_back_at_every_depth() {
+    assert_eq!(every_depth_above(60), 0);
+}
