@@ -159,7 +159,24 @@ impl GapRule {
 
     /// What to derive so that each keychain is covered `lookahead` indexes beyond what the rule reaches.
     pub(super) fn extension(&self, lookahead: u32) -> Vec<IndexRange> {
+        self.extension_where(lookahead, |_| true)
+    }
+
+    /// The same of keychains that were used.
+    pub(super) fn extension_of_used(&self, lookahead: u32) -> Vec<IndexRange> {
+        self.extension_where(lookahead, |state| state.used != KeychainUse::Unused || state.is_outrun())
+    }
+
+    /// How many ranged keychains were used.
+    pub(super) fn used_count(&self) -> usize {
+        self.keychains.iter().filter(|state| matches!(state.used, KeychainUse::LastUsed(_))).count()
+    }
+
+    fn extension_where(&self, lookahead: u32, is_wanted: impl Fn(&State) -> bool) -> Vec<IndexRange> {
         let range = |(keychain, state): (u32, &State)| {
+            if !is_wanted(state) {
+                return None;
+            }
             let last = state.limit()?.saturating_add(lookahead).min(INDEX_MAX);
             let first = state.covered.map_or(Some(0), |covered| covered.checked_add(1))?;
             (first <= last).then_some(IndexRange { keychain, first, last })

@@ -73,6 +73,13 @@ impl Default for Lookahead {
 }
 
 impl Lookahead {
+    /// How many indexes of each of so many keychains take about as long to derive as a walk has taken.
+    fn affordable(&self, walk: Duration, keychains: usize) -> u32 {
+        const SCRIPT: Duration = Duration::from_micros(50);
+        let scripts = walk.as_micros() / SCRIPT.as_micros() / u128::try_from(keychains.max(1)).unwrap_or(u128::MAX);
+        u32::try_from(scripts).unwrap_or(u32::MAX).max(self.each_min)
+    }
+
     /// The first width for so many ranged keychains; none where there are none.
     fn width(&self, keychains: u32) -> Option<u32> {
         let share = self.total.checked_div(keychains)?;
@@ -417,7 +424,15 @@ impl Scan {
             self.may_look_ahead = false;
             self.ahead = self.width.map(|width| {
                 self.width = Some(width.saturating_mul(2));
-                self.begin_ahead(self.rule.extension(width))
+                let ranges = if walks {
+                    self.rule.extension(width)
+                } else {
+                    // All of the range was walked: what is unused stays so, and going over it again may cost less than
+                    // what a wide lookahead takes to derive.
+                    let affordable = self.lookahead.affordable(self.started.elapsed(), self.rule.used_count());
+                    self.rule.extension_of_used(width.min(affordable))
+                };
+                self.begin_ahead(ranges)
             });
         }
         let progress = self.main.ordered.progress();

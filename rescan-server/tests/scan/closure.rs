@@ -117,7 +117,7 @@ fn case_plan(
     let size = SegmentSize { blocks_max, ..SegmentSize::default() };
     ScanPlan {
         range: HeightRange::new(Height(case.from_height), last).unwrap(),
-        lookahead: Lookahead { each: lookahead, total: u32::MAX, each_min: 1, after: Duration::ZERO },
+        lookahead: Lookahead { each: lookahead, total: u32::MAX, each_min: lookahead, after: Duration::ZERO },
         ..plan(chain, wanted, Manner { size, ..Manner::with_workers(1) })
     }
 }
