@@ -128,9 +128,12 @@ async fn live(
 ) {
     match greet(peer, patience, received).await {
         Err(error) => drop(greeted.send(Err(error))),
-        Ok((rescan, system, info)) => {
+        Ok((rescan, mut system, info)) => {
             if greeted.send(Ok(info)).is_ok() {
-                obey(&rescan, inbox).await;
+                tokio::select! {
+                    () = obey(&rescan, inbox) => {}
+                    () = gone(&mut system) => {}
+                }
             }
             // Nobody holds anything of this connection any more.
             system.abort();
@@ -187,6 +190,16 @@ fn start(stream: UnixStream, received: ByteCount) -> (rescan::Client, System) {
     let mut system = RpcSystem::new(Box::new(network), None);
     let rescan = system.bootstrap(Side::Server);
     (rescan, tokio::task::spawn_local(system))
+}
+
+/// What is on its way when a connection ends should hear of that at once. A call that does not, as has been seen when a
+/// server is killed, would keep its wallet waiting for ever: after this long, what still waits is let go of.
+const HEARING_MAX: Duration = Duration::from_secs(1);
+
+/// Resolves when the connection has ended, and who waits for an answer has had time to hear why.
+async fn gone(system: &mut System) {
+    drop(system.await);
+    tokio::time::sleep(HEARING_MAX).await;
 }
 
 /// How the system ended, if the failed call was its end: a system that still runs is asked no longer than the moment in

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rescan_client::bitcoin::{Address, Amount, Network, ScriptBuf, TxOut};
+use rescan_client::bitcoin::{Address, Amount, Network, TxOut};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
 use rescan_fixtures::test_wallet::ScriptKind;
 use rescan_tests::{Manner, Scene, ServerProcess, TestServer};
