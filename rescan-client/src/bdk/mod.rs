@@ -10,7 +10,7 @@
 //! what was confirmed there for pending, until something in the chain conflicts with it.
 //!
 //! The feature `bdk` of this crate is off by default. It adds `bdk_wallet` 3 and nine crates that come with it, from
-//! `bdk_chain` to a second `rand`: about half a minute of a debug build on two busy cores. `bitcoin`, `miniscript` and
+//! `bdk_chain` to a second `rand`: some ten seconds of one core in a debug build. `bitcoin`, `miniscript` and
 //! `secp256k1` are those that this crate has anyway, so that types fit without conversion.
 //!
 //! ```no_run
