@@ -14,7 +14,7 @@
 //! `secp256k1` are those that this crate has anyway, so that types fit without conversion.
 //!
 //! ```no_run
-//! use bdk_wallet::{KeychainKind, Wallet};
+//! use bdk_wallet::Wallet;
 //! use rescan_client::bdk::{self, WalletRequest};
 //! use rescan_client::{Client, RangeStart};
 //!
@@ -28,7 +28,6 @@
 //!
 //! // Tomorrow, from where that ended:
 //! wallet.apply_update(bdk::sync(&client, &WalletRequest::of(&wallet)).await?)?;
-//! # let _ = KeychainKind::External;
 //! # Ok(())
 //! # }
 //! ```
