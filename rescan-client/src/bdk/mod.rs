@@ -10,11 +10,11 @@
 //! what was confirmed there for pending, until something in the chain conflicts with it.
 //!
 //! The feature `bdk` of this crate is off by default. It adds `bdk_wallet` 3 and nine crates that come with it, from
-//! `bdk_chain` to a second `rand`: about half a minute of a debug build on two busy cores. `bitcoin`, `miniscript` and
+//! `bdk_chain` to a second `rand`: some ten seconds of one core in a debug build. `bitcoin`, `miniscript` and
 //! `secp256k1` are those that this crate has anyway, so that types fit without conversion.
 //!
 //! ```no_run
-//! use bdk_wallet::{KeychainKind, Wallet};
+//! use bdk_wallet::Wallet;
 //! use rescan_client::bdk::{self, WalletRequest};
 //! use rescan_client::{Client, RangeStart};
 //!
@@ -28,7 +28,6 @@
 //!
 //! // Tomorrow, from where that ended:
 //! wallet.apply_update(bdk::sync(&client, &WalletRequest::of(&wallet)).await?)?;
-//! # let _ = KeychainKind::External;
 //! # Ok(())
 //! # }
 //! ```
