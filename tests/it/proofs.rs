@@ -90,13 +90,20 @@ fn what_was_not_asked_for_does_not_come() {
     let watch = || ScanRequest::new().keychain(wallet.descriptor(ScriptKind::P2wpkh));
     patiently(async {
         let client = scene.server.client().await;
-        let asked = [(watch(), false, false), (watch().raw_transactions(), true, false), (watch().merkle_branches(), false, true)];
+        let asked = [
+            (watch(), false, false),
+            (watch().raw_transactions(), true, false),
+            (watch().merkle_branches(), false, true),
+        ];
         for (request, wants_raw, wants_branches) in asked {
             let found = scan(&client, request).await;
             assert_eq!(found.reports.len(), 3);
             for (report, transaction) in found.transactions() {
                 assert_eq!(transaction.raw.is_some(), wants_raw);
-                assert_eq!((report.header.is_some(), transaction.merkle_branch.is_some()), (wants_branches, wants_branches));
+                assert_eq!(
+                    (report.header.is_some(), transaction.merkle_branch.is_some()),
+                    (wants_branches, wants_branches)
+                );
             }
         }
     });
