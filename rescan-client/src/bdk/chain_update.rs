@@ -82,9 +82,9 @@ fn connect(wallet: &CheckPoint, common: u32, mut blocks: BTreeMap<u32, BlockHash
     }
     let below = lowest.checked_sub(1).and_then(|height| wallet.floor_at(height));
     let above = blocks.into_iter().map(|(height, hash)| chain::BlockId { height, hash });
-    let all = match below {
-        Some(below) => below.extend(above),
-        None => CheckPoint::from_block_ids(above).map_err(|_nothing| wallet.clone()),
+    let chain = match below {
+        Some(below) => below.extend(above).ok(),
+        None => CheckPoint::from_block_ids(above).ok(),
     };
-    all.expect("there is the tip, and a map is in ascending order")
+    chain.expect("there is the tip, and a map is in ascending order")
 }

@@ -118,8 +118,8 @@ fn what_each_wallet_is_given_of_many_is_what_it_would_have_been_given_alone() {
 
 fn two_that_share_a_script() -> Wallets {
     let mut wallets = Wallets::new();
-    wallets.add("a", Wallet::new().keychain("k").keychain("l").script(script_of(1))).unwrap();
-    wallets.add("b", Wallet::new().script(script_of(2)).script(script_of(1)).keychain("m")).unwrap();
+    wallets.add("a", Wallet::new().keychain("k").keychain("l").script(script_of(1))).expect("a new name");
+    wallets.add("b", Wallet::new().script(script_of(2)).script(script_of(1)).keychain("m")).expect("a new name");
     wallets
 }
 

@@ -18,10 +18,13 @@ const KILLS: usize = 200;
 
 const SCRIPTS: u32 = 20;
 
-const BLOCKS: u32 = 400;
+/// More than can be taken back.
+const BLOCKS: u32 = 320;
 
-/// Each block pays eight outputs and spends those of the block before into one: enough to fill all buffers on the way
-/// many times, and not too many coins.
+const OUTPUTS: u32 = 4;
+
+/// Each block pays a few outputs and spends those of the block before into one: more than the buffers on the way hold,
+/// and not too many coins.
 fn chain() -> ChainBuilder {
     let wallet = wallet();
     let mut chain = ChainBuilder::new();
@@ -32,10 +35,10 @@ fn chain() -> ChainBuilder {
             script_pubkey: wallet.script(ScriptKind::P2wpkh, index % SCRIPTS),
         };
         if !coins.is_empty() {
-            chain.spend([&wallet], &coins, vec![output(7_000, block)]);
+            chain.spend([&wallet], &coins, vec![output(3_000, block)]);
         }
-        let funding = chain.fund_outputs((0..8).map(|vout| output(1_000, block + vout)).collect());
-        coins = (0..8).map(|vout| Coin::of(&funding, vout)).collect();
+        let funding = chain.fund_outputs((0..OUTPUTS).map(|vout| output(1_000, block + vout)).collect());
+        coins = (0..OUTPUTS).map(|vout| Coin::of(&funding, vout)).collect();
         chain.mine_block();
     }
     chain
@@ -45,7 +48,7 @@ fn chain() -> ChainBuilder {
 fn words(socket: &str) -> Vec<String> {
     let mut words: Vec<String> = ["scan", "--json", "--socket", socket].map(ToOwned::to_owned).into();
     for index in 0..SCRIPTS {
-        let address = Address::from_script(&ScriptBuf::from(script(index)), Network::Regtest).unwrap();
+        let address = Address::from_script(&script(index), Network::Regtest).unwrap();
         words.extend(["--descriptor".to_owned(), format!("addr({address})")]);
     }
     words
@@ -180,9 +183,10 @@ fn whoever_is_killed_and_whenever_the_next_runs_make_up_for_it() {
         let mut printed = Printed::default();
         let last = loop {
             // Now and then it may go through; else it would never be seen to.
-            let who = dice.below(5);
-            let victim = [Victim::Wallet, Victim::Server, Victim::Wallet, Victim::Server, Victim::Nobody][who];
-            match stage.run(victim, dice.below(lines / 2), &mut printed) {
+            let who = dice.below(9);
+            let victim = [Victim::Wallet, Victim::Server].get(who % 2).filter(|_| who > 0).copied();
+            let victim = victim.unwrap_or(Victim::Nobody);
+            match stage.run(victim, dice.below(lines / 3), &mut printed) {
                 Some(summary) => break summary,
                 None => kills[who % 2] += 1,
             }

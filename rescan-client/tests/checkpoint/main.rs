@@ -144,7 +144,7 @@ fn busy(chain: &mut ChainBuilder, blocks: u32) {
             let coin = coins.remove(0);
             let mut output = coin.output.clone();
             output.script_pubkey = wallet.script(ScriptKind::P2wpkh, block % 700 + 1);
-            output.value = output.value / 2;
+            output.value /= 2;
             let spend = chain.spend([&wallet], &[coin], vec![output]);
             coins.push(Coin::of(&spend, 0));
         }

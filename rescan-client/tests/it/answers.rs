@@ -1,5 +1,7 @@
 //! What the library takes from a server, and what it will not take: coins, marks, proofs, places in the chain.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use rescan_client::bitcoin::absolute::LockTime;
 use rescan_client::bitcoin::block::{Header, Version};
@@ -14,7 +16,6 @@ use rescan_client::report::{
     BlockId, BlockReport, KeychainUse, Mark, Origin, Outcome, Received, Spent, TransactionReport,
 };
 use rescan_client::{CallError, Covered, Deliver, LOCATE_HASHES_MAX, RangeStart, ScanError, ScanEvent, ScanRequest};
-use std::time::Duration;
 
 use crate::fake::{Script, Step};
 use crate::library::{complete, connected, last_error, report};
@@ -220,7 +221,8 @@ async fn a_report_that_proves_what_it_says_is_taken() {
 #[tokio::test]
 async fn a_report_that_does_not_prove_what_it_says_is_refused() {
     let other = || consensus::serialize(&whole(9));
-    let lies: [(&str, fn(&mut BlockReport)); 9] = [
+    type Lie = fn(&mut BlockReport);
+    let lies: [(&str, Lie); 9] = [
         ("no header", |report| report.header = None),
         ("another's", |report| report.hash = BlockHash::all_zeros()),
         ("another's", |report| report.time += 1),

@@ -10,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bitcoin::{Amount, OutPoint};
+use indexmap::IndexMap;
 use rescan_core::filter::WordFilter;
 use rescan_core::matching::{Coins, FoundCoin, can_be_coin, filter_word};
 use rescan_core::position::Height;
@@ -29,7 +30,9 @@ pub(super) struct FoundCoins {
 
 #[derive(Debug)]
 struct Inner {
-    coins: HashMap<OutPoint, Kept>,
+    /// Entries lie close together, and the table beside them holds positions: half the memory of a table of entries, and
+    /// nothing to move when it grows.
+    coins: IndexMap<OutPoint, Kept>,
     /// What the coins carry together. Wide, since with unproven blocks any eight bytes may be an amount.
     total_sat: u128,
     filter: Arc<WordFilter>,
@@ -84,9 +87,9 @@ impl FoundCoins {
     pub(super) fn new(watch: Arc<WatchSet>) -> Self {
         let capacity = FIRST_CAPACITY.saturating_add(watch.outpoint_count());
         let inner = Inner {
-            coins: HashMap::new(),
+            coins: IndexMap::new(),
             total_sat: 0,
-            filter: Arc::new(filter_of(capacity, &watch, &HashMap::new())),
+            filter: Arc::new(filter_of(capacity, &watch, &IndexMap::new())),
             capacity,
             inserted: watch.outpoint_count(),
             log: VecDeque::new(),
@@ -171,18 +174,24 @@ impl FoundCoins {
         CoinTotals { count, total_sat: u64::try_from(total).unwrap_or(u64::MAX) }
     }
 
-    /// What is left, by height, index in block and output.
-    pub(super) fn sorted(&self) -> Vec<LeftCoin> {
+    /// The places of what is left, by height, index in block and output. They hold until something is committed.
+    pub(super) fn sorted(&self) -> Vec<usize> {
         let inner = self.read();
-        let left = |(outpoint, kept): (&OutPoint, &Kept)| LeftCoin {
+        let mut places: Vec<usize> = (0..inner.coins.len()).collect();
+        places.sort_unstable_by_key(|place| {
+            inner.coins.get_index(*place).map(|(outpoint, kept)| (kept.height, kept.tx_index, outpoint.vout))
+        });
+        places
+    }
+
+    /// The coin at a place.
+    pub(super) fn left(&self, place: usize) -> Option<LeftCoin> {
+        self.read().coins.get_index(place).map(|(outpoint, kept)| LeftCoin {
             height: kept.height,
             tx_index: kept.tx_index,
             outpoint: *outpoint,
             coin: kept.coin(),
-        };
-        let mut coins: Vec<LeftCoin> = inner.coins.iter().map(left).collect();
-        coins.sort_unstable_by_key(|left| (left.height, left.tx_index, left.outpoint.vout));
-        coins
+        })
     }
 
     // A worker that panicked ended its scan; what others do with the same coins is of no more consequence.
@@ -206,7 +215,7 @@ impl Inner {
     }
 
     fn forget(&mut self, outpoint: &OutPoint) {
-        if let Some(kept) = self.coins.remove(outpoint) {
+        if let Some(kept) = self.coins.swap_remove(outpoint) {
             self.total_sat = self.total_sat.saturating_sub(u128::from(kept.coin().value.to_sat()));
         }
     }
@@ -267,7 +276,7 @@ impl Coins for CoinView<'_> {
     }
 }
 
-fn filter_of(capacity: usize, watch: &WatchSet, coins: &HashMap<OutPoint, Kept>) -> WordFilter {
+fn filter_of(capacity: usize, watch: &WatchSet, coins: &IndexMap<OutPoint, Kept>) -> WordFilter {
     let filter = WordFilter::with_capacity(capacity);
     watch.outpoints().chain(coins.keys()).for_each(|outpoint| filter.insert(filter_word(outpoint)));
     filter

@@ -323,7 +323,7 @@ impl Scan {
     pub async fn coins(&self) -> Result<impl Iterator<Item = Coin> + '_, Failure> {
         let coins = Arc::clone(&self.coins);
         let sorted = self.pool.run(move || coins.sorted()).await.map_err(|error| internal(error.to_string()))?;
-        Ok(sorted.into_iter().filter_map(|left| self.describe(left)))
+        Ok(sorted.into_iter().filter_map(|place| self.describe(self.coins.left(place)?)))
     }
 
     fn describe(&self, left: LeftCoin) -> Option<Coin> {

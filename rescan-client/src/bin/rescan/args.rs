@@ -29,7 +29,8 @@ pub(crate) enum Command {
     /// Find what descriptors received and spent, and print it
     ///
     /// Prints each transaction that pays a script of a descriptor, or spends such an output or a given outpoint, in
-    /// chain order; then what is left unspent. The server reads the node's block files for it; the node is not asked.
+    /// chain order; then what is left unspent; or, with --coins, that alone. The server reads the node's block files for
+    /// it; the node is not asked.
     Scan(Box<ScanArgs>),
     /// Show what the server is and sees
     Info(InfoArgs),
@@ -145,8 +146,8 @@ const SCAN_EXAMPLES: &str = "\
 Examples:
   rescan scan --descriptor 'wpkh([d34db33f/84h/0h/0h]xpub6.../<0;1>/*)' --birthday 2021-05-01
   rescan scan --descriptor 'addr(bc1q...)' --json | jq -r 'select(.type == \"transaction\") | .txid'
-  rescan scan --descriptor 'tr(xpub6.../0/*)' --gap-limit 20 --coins    what it could spend today
-  rescan scan --wallets wallets.json --json    every wallet of {\"alice\": [\"wpkh(..)\"], \"bob\": [\"tr(..)\"]}, in one pass
+  rescan scan --descriptor 'tr(xpub6.../0/*)' --gap-limit 20 --coins    what it could spend now
+  rescan scan --wallets wallets.json --json    many wallets in one pass over the blocks
   bitcoin-cli listdescriptors    shows what a wallet of Bitcoin Core watches";
 
 /// Which blocks are proven.

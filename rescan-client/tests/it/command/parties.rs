@@ -135,9 +135,10 @@ fn a_stream_says_which_lines_are_late() {
     assert_eq!(told, [json!([3, null]), json!([2, true]), json!([3, true]), json!([null, null])]);
 }
 
-/// Two wallets; the second one watches the first one's keychain too.
+/// Two wallets, not in the order of their names; the second one watches the first one's keychain too.
 fn two_wallets() -> (TempDir, String) {
-    file(&json!({"zoe": [descriptor(0)], "al": [descriptor(1), descriptor(0)]}).to_string())
+    let (first, second) = (descriptor(0), descriptor(1));
+    file(&format!(r#"{{"zoe": ["{first}"], "al": ["{second}", "{first}"]}}"#))
 }
 
 /// Keychains 0 and 2 are the same one.
