@@ -125,7 +125,7 @@ async fn in_parts(client: &Client, request: &ScanRequest, from: Height, stops: &
 #[test]
 fn a_scan_in_two_or_three_parts_tells_what_one_tells_whatever_later_uses_reveal_of_the_earlier_parts() {
     let mut told_of_the_past = 0;
-    for seed in 0..60 {
+    for seed in 0..16 {
         let case = random_case(1_000 + seed);
         let (from, tip) = (Height(case.from_height), case.chain.tip_height());
         let request = request_of(&case);
@@ -155,7 +155,7 @@ fn a_scan_in_two_or_three_parts_tells_what_one_tells_whatever_later_uses_reveal_
             }
         });
     }
-    assert!(told_of_the_past > 100, "later uses revealed {told_of_the_past} transactions of the past only");
+    assert!(told_of_the_past > 50, "later uses revealed {told_of_the_past} transactions of the past only");
 }
 
 fn seed_number(seed: u64) -> u32 {
@@ -265,7 +265,8 @@ fn a_wallet_that_widens_its_gap_is_told_what_the_covered_part_holds_even_at_the_
         kept.take_all(&scan(&client, request(2)).await);
         assert_eq!(kept.history.transaction_count(), 1);
         let on = scan(&client, kept.going_on(&request(3))).await;
-        assert!(on.reports.iter().all(|report| report.is_late));
+        assert!(on.reports.iter().all(|report| report.is_late), "the tip is walked again: {:?}", on.reports);
+        assert_eq!((on.summary().transactions, on.summary().blocks_scanned), (1, 0));
         kept.take_all(&on);
         assert_eq!(kept.last_used, [Some(4)]);
         assert_eq!(plainly(&kept.history), plainly(&scan(&client, request(3)).await.history()));
