@@ -5,6 +5,8 @@ mod coins;
 mod core_answers;
 mod corrupt;
 mod following;
+mod going_on;
+mod many_wallets;
 mod missing_blocks;
 mod proofs;
 mod refusals;

@@ -49,6 +49,8 @@ pub(super) struct Ordered<T> {
     pool: WorkerPool,
     pinned: Pinned,
     range: HeightRange,
+    /// The lowest height that is worked on; none where there is no segment.
+    first: Option<Height>,
     work: Work<T>,
     segments: Segments,
     under_way_max: usize,
@@ -84,6 +86,7 @@ impl<T: Send + 'static> Ordered<T> {
         work: impl Fn(HeightRange) -> Result<Worked<T>, SegmentFault> + Send + Sync + 'static,
     ) -> Self {
         let range = segments.range();
+        let first = segments.has_next().then(|| range.first());
         let progress = Arc::new(ScanProgress::new(range.count()));
         let (adding, snapshot) = (Arc::clone(&progress), Arc::clone(&pinned.snapshot));
         // A million heights take milliseconds, which are not the caller's thread's; nobody waits for the sum.
@@ -94,6 +97,7 @@ impl<T: Send + 'static> Ordered<T> {
             compared: Arc::clone(&pinned.snapshot),
             pinned,
             range,
+            first,
             work: Arc::new(work),
             segments,
             under_way: VecDeque::new(),
@@ -177,7 +181,7 @@ impl<T: Send + 'static> Ordered<T> {
     ) {
         self.work = Arc::new(work);
         self.under_way.clear();
-        self.segments.go_to(self.settled.map_or(Some(self.range.first()), Height::next));
+        self.segments.go_to(self.settled.map_or(self.first, Height::next));
     }
 
     /// How many segments were settled.
