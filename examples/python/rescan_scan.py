@@ -212,7 +212,7 @@ def failure(failed):
 
 def range_of(from_height, to_height):
     """`from` is a keyword of Python's, so that a dict is the easy way to set it."""
-    return {"from": {"height": from_height}, "to": {"tip": None} if to_height is None else {"toHeight": to_height}}
+    return {"start": {"height": from_height}, "end": {"tip": None} if to_height is None else {"toHeight": to_height}}
 
 
 def row(transaction):

@@ -263,14 +263,14 @@ struct WatchedIndexes {
 }
 
 struct Range {
-  from :union {
+  start :union {
     height @0 :UInt32;
     birthdaySeconds @1 :UInt32;
     # The first block whose max-time (the greatest header time up to and including it) is at least this less 7,200.
     afterLocator @4 :List(Data);
     # The block after the highest of these that is in the active chain. If that is the tip, there is nothing to walk.
   }
-  to :union {
+  end :union {
     tip @2 :Void;
     # The tip when the scan begins.
     toHeight @3 :UInt32;

@@ -8754,11 +8754,11 @@ pub mod range {
             self.reader.total_size()
         }
         #[inline]
-        pub fn get_from(self) -> crate::rescan_capnp::range::from::Reader<'a> {
+        pub fn get_start(self) -> crate::rescan_capnp::range::start::Reader<'a> {
             self.reader.into()
         }
         #[inline]
-        pub fn get_to(self) -> crate::rescan_capnp::range::to::Reader<'a> {
+        pub fn get_end(self) -> crate::rescan_capnp::range::end::Reader<'a> {
             self.reader.into()
         }
     }
@@ -8816,22 +8816,22 @@ pub mod range {
             self.builder.as_reader().total_size()
         }
         #[inline]
-        pub fn get_from(self) -> crate::rescan_capnp::range::from::Builder<'a> {
+        pub fn get_start(self) -> crate::rescan_capnp::range::start::Builder<'a> {
             self.builder.into()
         }
         #[inline]
-        pub fn init_from(mut self, ) -> crate::rescan_capnp::range::from::Builder<'a> {
+        pub fn init_start(mut self, ) -> crate::rescan_capnp::range::start::Builder<'a> {
             self.builder.set_data_field::<u16>(2, 0);
             self.builder.set_data_field::<u32>(0, 0u32);
             self.builder.reborrow().get_pointer_field(0).clear();
             self.builder.into()
         }
         #[inline]
-        pub fn get_to(self) -> crate::rescan_capnp::range::to::Builder<'a> {
+        pub fn get_end(self) -> crate::rescan_capnp::range::end::Builder<'a> {
             self.builder.into()
         }
         #[inline]
-        pub fn init_to(self, ) -> crate::rescan_capnp::range::to::Builder<'a> {
+        pub fn init_end(self, ) -> crate::rescan_capnp::range::end::Builder<'a> {
             self.builder.set_data_field::<u16>(3, 0);
             self.builder.set_data_field::<u32>(2, 0u32);
             self.builder.into()
@@ -8845,10 +8845,10 @@ pub mod range {
         }
     }
     impl Pipeline  {
-        pub fn get_from(&self) -> crate::rescan_capnp::range::from::Pipeline {
+        pub fn get_start(&self) -> crate::rescan_capnp::range::start::Pipeline {
             ::capnp::capability::FromTypelessPipeline::new(self._typeless.noop())
         }
-        pub fn get_to(&self) -> crate::rescan_capnp::range::to::Pipeline {
+        pub fn get_end(&self) -> crate::rescan_capnp::range::end::Pipeline {
             ::capnp::capability::FromTypelessPipeline::new(self._typeless.noop())
         }
     }
@@ -8874,24 +8874,24 @@ pub mod range {
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(1, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(41, 108, 146, 239, 88, 127, 93, 145),
-            ::capnp::word(41, 0, 0, 0, 42, 0, 0, 0),
+            ::capnp::word(41, 0, 0, 0, 50, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(1, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(1, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(234, 218, 202, 158, 55, 5, 131, 252),
-            ::capnp::word(17, 0, 0, 0, 26, 0, 0, 0),
+            ::capnp::word(17, 0, 0, 0, 34, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(102, 114, 111, 109, 0, 0, 0, 0),
-            ::capnp::word(116, 111, 0, 0, 0, 0, 0, 0),
+            ::capnp::word(115, 116, 97, 114, 116, 0, 0, 0),
+            ::capnp::word(101, 110, 100, 0, 0, 0, 0, 0),
         ];
         pub(crate) fn get_field_types(index: u16) -> ::capnp::introspect::Type {
             match index {
-                0 => <crate::rescan_capnp::range::from::Owned as ::capnp::introspect::Introspect>::introspect(),
-                1 => <crate::rescan_capnp::range::to::Owned as ::capnp::introspect::Introspect>::introspect(),
+                0 => <crate::rescan_capnp::range::start::Owned as ::capnp::introspect::Introspect>::introspect(),
+                1 => <crate::rescan_capnp::range::end::Owned as ::capnp::introspect::Introspect>::introspect(),
                 _ => ::capnp::introspect::panic_invalid_field_index(index),
             }
         }
@@ -8907,11 +8907,11 @@ pub mod range {
         );
         pub(crate) static NONUNION_MEMBERS : &[u16] = &[0,1];
         pub(crate) static MEMBERS_BY_DISCRIMINANT : &[u16] = &[];
-        pub(crate) static MEMBERS_BY_NAME : &[u16] = &[0,1];
+        pub(crate) static MEMBERS_BY_NAME : &[u16] = &[1,0];
         pub(crate) const TYPE_ID: u64 = 0x9e4f_9228_bedf_eda6;
     }
 
-    pub mod from {
+    pub mod start {
         pub use self::Which::{Height,BirthdaySeconds,AfterLocator};
 
         #[derive(Copy, Clone)]
@@ -9111,22 +9111,23 @@ pub mod range {
         impl Pipeline  {
         }
         mod _private {
-            pub(crate) static ENCODED_NODE: [::capnp::Word; 67] = [
+            pub(crate) static ENCODED_NODE: [::capnp::Word; 68] = [
                 ::capnp::word(0, 0, 0, 0, 5, 0, 6, 0),
                 ::capnp::word(41, 108, 146, 239, 88, 127, 93, 145),
                 ::capnp::word(19, 0, 0, 0, 1, 0, 2, 0),
                 ::capnp::word(166, 237, 223, 190, 40, 146, 79, 158),
                 ::capnp::word(1, 0, 7, 0, 1, 0, 3, 0),
                 ::capnp::word(2, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(21, 0, 0, 0, 194, 0, 0, 0),
+                ::capnp::word(21, 0, 0, 0, 202, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(21, 0, 0, 0, 175, 0, 0, 0),
+                ::capnp::word(25, 0, 0, 0, 175, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(114, 101, 115, 99, 97, 110, 46, 99),
                 ::capnp::word(97, 112, 110, 112, 58, 82, 97, 110),
-                ::capnp::word(103, 101, 46, 102, 114, 111, 109, 0),
+                ::capnp::word(103, 101, 46, 115, 116, 97, 114, 116),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(12, 0, 0, 0, 3, 0, 4, 0),
                 ::capnp::word(0, 0, 255, 255, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 1, 0, 0, 0, 0, 0),
@@ -9212,7 +9213,7 @@ pub mod range {
         pub type WhichBuilder<'a,> = Which<::capnp::Result<::capnp::data_list::Builder<'a>>>;
     }
 
-    pub mod to {
+    pub mod end {
         pub use self::Which::{Tip,ToHeight};
 
         #[derive(Copy, Clone)]
@@ -9388,7 +9389,7 @@ pub mod range {
                 ::capnp::word(166, 237, 223, 190, 40, 146, 79, 158),
                 ::capnp::word(1, 0, 7, 0, 1, 0, 2, 0),
                 ::capnp::word(3, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(21, 0, 0, 0, 178, 0, 0, 0),
+                ::capnp::word(21, 0, 0, 0, 186, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(21, 0, 0, 0, 119, 0, 0, 0),
@@ -9396,7 +9397,7 @@ pub mod range {
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(114, 101, 115, 99, 97, 110, 46, 99),
                 ::capnp::word(97, 112, 110, 112, 58, 82, 97, 110),
-                ::capnp::word(103, 101, 46, 116, 111, 0, 0, 0),
+                ::capnp::word(103, 101, 46, 101, 110, 100, 0, 0),
                 ::capnp::word(8, 0, 0, 0, 3, 0, 4, 0),
                 ::capnp::word(0, 0, 255, 255, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 1, 0, 2, 0, 0, 0),

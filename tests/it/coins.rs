@@ -116,7 +116,7 @@ fn coins_are_those_at_the_end_of_the_range_and_only_of_coins_that_it_made() {
     let stays = chain.fund(&script(2), Amount::from_sat(3_000));
     chain.mine(1);
     let last = chain.tip_height();
-    chain.spend([&wallet], &[spent_later.clone()], vec![]);
+    chain.spend([&wallet], std::slice::from_ref(&spent_later), vec![]);
     chain.mine(1);
     let scene = Scene::serve(chain, Manner::default());
     let watch = || ScanRequest::new().keychain(wallet.descriptor(ScriptKind::P2tr)).coins();

@@ -130,14 +130,14 @@ pub fn write_given_keychain(given: &GivenKeychain, mut builder: keychain::Builde
 /// # Errors
 /// [`WireError`] if the message is malformed or an end of the range is of a kind that this version does not know.
 pub fn read_range(reader: range::Reader<'_>) -> Result<RangeRequest, WireError> {
-    let from = match reader.get_from().which().map_err(newer("range.from"))? {
-        range::from::Height(height) => RangeStart::Height(Height(height)),
-        range::from::BirthdaySeconds(time) => RangeStart::Birthday(time),
-        range::from::AfterLocator(hashes) => RangeStart::After(read_hashes("range.from.afterLocator", hashes?)?),
+    let from = match reader.get_start().which().map_err(newer("range.start"))? {
+        range::start::Height(height) => RangeStart::Height(Height(height)),
+        range::start::BirthdaySeconds(time) => RangeStart::Birthday(time),
+        range::start::AfterLocator(hashes) => RangeStart::After(read_hashes("range.start.afterLocator", hashes?)?),
     };
-    let to = match reader.get_to().which().map_err(newer("range.to"))? {
-        range::to::Tip(()) => RangeEnd::Tip,
-        range::to::ToHeight(height) => RangeEnd::Height(Height(height)),
+    let to = match reader.get_end().which().map_err(newer("range.end"))? {
+        range::end::Tip(()) => RangeEnd::Tip,
+        range::end::ToHeight(height) => RangeEnd::Height(Height(height)),
     };
     Ok(RangeRequest { from, to })
 }
@@ -147,16 +147,16 @@ pub fn read_range(reader: range::Reader<'_>) -> Result<RangeRequest, WireError> 
 /// # Errors
 /// [`WireError::TooLong`] if a locator is longer than a message can carry.
 pub fn write_range(range: &RangeRequest, mut builder: range::Builder<'_>) -> Result<(), WireError> {
-    let mut from = builder.reborrow().init_from();
+    let mut from = builder.reborrow().init_start();
     match &range.from {
         RangeStart::Height(height) => from.set_height(height.0),
         RangeStart::Birthday(time) => from.set_birthday_seconds(*time),
         RangeStart::After(hashes) => {
-            let length = list_length("range.from.afterLocator", hashes.len())?;
+            let length = list_length("range.start.afterLocator", hashes.len())?;
             write_hashes(hashes, from.init_after_locator(length));
         }
     }
-    let mut to = builder.init_to();
+    let mut to = builder.init_end();
     match range.to {
         RangeEnd::Tip => to.set_tip(()),
         RangeEnd::Height(height) => to.set_to_height(height.0),
