@@ -5,7 +5,7 @@ use rescan_client::coins::CoinLedger;
 use rescan_client::position::Height;
 use rescan_client::report::{Origin, Outcome};
 use rescan_client::{Client, Coin, GivenKeychain, ScanRequest};
-use rescan_fixtures::chain_builder::ChainBuilder;
+use rescan_fixtures::chain_builder::{ChainBuilder, Coin as BuiltCoin};
 use rescan_fixtures::core_datadir::{ExpectedWallet, Which};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{Manner, Scanned, Scene, TestServer, patiently, scan};
@@ -66,7 +66,7 @@ fn bustling(wallet: &TestWallet, pairs: u32) -> ChainBuilder {
         let made = chain.fund_outputs(outputs);
         chain.mine(1);
         for vout in 0..10 {
-            let coin = rescan_fixtures::chain_builder::Coin::of(&made, vout);
+            let coin = BuiltCoin::of(&made, vout);
             chain.spend([wallet], &[coin], vec![]);
         }
     }
