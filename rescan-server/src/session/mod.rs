@@ -14,6 +14,7 @@ mod range;
 pub(crate) mod refresh;
 mod scan;
 mod sealing;
+mod source;
 mod watch_set;
 
 use std::cell::{Cell, RefCell};
@@ -31,11 +32,12 @@ use tracing::Instrument;
 
 use self::cargo::Cargo;
 use self::control::Control;
-use self::job::{Early, GoingOn, Job, Pinned, Source};
+use self::job::{Early, GoingOn, Job, Pinned};
 use self::limits::{BLOCK_IDS_PER_CALL_MAX, Quota, REFUSALS_WAITING_MAX, SessionLimits};
 use self::refresh::Refresher;
 use self::scan::ScanServer;
 use self::sealing::{SealError, Sealed};
+use self::source::Source;
 use self::watch_set::WatchSetServer;
 use crate::chain::Chain;
 use crate::scan::{BlockReader, CoveredPart, Lookahead, Scan, ScanPlan, SegmentSize, WorkerPool};

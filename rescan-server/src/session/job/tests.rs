@@ -14,7 +14,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::block_file::Access;
 use crate::chain::{Chain, ChainConfig};
-use crate::scan::WorkerPool;
+use crate::scan::{Scan, WorkerPool};
 use crate::session::limits::SessionLimits;
 use crate::session::refresh::Refresher;
 
