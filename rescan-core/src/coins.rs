@@ -35,6 +35,20 @@ pub struct Coin {
 }
 
 impl Coin {
+    /// What an output of a transaction of a block creates. Whether it can be a coin at all is not asked.
+    #[must_use]
+    pub fn created(report: &BlockReport, transaction: &TransactionReport, received: &Received) -> Self {
+        Self {
+            height: report.height,
+            block_hash: report.hash,
+            tx_index: transaction.tx_index,
+            outpoint: OutPoint { txid: transaction.txid, vout: received.vout },
+            value: received.value,
+            script_pubkey: received.script_pubkey.clone(),
+            origins: received.origins.clone(),
+        }
+    }
+
     /// Whether a coinbase created it, which is spendable only 100 blocks later.
     #[must_use]
     pub fn is_coinbase(&self) -> bool {
@@ -65,7 +79,7 @@ impl CoinLedger {
             }
             for received in &transaction.received {
                 if report.height != Height::GENESIS && can_be_coin(received.script_pubkey.as_bytes()) {
-                    self.insert(coin(report, transaction, received));
+                    self.insert(Coin::created(report, transaction, received));
                 }
             }
         }
@@ -110,18 +124,6 @@ impl CoinLedger {
         if let Some(coin) = self.coins.remove(outpoint) {
             self.total_sat = self.total_sat.saturating_sub(u128::from(coin.value.to_sat()));
         }
-    }
-}
-
-fn coin(report: &BlockReport, transaction: &TransactionReport, received: &Received) -> Coin {
-    Coin {
-        height: report.height,
-        block_hash: report.hash,
-        tx_index: transaction.tx_index,
-        outpoint: OutPoint { txid: transaction.txid, vout: received.vout },
-        value: received.value,
-        script_pubkey: received.script_pubkey.clone(),
-        origins: received.origins.clone(),
     }
 }
 

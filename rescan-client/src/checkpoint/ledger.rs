@@ -13,7 +13,7 @@ use bitcoin::{BlockHash, OutPoint, Txid};
 use rescan_core::coins::Coin;
 use rescan_core::matching::can_be_coin;
 use rescan_core::position::Height;
-use rescan_core::report::{BlockReport, Origin, Received, Spent, TransactionReport};
+use rescan_core::report::{BlockReport, Origin, Spent};
 
 /// How many of the last blocks can be taken back: two days of them. Bitcoin Core keeps as many undisturbed by pruning
 /// (`MIN_BLOCKS_TO_KEEP`, `src/validation.h`).
@@ -99,7 +99,7 @@ impl Ledger {
                 };
                 received.origins.iter().for_each(|origin| note_use(uses, *origin));
                 if report.height != Height::GENESIS && can_be_coin(received.script_pubkey.as_bytes()) {
-                    self.create(at, coin(report, transaction, received));
+                    self.create(at, Coin::created(report, transaction, received));
                 }
             }
         }
@@ -267,18 +267,6 @@ pub(super) fn merge_origins(into: &mut Vec<Origin>, more: Vec<Origin>) {
     into.extend(more);
     into.sort_unstable();
     into.dedup();
-}
-
-fn coin(report: &BlockReport, transaction: &TransactionReport, received: &Received) -> Coin {
-    Coin {
-        height: report.height,
-        block_hash: report.hash,
-        tx_index: transaction.tx_index,
-        outpoint: OutPoint { txid: transaction.txid, vout: received.vout },
-        value: received.value,
-        script_pubkey: received.script_pubkey.clone(),
-        origins: received.origins.clone(),
-    }
 }
 
 /// The first key of a height is one with this hash.
