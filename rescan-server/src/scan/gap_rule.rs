@@ -139,14 +139,18 @@ impl GapRule {
                 Origin::Script(_) | Origin::Outpoint(_) => None,
             })
             .collect();
-        // Each use may let the rule reach others, among these and among those held back.
+        // Each use may let the rule reach others, among these and among those held back. Without a use no limit moves, and
+        // what is held back need not be gone through.
+        let mut has_moved = false;
         loop {
-            let before = (beyond.len(), due.len());
+            let before = beyond.len();
             beyond.retain(|&(keychain, index)| !self.note_use(keychain, index));
-            due.extend(self.take_due());
-            if (beyond.len(), due.len()) == before {
+            if beyond.len() == before && !has_moved {
                 break;
             }
+            let now_due = self.take_due();
+            has_moved = !now_due.is_empty();
+            due.extend(now_due);
         }
         let reached = reports.into_iter().filter_map(|report| self.keep_reached(report)).collect();
         (reached, due)
