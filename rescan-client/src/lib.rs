@@ -152,6 +152,8 @@ mod asked;
 pub mod bdk;
 pub mod checkpoint;
 mod client;
+#[cfg(feature = "cli")]
+pub mod compare;
 mod connect;
 mod connection;
 mod counting;

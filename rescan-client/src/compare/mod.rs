@@ -1,0 +1,8 @@
+//! The same rescan done in several ways, and what each costs: the numbers behind `rescan compare`.
+
+mod comparison;
+
+pub use comparison::{
+    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, ProgressPoint, Run, Server, WalletSize, Way, WayId,
+    WayResult,
+};
