@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use bitcoin::OutPoint;
 
-use crate::filter::WordFilter;
-use crate::matching::{Coins, FoundCoin, filter_word};
+use crate::filter::OutpointFilter;
+use crate::matching::{Coins, FoundCoin};
 use crate::watch::WatchSet;
 
 /// Coins that the filter is laid out for beside the given outpoints. With more it still denies no coin, and passes more
@@ -16,7 +16,7 @@ const EXPECTED_COINS: usize = 10_000;
 /// Found coins and the outpoints of one watch set. Coins are never forgotten: a spent one is not spent again.
 #[derive(Debug)]
 pub struct CoinMap {
-    filter: WordFilter,
+    filter: OutpointFilter,
     coins: HashMap<OutPoint, FoundCoin>,
 }
 
@@ -24,16 +24,16 @@ impl CoinMap {
     /// No coins yet, and the given outpoints of `watch`.
     #[must_use]
     pub fn new(watch: &WatchSet) -> Self {
-        let filter = WordFilter::with_capacity(watch.outpoint_count().max(EXPECTED_COINS));
-        watch.outpoints().for_each(|outpoint| filter.insert(filter_word(outpoint)));
+        let filter = OutpointFilter::with_capacity(watch.outpoint_count().max(EXPECTED_COINS));
+        watch.outpoints().for_each(|outpoint| filter.insert(outpoint));
         Self { filter, coins: HashMap::new() }
     }
 }
 
 impl Coins for CoinMap {
     #[inline(always)]
-    fn may_hold(&self, word: u64) -> bool {
-        self.filter.may_contain(word)
+    fn may_hold(&self, txid_word: u64, vout: u32) -> bool {
+        self.filter.may_contain(txid_word, vout)
     }
 
     fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin> {
@@ -41,7 +41,7 @@ impl Coins for CoinMap {
     }
 
     fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
-        self.filter.insert(filter_word(&outpoint));
+        self.filter.insert(&outpoint);
         self.coins.insert(outpoint, coin);
     }
 }

@@ -9,15 +9,15 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 #![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
 
-use bitcoin::hashes::Hash;
 use bitcoin::{Amount, OutPoint, ScriptBuf};
 
 use crate::cursor::Malformed;
+use crate::filter::{outpoint_word, txid_word};
 use crate::obfuscation::RawBlock;
 use crate::report::{Origin, Received, Spent, TransactionReport};
 use crate::transaction::{TxInput, TxOutput, TxView, strip};
 use crate::walk::{Probe, TxBounds, walk};
-use crate::watch::{SCRIPT_BYTES_MAX, ScriptId, WatchSet, outpoint_word};
+use crate::watch::{SCRIPT_BYTES_MAX, ScriptId, WatchSet};
 
 /// A coin that a scan found: an output that pays a watched script and can be spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub struct FoundCoin {
 
 /// The coins that a scan knows of while it matches one block after another.
 pub trait Coins {
-    /// Whether a coin whose outpoint has this [`outpoint_word`] may be known, given outpoints included. Asked for every
-    /// input of a chain.
-    fn may_hold(&self, word: u64) -> bool;
+    /// Whether a coin may be known that is output `vout` of a transaction whose id begins with the bytes of `txid_word`,
+    /// little-endian; given outpoints included. Asked for every input of a chain.
+    fn may_hold(&self, txid_word: u64, vout: u32) -> bool;
     /// The found coin at `outpoint`.
     fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin>;
     /// Takes note of a coin; [`Coins::may_hold`] and [`Coins::coin`] know it from now on.
@@ -42,10 +42,11 @@ pub trait Coins {
 /// What a block spends, one number an input: enough to tell later, without the block, that it does not spend a coin.
 pub type SpendLog = Vec<u32>;
 
-/// The number that stands in a [`SpendLog`] for the outpoint with this [`outpoint_word`].
+/// The number that stands in a [`SpendLog`] for output `vout` of the transaction that `txid_word` begins.
 #[inline(always)]
 #[must_use]
-pub fn spend_mark(word: u64) -> u32 {
+pub fn spend_mark(txid_word: u64, vout: u32) -> u32 {
+    let word = outpoint_word(txid_word, vout);
     (word ^ (word >> 32)) as u32 // folded, so that txid bytes and index both count
 }
 
@@ -140,11 +141,10 @@ struct Search<'s, C, const LOG: bool> {
 impl<C: Coins, const LOG: bool> Probe for Search<'_, C, LOG> {
     #[inline(always)]
     fn input(&mut self, txid_word: u64, vout: u32) -> bool {
-        let word = outpoint_word(txid_word, vout);
         if LOG {
-            self.log.push(spend_mark(word));
+            self.log.push(spend_mark(txid_word, vout));
         }
-        self.coins.may_hold(word)
+        self.coins.may_hold(txid_word, vout)
     }
 
     #[inline(always)]
@@ -169,13 +169,6 @@ impl<C: Coins, const LOG: bool> Probe for Search<'_, C, LOG> {
             Err(malformed) => self.malformed = Some(malformed),
         }
     }
-}
-
-/// The word that filters know an outpoint by.
-#[must_use]
-pub fn filter_word(outpoint: &OutPoint) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = outpoint.txid.to_byte_array();
-    outpoint_word(u64::from_le_bytes([a, b, c, d, e, f, g, h]), outpoint.vout)
 }
 
 /// Compares one transaction exactly.
@@ -210,7 +203,7 @@ fn match_transaction<C: Coins>(
 
 fn match_input<C: Coins>(vin: u32, input: TxInput, watch: &WatchSet, coins: &C) -> Option<Spent> {
     let prevout = input.prevout;
-    if !coins.may_hold(filter_word(&prevout)) {
+    if !coins.may_hold(txid_word(&prevout), prevout.vout) {
         return None;
     }
     let found = coins.coin(&prevout);

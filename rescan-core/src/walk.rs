@@ -4,11 +4,12 @@
 //! [`Probe`]. It decodes nothing, allocates nothing, hashes nothing, and reads of a witness only the lengths. It does
 //! check that every length stays within the block and that the block ends where its last transaction does.
 //!
-//! What it costs is a chain of loads in which each position depends on the length before it. Therefore: fields that
-//! lie at fixed distances are read from one window with one bounds check; the two commonest witnesses are recognised by
-//! a comparison, which the processor can predict where it would have to wait for a length; the XOR key is turned beside
-//! the load, not behind it; and what lies ahead is asked for before it is needed, since the hardware's own prefetcher
-//! loses a reader that jumps over witnesses.
+//! What it costs is a chain of loads in which each position depends on the length before it. Therefore: what is left of
+//! the block is carried in registers, and one comparison shows that all of an ordinary input, output or witness lies
+//! within it; the two commonest witnesses are recognised by a comparison, which the processor can predict where it would
+//! have to wait for a length; the XOR key is turned beside the load, not behind it; and each step asks memory for the
+//! line that a step some kilobytes ahead will need, since the hardware's own prefetcher loses a reader that jumps over
+//! witnesses.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 #![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
@@ -58,268 +59,290 @@ pub struct TxBounds {
 /// [`Malformed`] where the bytes are not a block and nothing else. What was found before stands, unproven.
 #[inline]
 pub fn walk<P: Probe>(block: RawBlock<'_>, probe: &mut P) -> Result<(), Malformed> {
-    if block.key().is_clear() { Walk::<false>::new(block).run(probe) } else { Walk::<true>::new(block).run(probe) }
+    if block.key().is_clear() {
+        Walk::<false>::of(block).run(block, probe)
+    } else {
+        Walk::<true>::of(block).run(block, probe)
+    }
 }
 
-/// How far ahead of a transaction memory is asked for, and how much: some five transactions, eight cache lines. Nearer is
-/// too late, and single lines are worse than none (benches/README.md).
-const PREFETCH_AHEAD_BYTES: usize = 2048;
-const PREFETCH_LINES: usize = 8;
+/// How far ahead memory is asked for. Nearer is too late, further gains nothing (benches/README.md).
+const PREFETCH_AHEAD_BYTES: usize = 3072;
 const CACHE_LINE_BYTES: usize = 64;
 
-/// How many bytes one bounds check makes readable: an outpoint, a value, a CompactSize and the standard scripts fit.
-const WINDOW_BYTES: usize = 48;
+/// What one bounds check makes readable. Everything whose length is a CompactSize of one byte fits: an input takes at
+/// most 41 + 252 bytes, an output 9 + 252, a witness of signature and key 2 + 252 + 34.
+const REACH_BYTES: usize = 304;
 
-struct Walk<'a, const MASKED: bool> {
-    bytes: &'a [u8],
-    key: u64,
+/// What no longer depends on where the walk is. What does is handed from step to step: `rest`, the bytes from there to
+/// the block's end. It is not a field: a step that is not inlined would force it into memory, and the chain of loads
+/// through it.
+struct Walk<const MASKED: bool> {
+    size: usize,
+    /// The key, turned to the block's end.
+    end_key: u64,
 }
 
-/// Bytes at a position, with the key turned to the first of them.
-struct Window<'a, const MASKED: bool> {
-    bytes: &'a [u8; WINDOW_BYTES],
-    key: u64,
-}
-
-impl<'a, const MASKED: bool> Walk<'a, MASKED> {
-    fn new(block: RawBlock<'a>) -> Self {
-        Self { bytes: block.bytes(), key: block.key().to_u64() }
+impl<const MASKED: bool> Walk<MASKED> {
+    fn of(block: RawBlock<'_>) -> Self {
+        let size = block.bytes().len();
+        Self { size, end_key: block.key().advanced(size as u64).to_u64() }
     }
 
-    fn run<P: Probe>(&self, probe: &mut P) -> Result<(), Malformed> {
-        let (tx_count, mut at) = self.compact_size(HEADER_BYTES)?;
+    fn run<P: Probe>(&self, block: RawBlock<'_>, probe: &mut P) -> Result<(), Malformed> {
+        let (tx_count, mut rest) = self.compact_size(self.skip(block.bytes(), HEADER_BYTES as u64)?)?;
         if tx_count == 0 {
             return Err(Malformed::NoTransactions);
         }
         let mut tx_index = 0_u32;
         for _ in 0..tx_count {
-            let (bounds, found) = self.transaction(at, tx_index, probe)?;
+            let (bounds, found, next) = self.transaction(rest, tx_index, probe)?;
+            rest = next;
             if found {
                 probe.found(bounds);
             }
-            at = bounds.end;
             tx_index = tx_index.wrapping_add(1); // a transaction takes bytes: 2^32 of them do not fit in a block file
         }
-        if at == self.bytes.len() { Ok(()) } else { Err(Malformed::TrailingBytes { end: at, size: self.bytes.len() }) }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed::TrailingBytes { end: self.position(rest), size: self.size })
+        }
     }
 
     #[inline(always)]
-    fn transaction<P: Probe>(&self, start: usize, tx_index: u32, probe: &mut P) -> Result<(TxBounds, bool), Malformed> {
-        self.ask_for(start.wrapping_add(PREFETCH_AHEAD_BYTES));
-        let head = self.word(start)?;
+    fn transaction<'a, P: Probe>(
+        &self,
+        rest: &'a [u8],
+        tx_index: u32,
+        probe: &mut P,
+    ) -> Result<(TxBounds, bool, &'a [u8]), Malformed> {
+        let start = self.position(rest);
+        ask_ahead(rest, 0);
+        let head = self.word(rest)?;
         // The version is four bytes; then either the input count, or marker 0, flag 1 and the input count.
         let segwit = (head >> 32) & 0xff == 0;
         if segwit && (head >> 40) & 0xff != 1 {
             return Err(Malformed::NeitherSerialisation { at: start });
         }
-        let body = start.wrapping_add(if segwit { 6 } else { 4 });
-        let (input_count, mut at) = self.count(body)?;
+        let rest = self.skip(rest, if segwit { 6 } else { 4 })?;
+        let body = self.position(rest);
+        let (input_count, mut rest) = self.count(rest)?;
         // Nothing of it would be shown to the probe, so that a proof would pass it over.
         if input_count == 0 {
             return Err(Malformed::NoInputs { at: start });
         }
         let mut found = false;
         for _ in 0..input_count {
-            let (next, hit) = self.input(at, probe)?;
+            let (hit, next) = self.input(rest, probe)?;
             found |= hit;
-            at = next;
+            rest = next;
         }
-        let (output_count, next) = self.count(at)?;
-        at = next;
+        let (output_count, mut rest) = self.count(rest)?;
         for _ in 0..output_count {
-            let (next, hit) = self.output(at, probe)?;
+            let (hit, next) = self.output(rest, probe)?;
             found |= hit;
-            at = next;
+            rest = next;
         }
-        let body_end = at;
+        let body_end = self.position(rest);
         if segwit {
             for _ in 0..input_count {
-                at = self.witness(at)?;
+                rest = self.witness(rest)?;
             }
         }
-        let end = self.skip(at, 4)?;
-        Ok((TxBounds { tx_index, start, body, body_end, end }, found))
-    }
-
-    /// Asks memory for what lies from `at` on. A hint: it reads nothing, and may point behind the block.
-    #[inline(always)]
-    fn ask_for(&self, at: usize) {
-        for line in 0..PREFETCH_LINES {
-            prefetch_index(self.bytes, at.wrapping_add(line.wrapping_mul(CACHE_LINE_BYTES)));
-        }
+        let rest = self.skip(rest, 4)?;
+        Ok((TxBounds { tx_index, start, body, body_end, end: self.position(rest) }, found, rest))
     }
 
     #[inline(always)]
-    fn input<P: Probe>(&self, at: usize, probe: &mut P) -> Result<(usize, bool), Malformed> {
-        if let Some(window) = self.window(at)
-            && window.byte::<36>() < 0xfd
-        {
-            let next = at.wrapping_add(41).wrapping_add(usize::from(window.byte::<36>()));
-            let hit = probe.input(window.word::<0>(), window.word::<32>() as u32); // the low half is the vout
-            return Ok((next, hit));
+    fn input<'a, P: Probe>(&self, rest: &'a [u8], probe: &mut P) -> Result<(bool, &'a [u8]), Malformed> {
+        if let Some(reach) = rest.first_chunk() {
+            ask_ahead(rest, 0);
+            let key = self.key(rest);
+            let [script_bytes, ..] = (word_at::<36>(reach) ^ key.rotate_right(32)).to_le_bytes();
+            if script_bytes < 0xfd
+                && let Some(next) = rest.get(usize::from(script_bytes).wrapping_add(41)..)
+            {
+                let vout = (word_at::<32>(reach) ^ key) as u32; // the low half is the vout
+                return Ok((probe.input(word_at::<0>(reach) ^ key, vout), next));
+            }
         }
-        self.input_unhurried(at, probe)
+        self.input_unhurried(rest, probe)
     }
 
     /// An input near the block's end or with a long script.
     #[cold]
     #[inline(never)]
-    fn input_unhurried<P: Probe>(&self, at: usize, probe: &mut P) -> Result<(usize, bool), Malformed> {
-        let txid_word = self.word(at)?;
-        let behind_outpoint = self.skip(at, 36)?;
-        let vout = (self.word(behind_outpoint.wrapping_sub(8))? >> 32) as u32; // the high half is the vout
-        let (script_bytes, script) = self.compact_size(behind_outpoint)?;
+    fn input_unhurried<'a, P: Probe>(&self, rest: &'a [u8], probe: &mut P) -> Result<(bool, &'a [u8]), Malformed> {
+        let txid_word = self.word(rest)?;
+        let script_size = self.skip(rest, 36)?;
+        let vout = (self.word(self.skip(rest, 28)?)? >> 32) as u32; // the high half is the vout
+        let (script_bytes, script) = self.compact_size(script_size)?;
         let next = self.skip(self.skip(script, script_bytes)?, 4)?;
-        Ok((next, probe.input(txid_word, vout)))
+        Ok((probe.input(txid_word, vout), next))
     }
 
     #[inline(always)]
-    fn output<P: Probe>(&self, at: usize, probe: &mut P) -> Result<(usize, bool), Malformed> {
-        if let Some(size_word) = self.window(at)
-            && matches!(size_word.byte::<8>(), 10..0xfd)
-        {
-            let script_bytes = usize::from(size_word.byte::<8>());
-            let script_end = at.wrapping_add(9).wrapping_add(script_bytes);
-            let word = self.word(script_end.wrapping_sub(SHORT_SCRIPT_BYTES))?;
-            return Ok((script_end, probe.output(word)));
+    fn output<'a, P: Probe>(&self, rest: &'a [u8], probe: &mut P) -> Result<(bool, &'a [u8]), Malformed> {
+        if let Some(reach) = rest.first_chunk::<REACH_BYTES>() {
+            ask_ahead(rest, 0);
+            let key = self.key(rest);
+            let [script_bytes, ..] = (word_at::<8>(reach) ^ key).to_le_bytes();
+            // Behind value and length come the script's bytes: the word that begins ten before their end.
+            let word_start = usize::from(script_bytes).wrapping_sub(1);
+            if matches!(script_bytes, 10..0xfd)
+                && let Some(word) = reach.get(word_start..).and_then(|word| word.first_chunk())
+                && let Some(next) = rest.get(usize::from(script_bytes).wrapping_add(9)..)
+            {
+                return Ok((probe.output(u64::from_le_bytes(*word) ^ self.turned(key, word_start)), next));
+            }
         }
-        self.output_unhurried(at, probe)
+        self.output_unhurried(rest, probe)
     }
 
     /// An output near the block's end, or with a script that is short or long.
     #[cold]
     #[inline(never)]
-    fn output_unhurried<P: Probe>(&self, at: usize, probe: &mut P) -> Result<(usize, bool), Malformed> {
-        let (script_bytes, script) = self.compact_size(self.skip(at, 8)?)?;
-        let end = self.skip(script, script_bytes)?;
-        let hit = if script_bytes >= SHORT_SCRIPT_BYTES as u64 {
-            probe.output(self.word(end.wrapping_sub(SHORT_SCRIPT_BYTES))?)
-        } else {
-            let mut short = [0_u8; SHORT_SCRIPT_BYTES];
-            let masked = self.bytes.get(script..end).unwrap_or_default();
-            for ((clear, masked), offset) in short.iter_mut().zip(masked).zip(script..) {
-                *clear = masked ^ self.turned_key(offset).to_le_bytes()[0];
+    fn output_unhurried<'a, P: Probe>(&self, rest: &'a [u8], probe: &mut P) -> Result<(bool, &'a [u8]), Malformed> {
+        let (script_bytes, script) = self.compact_size(self.skip(rest, 8)?)?;
+        let next = self.skip(script, script_bytes)?;
+        let hit = match script_bytes.checked_sub(SHORT_SCRIPT_BYTES as u64) {
+            Some(before_word) => probe.output(self.word(self.skip(script, before_word)?)?),
+            None => {
+                let mut short = [0_u8; SHORT_SCRIPT_BYTES];
+                let masked = script.get(..script_bytes as usize).unwrap_or_default(); // below ten
+                let keys = self.key(script).to_le_bytes().into_iter().cycle();
+                for ((clear, masked), key) in short.iter_mut().zip(masked).zip(keys) {
+                    *clear = masked ^ key;
+                }
+                probe.short_output(short.get(..masked.len()).unwrap_or_default())
             }
-            probe.short_output(short.get(..masked.len()).unwrap_or_default())
         };
-        Ok((end, hit))
+        Ok((hit, next))
     }
 
     /// Passes the witness of one input.
     #[inline(always)]
-    fn witness(&self, at: usize) -> Result<usize, Malformed> {
+    fn witness<'a>(&self, rest: &'a [u8]) -> Result<&'a [u8], Malformed> {
         /// One item of 64 bytes: a taproot key-path signature (BIP341) with the default sighash type.
         const KEY_PATH: u64 = 0x40_01;
-        if let Some(window) = self.window(at) {
-            let head = window.word::<0>();
-            if head & 0xffff == KEY_PATH {
-                return Ok(at.wrapping_add(66));
+        if let Some(reach) = rest.first_chunk::<REACH_BYTES>() {
+            // As a rule it takes more than a line.
+            ask_ahead(rest, 0);
+            ask_ahead(rest, CACHE_LINE_BYTES);
+            let key = self.key(rest);
+            let head = word_at::<0>(reach) ^ key;
+            if head & 0xffff == KEY_PATH
+                && let Some(next) = rest.get(66..)
+            {
+                return Ok(next);
             }
             // Two items, a short one and then 33 bytes: signature and key of a p2wpkh coin (BIP141).
             let first_bytes = ((head >> 8) & 0xff) as usize; // one byte
-            let second = at.wrapping_add(2).wrapping_add(first_bytes);
-            if head & 0xff == 2 && first_bytes < 0xfd && self.byte(second) == Some(33) {
-                return Ok(second.wrapping_add(34));
+            let second = first_bytes.wrapping_add(2);
+            if head & 0xff == 2
+                && first_bytes < 0xfd
+                && reach.get(second).is_some_and(|size| u64::from(*size) ^ self.turned(key, second) & 0xff == 33)
+                && let Some(next) = rest.get(second.wrapping_add(34)..)
+            {
+                return Ok(next);
             }
         }
-        self.witness_items(at)
+        self.witness_items(rest)
     }
 
     #[inline]
-    fn witness_items(&self, at: usize) -> Result<usize, Malformed> {
-        let (item_count, mut at) = self.count(at)?;
+    fn witness_items<'a>(&self, rest: &'a [u8]) -> Result<&'a [u8], Malformed> {
+        let (item_count, mut rest) = self.count(rest)?;
         for _ in 0..item_count {
-            let (item_bytes, item) = self.count(at)?;
-            at = self.skip(item, item_bytes)?;
+            let (item_bytes, item) = self.count(rest)?;
+            rest = self.skip(item, item_bytes)?;
         }
-        Ok(at)
+        Ok(rest)
     }
 
     /// A CompactSize that mostly is one byte.
     #[inline(always)]
-    fn count(&self, at: usize) -> Result<(u64, usize), Malformed> {
-        match self.byte(at) {
-            Some(small) if small < 0xfd => Ok((u64::from(small), at.wrapping_add(1))),
-            _ => self.compact_size(at),
+    fn count<'a>(&self, rest: &'a [u8]) -> Result<(u64, &'a [u8]), Malformed> {
+        if let Some((masked, behind)) = rest.split_first() {
+            let small = u64::from(*masked) ^ self.key(rest) & 0xff;
+            if small < 0xfd {
+                return Ok((small, behind));
+            }
         }
+        self.compact_size(rest)
     }
 
-    /// A CompactSize (Bitcoin Core, `src/serialize.h`) of any width, and where it ends.
+    /// A CompactSize (Bitcoin Core, `src/serialize.h`) of any width, and what is behind it.
     #[inline(never)]
-    fn compact_size(&self, at: usize) -> Result<(u64, usize), Malformed> {
-        let first = self.byte(at).ok_or(Malformed::TooShort { at, needed: 1 })?;
-        let width = match first {
+    fn compact_size<'a>(&self, rest: &'a [u8]) -> Result<(u64, &'a [u8]), Malformed> {
+        let (masked, digits) = rest.split_first().ok_or_else(|| self.too_short(rest, 1))?;
+        let width = match u64::from(*masked) ^ self.key(rest) & 0xff {
             0xfd => 2,
             0xfe => 4,
             0xff => 8,
-            small => return Ok((u64::from(small), at.wrapping_add(1))),
+            small => return Ok((small, digits)),
         };
-        let digits = at.wrapping_add(1);
-        let end = self.skip(digits, width)?;
-        let masked = self.bytes.get(digits..end).unwrap_or_default();
-        let mut word = [0_u8; 8];
-        for (to, from) in word.iter_mut().zip(masked) {
-            *to = *from;
+        let behind = self.skip(digits, width)?;
+        let mut value = [0_u8; 8];
+        // Digits that are not there stay zero.
+        for ((to, masked), key) in value.iter_mut().zip(digits).zip(self.key(digits).to_le_bytes()).take(width as usize)
+        {
+            *to = masked ^ key;
         }
-        // Digits that are not there must stay zero under the key.
-        let keep = if width == 8 { u64::MAX } else { (1_u64 << (width as u32).wrapping_mul(8)).wrapping_sub(1) };
-        Ok(((u64::from_le_bytes(word) ^ self.turned_key(digits)) & keep, end))
+        Ok((u64::from_le_bytes(value), behind))
     }
 
-    /// The position `count` bytes on, which may be the end of the block but not behind it.
+    /// What is left `count` bytes on, which may be nothing.
     #[inline(always)]
-    fn skip(&self, at: usize, count: u64) -> Result<usize, Malformed> {
-        let left = self.bytes.len().saturating_sub(at) as u64;
-        if at <= self.bytes.len() && count <= left {
-            Ok(at.wrapping_add(count as usize)) // no more than is left of a slice
-        } else {
-            Err(Malformed::TooShort { at: at.min(self.bytes.len()), needed: count.saturating_sub(left) })
-        }
-    }
-
-    #[inline(always)]
-    fn window(&self, at: usize) -> Option<Window<'a, MASKED>> {
-        let bytes = self.bytes.get(at..)?.first_chunk()?;
-        Some(Window { bytes, key: self.turned_key(at) })
-    }
-
-    #[inline(always)]
-    fn byte(&self, at: usize) -> Option<u8> {
-        let [clear, ..] = self.turned_key(at).to_le_bytes();
-        self.bytes.get(at).map(|byte| byte ^ clear)
+    fn skip<'a>(&self, rest: &'a [u8], count: u64) -> Result<&'a [u8], Malformed> {
+        usize::try_from(count)
+            .ok()
+            .and_then(|count| rest.get(count..))
+            .ok_or_else(|| self.too_short(rest, count.saturating_sub(rest.len() as u64)))
     }
 
     /// Eight bytes, little-endian.
     #[inline(always)]
-    fn word(&self, at: usize) -> Result<u64, Malformed> {
-        match self.bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-            Some(bytes) => Ok(u64::from_le_bytes(*bytes) ^ self.turned_key(at)),
-            None => Err(Malformed::TooShort { at: at.min(self.bytes.len()), needed: 8 }),
+    fn word(&self, rest: &[u8]) -> Result<u64, Malformed> {
+        match rest.first_chunk() {
+            Some(bytes) => Ok(u64::from_le_bytes(*bytes) ^ self.key(rest)),
+            None => Err(self.too_short(rest, 8_u64.saturating_sub(rest.len() as u64))),
         }
     }
 
-    /// The key for a word at `at`.
+    #[cold]
+    fn too_short(&self, rest: &[u8], needed: u64) -> Malformed {
+        Malformed::TooShort { at: self.position(rest), needed }
+    }
+
     #[inline(always)]
-    fn turned_key(&self, at: usize) -> u64 {
-        if MASKED { self.key.rotate_right((at as u32).wrapping_mul(8)) } else { 0 } // rotation is modulo 64
+    fn position(&self, rest: &[u8]) -> usize {
+        self.size.wrapping_sub(rest.len()) // what is left is never more than all
+    }
+
+    /// The key for a word at the start of `rest`.
+    #[inline(always)]
+    fn key(&self, rest: &[u8]) -> u64 {
+        if MASKED { self.end_key.rotate_left((rest.len() as u32).wrapping_mul(8)) } else { 0 } // rotation is modulo 64
+    }
+
+    /// `key`, turned for a word `by` bytes further on.
+    #[inline(always)]
+    fn turned(&self, key: u64, by: usize) -> u64 {
+        if MASKED { key.rotate_right((by as u32).wrapping_mul(8)) } else { 0 } // rotation is modulo 64
     }
 }
 
-impl<const MASKED: bool> Window<'_, MASKED> {
-    /// Eight bytes at `OFFSET`, little-endian. Constant offsets, so that the checks are made when it is compiled.
-    #[inline(always)]
-    fn word<const OFFSET: usize>(&self) -> u64 {
-        const { assert!(OFFSET.is_multiple_of(8) && OFFSET.saturating_add(8) <= WINDOW_BYTES) };
-        let masked =
-            self.bytes.get(OFFSET..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word));
-        masked ^ self.key // the key's period is eight bytes
-    }
+/// Asks memory for the line that lies some way ahead of `at`. A hint: it reads nothing, and may point behind the block.
+#[inline(always)]
+fn ask_ahead(rest: &[u8], at: usize) {
+    prefetch_index(rest, at.wrapping_add(PREFETCH_AHEAD_BYTES));
+}
 
-    #[inline(always)]
-    fn byte<const OFFSET: usize>(&self) -> u8 {
-        const { assert!(OFFSET < WINDOW_BYTES) };
-        let masked = self.bytes.get(OFFSET).copied().unwrap_or(0);
-        let [clear, ..] = (self.key >> ((OFFSET as u32).wrapping_mul(8) & 63)).to_le_bytes();
-        masked ^ clear
-    }
+/// Eight bytes at `OFFSET`, little-endian. A constant, so that the check is made when it is compiled.
+#[inline(always)]
+fn word_at<const OFFSET: usize>(reach: &[u8; REACH_BYTES]) -> u64 {
+    const { assert!(OFFSET.saturating_add(8) <= REACH_BYTES) };
+    reach.get(OFFSET..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
 }

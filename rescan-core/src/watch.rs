@@ -234,11 +234,3 @@ fn script_word(script: &[u8]) -> Option<u64> {
     let at = script.len().checked_sub(SHORT_SCRIPT_BYTES)?;
     script.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
-
-/// The word that the filters know an outpoint by: eight bytes of its transaction's id, and its index.
-#[inline(always)]
-#[must_use]
-pub fn outpoint_word(txid_word: u64, vout: u32) -> u64 {
-    // A txid is as good as random; the index only has to keep the outputs of one transaction apart.
-    txid_word.wrapping_add(u64::from(vout).rotate_left(32))
-}

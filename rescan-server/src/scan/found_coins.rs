@@ -11,8 +11,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bitcoin::{Amount, OutPoint};
 use indexmap::IndexMap;
-use rescan_core::filter::WordFilter;
-use rescan_core::matching::{Coins, FoundCoin, can_be_coin, filter_word};
+use rescan_core::filter::OutpointFilter;
+use rescan_core::matching::{Coins, FoundCoin, can_be_coin};
 use rescan_core::position::Height;
 use rescan_core::report::BlockReport;
 use rescan_core::watch::{ScriptId, WatchSet};
@@ -35,7 +35,7 @@ struct Inner {
     coins: IndexMap<OutPoint, Kept>,
     /// What the coins carry together. Wide, since with unproven blocks any eight bytes may be an amount.
     total_sat: u128,
-    filter: Arc<WordFilter>,
+    filter: Arc<OutpointFilter>,
     /// How many words the filter is laid out for, and how many were inserted.
     capacity: usize,
     inserted: usize,
@@ -208,7 +208,7 @@ impl Inner {
     fn remember(&mut self, outpoint: OutPoint, kept: Kept) {
         // Of BIP30 twins only the later is a coin.
         self.forget(&outpoint);
-        self.filter.insert(filter_word(&outpoint));
+        self.filter.insert(&outpoint);
         self.inserted = self.inserted.saturating_add(1);
         self.total_sat = self.total_sat.saturating_add(u128::from(kept.coin().value.to_sat()));
         self.coins.insert(outpoint, kept);
@@ -234,7 +234,7 @@ impl Inner {
 /// The coins as one worker sees them while it walks one segment.
 #[derive(Debug)]
 pub(super) struct CoinView<'a> {
-    filter: Arc<WordFilter>,
+    filter: Arc<OutpointFilter>,
     known: u64,
     shared: &'a FoundCoins,
     found: HashMap<OutPoint, FoundCoin>,
@@ -243,7 +243,7 @@ pub(super) struct CoinView<'a> {
 impl CoinView<'_> {
     /// A view that holds `found` already.
     pub(super) fn with_found(mut self, found: HashMap<OutPoint, FoundCoin>) -> Self {
-        found.keys().for_each(|outpoint| self.filter.insert(filter_word(outpoint)));
+        found.keys().for_each(|outpoint| self.filter.insert(outpoint));
         self.found = found;
         self
     }
@@ -261,8 +261,8 @@ impl CoinView<'_> {
 
 impl Coins for CoinView<'_> {
     #[inline(always)]
-    fn may_hold(&self, word: u64) -> bool {
-        self.filter.may_contain(word)
+    fn may_hold(&self, txid_word: u64, vout: u32) -> bool {
+        self.filter.may_contain(txid_word, vout)
     }
 
     fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin> {
@@ -271,13 +271,13 @@ impl Coins for CoinView<'_> {
     }
 
     fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
-        self.filter.insert(filter_word(&outpoint));
+        self.filter.insert(&outpoint);
         self.found.insert(outpoint, coin);
     }
 }
 
-fn filter_of(capacity: usize, watch: &WatchSet, coins: &IndexMap<OutPoint, Kept>) -> WordFilter {
-    let filter = WordFilter::with_capacity(capacity);
-    watch.outpoints().chain(coins.keys()).for_each(|outpoint| filter.insert(filter_word(outpoint)));
+fn filter_of(capacity: usize, watch: &WatchSet, coins: &IndexMap<OutPoint, Kept>) -> OutpointFilter {
+    let filter = OutpointFilter::with_capacity(capacity);
+    watch.outpoints().chain(coins.keys()).for_each(|outpoint| filter.insert(outpoint));
     filter
 }

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use bitcoin::OutPoint;
 use bitcoin::block::Header;
 use rescan_core::chain_snapshot::ChainBlock;
-use rescan_core::filter::WordFilter;
-use rescan_core::matching::{BlockPlace, FoundCoin, Matcher, SpendLog, filter_word, spend_mark};
+use rescan_core::filter::{WordFilter, scattered, txid_word};
+use rescan_core::matching::{BlockPlace, FoundCoin, Matcher, SpendLog, spend_mark};
 use rescan_core::obfuscation::RawBlock;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::proof::{Prover, Unproven};
@@ -225,10 +225,10 @@ impl SegmentSpends {
     /// For each block in turn: whether it may spend one of `coins`.
     fn spenders(&self, coins: &[OutPoint]) -> impl Iterator<Item = bool> {
         let marks = WordFilter::with_capacity(coins.len());
-        coins.iter().for_each(|coin| marks.insert(u64::from(spend_mark(filter_word(coin)))));
+        coins.iter().for_each(|coin| marks.insert(scattered(u64::from(spend_mark(txid_word(coin), coin.vout)))));
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts
-            .zip(&self.ends)
-            .map(move |(start, end)| self.log[start..*end].iter().any(|mark| marks.may_contain(u64::from(*mark))))
+        starts.zip(&self.ends).map(move |(start, end)| {
+            self.log[start..*end].iter().any(|mark| marks.may_contain(scattered(u64::from(*mark))))
+        })
     }
 }
