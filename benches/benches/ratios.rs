@@ -1,4 +1,4 @@
-//! What share of the speed of reading does the walk reach? The project's bars, in one run.
+//! What share of the speed of reading does the walk reach, and what do more scripts cost? The project's bars, in one run.
 //!
 //! Criterion measures one thing after another; on a shared machine a ratio needs its two sides side by side. Here nine
 //! rounds each time every arm once, and medians are compared. `RESCAN_BENCH_BLOCKS` may name a folder of raw blocks
@@ -10,11 +10,12 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rescan_benches::{Input, Masking, WATCHED_OUTPOINTS, WATCHED_SCRIPTS, strangers};
-use rescan_core::watch::WatchSet;
+use bitcoin_test_data::blocks::mainnet_702861;
+use rescan_benches::{Input, Masking, WATCHED_OUTPOINTS, WATCHED_SCRIPTS, is_short, peers, strange_script, strangers};
+use rescan_core::coin_map::CoinMap;
+use rescan_core::report::Origin;
+use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::bulk::Shape;
-
-const ROUNDS: usize = 9;
 
 fn main() {
     // `cargo test` runs benches too, to see that they run; what they measure is asked for with `cargo bench`.
@@ -22,43 +23,86 @@ fn main() {
         return;
     }
     let watch = strangers(WATCHED_SCRIPTS, WATCHED_OUTPOINTS);
-    println!("| input | search GB/s | read GB/s | walk, clear | of reading | walk, XORed | of reading |");
-    println!("|---|---|---|---|---|---|---|");
-    measure(&Input::bulk("mainnet's shape", Shape::Mainnet), &watch);
-    measure(&Input::bulk("small transactions", Shape::SmallTransactions), &watch);
+    println!(
+        "| input | search GB/s | read GB/s | walk, clear | of reading | of bitcoin_slices | walk, XORed | of reading |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let bulk = Input::bulk("mainnet's shape", Shape::Mainnet);
+    against_reading(&bulk, &watch);
+    against_reading(&Input::bulk("small transactions", Shape::SmallTransactions), &watch);
+    against_reading(&Input::repeated("mainnet block 702,861", &[mainnet_702861().to_vec()]), &watch);
     if let Some(folder) = std::env::var_os("RESCAN_BENCH_BLOCKS") {
-        measure(&Input::repeated("given blocks", &blocks_in(Path::new(&folder))), &watch);
+        against_reading(&Input::repeated("given blocks", &blocks_in(Path::new(&folder))), &watch);
+    }
+    println!("\n| scripts | sealed in | walk, XORed | of 1,000 scripts |");
+    println!("|---|---|---|---|");
+    against_fewer(&bulk);
+}
+
+fn against_reading(input: &Input, watch: &WatchSet) {
+    // As much memory as the input's without a byte that is searched for: shows that `read` is an honest baseline.
+    let ones = vec![1; usize::try_from(input.block_bytes()).expect("the input is in memory")];
+    let coins = CoinMap::new(watch);
+    let arms: [&dyn Fn() -> usize; 5] = [
+        &|| memchr::memchr(0, &ones).unwrap_or(0),
+        &|| usize::from(input.read() == 0),
+        &|| input.walk(Masking::Clear, watch),
+        &|| input.walk(Masking::Masked, watch),
+        &|| input.blocks(Masking::Clear).map(|block| peers::visit(block.bytes(), watch, &coins)).sum(),
+    ];
+    let [search, read, clear, masked, slices] = medians(arms).map(|time| rate(input, time));
+    println!(
+        "| {} | {search:.1} | {read:.1} | {clear:.1} | {:.2} | {:.1} | {masked:.1} | {:.2} |",
+        input.name,
+        clear / read,
+        clear / slices,
+        masked / read
+    );
+}
+
+fn against_fewer(input: &Input) {
+    const SIZES: [u32; 4] = [1, 1_000, 100_000, 1_000_000];
+    let sealed = SIZES.map(|scripts| {
+        let given: Vec<_> = (0..scripts).map(strange_script).collect();
+        let start = Instant::now();
+        let mut builder = WatchSetBuilder::new();
+        for (script, number) in given.iter().zip(0..) {
+            builder.add_script(script.as_bytes(), Origin::Script(number)).expect("it can be watched");
+        }
+        (builder.build(), start.elapsed())
+    });
+    let [one, thousand, hundred_thousand, million] =
+        sealed.each_ref().map(|(watch, _)| || input.walk(Masking::Masked, watch));
+    let times = medians([&one, &thousand, &hundred_thousand, &million]);
+    for ((scripts, (_, sealing)), time) in SIZES.iter().zip(&sealed).zip(&times) {
+        println!(
+            "| {scripts} | {:.1} ms | {:.1} GB/s | {:.2} |",
+            sealing.as_secs_f64() * 1e3,
+            rate(input, *time),
+            time.as_secs_f64() / times[1].as_secs_f64()
+        );
     }
 }
 
-fn measure(input: &Input, watch: &WatchSet) {
-    let mut times: [Vec<Duration>; 4] = Default::default();
-    // As much memory as the input's without a byte that is searched for: shows that `read` is an honest baseline.
-    let ones = vec![1; usize::try_from(input.block_bytes()).expect("the input is in memory")];
-    for _ in 0..ROUNDS {
-        let arms: [&dyn Fn() -> u64; 4] = [
-            &|| memchr::memchr(0, &ones).map_or(0, |at| at as u64),
-            &|| input.read(),
-            &|| input.walk(Masking::Clear, watch) as u64,
-            &|| input.walk(Masking::Masked, watch) as u64,
-        ];
+/// The median time of each arm over interleaved rounds.
+fn medians<const ARMS: usize>(arms: [&dyn Fn() -> usize; ARMS]) -> [Duration; ARMS] {
+    let rounds = if is_short() { 1 } else { 9 };
+    let mut times = [const { Vec::new() }; ARMS];
+    for _ in 0..rounds {
         for (arm, times) in arms.iter().zip(&mut times) {
             let start = Instant::now();
             black_box(arm());
             times.push(start.elapsed());
         }
     }
-    let rates = times.map(|mut times| {
+    times.map(|mut times| {
         times.sort_unstable();
-        input.block_bytes() as f64 / times[ROUNDS / 2].as_secs_f64() / 1e9
-    });
-    let [search, read, clear, masked] = rates;
-    let name = input.name;
-    println!(
-        "| {name} | {search:.1} | {read:.1} | {clear:.1} | {:.2} | {masked:.1} | {:.2} |",
-        clear / read,
-        masked / read
-    );
+        times[rounds / 2]
+    })
+}
+
+fn rate(input: &Input, time: Duration) -> f64 {
+    input.block_bytes() as f64 / time.as_secs_f64() / 1e9
 }
 
 fn blocks_in(folder: &Path) -> Vec<Vec<u8>> {
