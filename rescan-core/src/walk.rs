@@ -156,12 +156,12 @@ impl<const MASKED: bool> Walk<MASKED> {
 
     #[inline(always)]
     fn input<'a, P: Probe>(&self, rest: &'a [u8], probe: &mut P) -> Result<(bool, &'a [u8]), Malformed> {
-        if let Some(reach) = rest.first_chunk() {
+        if let Some(reach) = rest.first_chunk::<REACH_BYTES>() {
             ask_ahead(rest, 0);
             let key = self.key(rest);
-            let [script_bytes, ..] = (word_at::<36>(reach) ^ key.rotate_right(32)).to_le_bytes();
+            let script_bytes = byte_at::<36>(reach, key);
             if script_bytes < 0xfd
-                && let Some(next) = rest.get(usize::from(script_bytes).wrapping_add(41)..)
+                && let Some(next) = rest.get(script_bytes.wrapping_add(41)..)
             {
                 let vout = (word_at::<32>(reach) ^ key) as u32; // the low half is the vout
                 return Ok((probe.input(word_at::<0>(reach) ^ key, vout), next));
@@ -187,12 +187,12 @@ impl<const MASKED: bool> Walk<MASKED> {
         if let Some(reach) = rest.first_chunk::<REACH_BYTES>() {
             ask_ahead(rest, 0);
             let key = self.key(rest);
-            let [script_bytes, ..] = (word_at::<8>(reach) ^ key).to_le_bytes();
+            let script_bytes = byte_at::<8>(reach, key);
             // Behind value and length come the script's bytes: the word that begins ten before their end.
-            let word_start = usize::from(script_bytes).wrapping_sub(1);
-            if matches!(script_bytes, 10..0xfd)
+            let word_start = script_bytes.wrapping_sub(1);
+            if (SHORT_SCRIPT_BYTES..0xfd).contains(&script_bytes)
                 && let Some(word) = reach.get(word_start..).and_then(|word| word.first_chunk())
-                && let Some(next) = rest.get(usize::from(script_bytes).wrapping_add(9)..)
+                && let Some(next) = rest.get(script_bytes.wrapping_add(9)..)
             {
                 return Ok((probe.output(u64::from_le_bytes(*word) ^ self.turned(key, word_start)), next));
             }
@@ -345,4 +345,12 @@ fn ask_ahead(rest: &[u8], at: usize) {
 fn word_at<const OFFSET: usize>(reach: &[u8; REACH_BYTES]) -> u64 {
     const { assert!(OFFSET.saturating_add(8) <= REACH_BYTES) };
     reach.get(OFFSET..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
+}
+
+/// The byte at `OFFSET` under `key`, which is turned to the first byte.
+#[inline(always)]
+fn byte_at<const OFFSET: usize>(reach: &[u8; REACH_BYTES], key: u64) -> usize {
+    const { assert!(OFFSET < REACH_BYTES) };
+    let [clear, ..] = (key >> ((OFFSET as u32).wrapping_mul(8) & 63)).to_le_bytes();
+    usize::from(reach.get(OFFSET).copied().unwrap_or(0) ^ clear)
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bitcoin::{Amount, OutPoint};
 
-use crate::filter::WordFilter;
+use crate::filter::{WordFilter, scattered};
 use crate::report::Origin;
 use crate::script_table::{ORIGINS_PER_SCRIPT_MAX, ScriptTable, TableFull};
 use crate::walk::SHORT_SCRIPT_BYTES;
@@ -159,9 +159,7 @@ impl WatchSet {
     fn of_layers(layers: Vec<Layer>, outpoints: Arc<HashMap<OutPoint, GivenCoin>>) -> Self {
         let filter = WordFilter::with_capacity(layers.iter().map(|layer| layer.scripts.len()).sum());
         for script in layers.iter().flat_map(|layer| layer.scripts.iter()) {
-            if let Some(word) = script_word(script) {
-                filter.insert(word);
-            }
+            filter.insert(script_word(script));
         }
         Self { layers, filter, outpoints }
     }
@@ -200,7 +198,7 @@ impl WatchSet {
     #[must_use]
     pub fn find(&self, script: &[u8]) -> Option<ScriptId> {
         // Of a transaction that is looked at again, most outputs are still denied by the filter, and that is cheaper.
-        if script_word(script).is_some_and(|word| !self.filter.may_contain(word)) {
+        if !self.filter.may_contain(script_word(script)) {
             return None;
         }
         self.layers.iter().find_map(|layer| Some(ScriptId(layer.scripts.find(script)?.wrapping_add(layer.first))))
@@ -229,8 +227,14 @@ impl WatchSet {
     }
 }
 
-/// The eight bytes of a script that the filter knows it by; none where it is too short to have them.
-fn script_word(script: &[u8]) -> Option<u64> {
-    let at = script.len().checked_sub(SHORT_SCRIPT_BYTES)?;
-    script.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+/// The word that the filter knows a script by: eight of its bytes, or, where it is too short to have them, all of them and
+/// their number.
+fn script_word(script: &[u8]) -> u64 {
+    let word = script.len().checked_sub(SHORT_SCRIPT_BYTES).and_then(|at| script.get(at..)?.first_chunk());
+    word.map_or_else(|| short_script_word(script), |bytes| u64::from_le_bytes(*bytes))
+}
+
+fn short_script_word(script: &[u8]) -> u64 {
+    let digits = script.iter().fold(script.len() as u64, |digits, byte| digits.rotate_left(7) ^ u64::from(*byte));
+    scattered(digits)
 }
