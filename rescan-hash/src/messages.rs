@@ -26,11 +26,15 @@ impl Messages {
         let start = self.used;
         self.used = start + padded_blocks(length);
         if self.padded.len() < self.used {
-            self.padded.resize(self.used.max(self.padded.len() * 2), [0; BLOCK_BYTES]);
+            self.padded.resize(self.used, [0; BLOCK_BYTES]);
         }
         self.lengths.push(length);
-        let (message, padding) = self.padded[start..self.used].as_flattened_mut().split_at_mut(length);
-        padding.fill(0);
+        let blocks = &mut self.padded[start..self.used];
+        // Padding reaches into two blocks at most; zeros of a size known beforehand are a few stores instead of a call.
+        for block in blocks.iter_mut().rev().take(2) {
+            *block = [0; BLOCK_BYTES];
+        }
+        let (message, padding) = blocks.as_flattened_mut().split_at_mut(length);
         padding[0] = 0x80;
         if let Some(bits) = padding.last_chunk_mut::<8>() {
             *bits = (length as u64 * 8).to_be_bytes(); // memory is smaller than 2^61 bytes
