@@ -4,10 +4,10 @@ use std::fmt;
 
 use bitcoin::hashes::{Hash, sha256d};
 
+use crate::Digest;
 use crate::messages::Messages;
 #[cfg(target_arch = "x86_64")]
 use crate::sha_ni::ShaNi;
-use crate::Digest;
 
 /// Code that hashes. All give the same answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

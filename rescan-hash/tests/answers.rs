@@ -1,5 +1,7 @@
 //! Whatever hashes, and however messages meet in its lanes, the answers are those of `bitcoin_hashes`.
 
+#![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
+
 use bitcoin::hashes::{Hash, sha256d};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;

@@ -4,9 +4,8 @@
 pub(super) type Four = [u32; 4];
 
 /// The state before the first block: a to h.
-pub(super) const INITIAL: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-];
+pub(super) const INITIAL: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// A constant a round: four quarters of four times four rounds.
 pub(super) const ROUND: [[Four; 4]; 4] = [
