@@ -1,6 +1,6 @@
 //! Proof that a block is what its header says: the ids of its transactions hash to the header's merkle root.
 //!
-//! This costs ten to twenty times the walk, nearly all of it SHA-256, and is done for blocks that are reported (or for
+//! This costs five to nine times the walk, nearly all of it SHA-256, and is done for blocks that are reported (or for
 //! all, where asked). It does not check signatures, scripts or amounts: the node did that before it wrote the block.
 //! What a header's merkle root does not cover, the witnesses, is proven apart from that, and only where asked.
 

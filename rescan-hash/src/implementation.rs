@@ -47,7 +47,11 @@ impl Implementation {
             #[cfg(target_arch = "x86_64")]
             Self::ShaNi(sha_ni) => sha_ni.hash_pairs(level),
             Self::BitcoinHashes => {
-                *level = level.as_chunks::<2>().0.iter().map(|pair| hash(pair.as_flattened())).collect();
+                let parents = level.len() / 2;
+                for parent in 0..parents {
+                    level[parent] = hash(level[parent * 2..parent * 2 + 2].as_flattened());
+                }
+                level.truncate(parents);
             }
         }
     }

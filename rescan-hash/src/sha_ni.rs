@@ -1,8 +1,11 @@
 //! SHA-256 on the SHA extensions of x86-64, two messages in step.
 //!
-//! `sha256rnds2` does two rounds, gives its result after four cycles and can start every two (Zen 2 to Zen 5, Ice Lake and
-//! later), so that two messages in step take hardly longer than one, and a third gains nothing. Everything is generic over
+//! `sha256rnds2` does two rounds, gives its result after four cycles and can start every two, so that two messages in step
+//! take no longer than one, and a third gains nothing (measured on Zen 4; benches/README.md). Everything is generic over
 //! the number of lanes, because the last message of a batch goes alone.
+//!
+//! What is done with vectors is written as loops, not as closures given to `map`: closures have the features of the
+//! function that they stand in, `map` has not, and what is not inlined costs ten times what it does.
 //!
 //! Instructions: Intel's Software Developer's Manual, volume 2, `SHA256RNDS2`, `SHA256MSG1`, `SHA256MSG2`; the hash
 //! itself: FIPS 180-4. Values are loaded and stored through integers, which the compiler makes into plain vector loads,
