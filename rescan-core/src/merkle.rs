@@ -15,6 +15,7 @@
 use bitcoin::block::Header;
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{TxMerkleNode, Txid};
+use rescan_hash::Implementation;
 
 /// What stands beside the path from one transaction to the root, bottom up: empty where the block has one transaction
 /// only. A node without a right neighbour stands beside itself.
@@ -146,20 +147,12 @@ pub(crate) fn branches(level: &mut Vec<[u8; 32]>, positions: &[u32]) -> Result<V
 
 /// Puts the level above `level` into its place.
 fn rise(level: &mut Vec<[u8; 32]>) -> Result<(), RepeatedNode> {
-    let mut parents = 0_usize;
-    for start in (0..level.len()).step_by(2) {
-        let Some(left) = level.get(start).copied() else { break };
-        let right = level.get(start.saturating_add(1)).copied();
-        if right == Some(left) {
-            return Err(RepeatedNode(TxMerkleNode::from_byte_array(left)));
-        }
-        let parent = hash_pair(left, right.unwrap_or(left));
-        if let Some(place) = level.get_mut(parents) {
-            *place = parent;
-        }
-        parents = parents.saturating_add(1);
+    let (pairs, alone) = level.as_chunks::<2>();
+    if let Some([left, _]) = pairs.iter().find(|[left, right]| left == right) {
+        return Err(RepeatedNode(TxMerkleNode::from_byte_array(*left)));
     }
-    level.truncate(parents);
+    level.extend(alone.first().copied());
+    Implementation::fastest().hash_pairs(level);
     Ok(())
 }
 

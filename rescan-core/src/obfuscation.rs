@@ -36,6 +36,19 @@ impl ObfuscationKey {
         self.0
     }
 
+    /// Copies `from` to `to` with the key XORed onto it, the first byte being the start of the view. The shorter of both
+    /// decides how many bytes.
+    pub(crate) fn copy(self, from: &[u8], to: &mut [u8]) {
+        let (from_words, from_bytes) = from.as_chunks::<8>();
+        let (to_words, to_bytes) = to.as_chunks_mut::<8>();
+        for (to, from) in to_words.iter_mut().zip(from_words) {
+            *to = (u64::from_le_bytes(*from) ^ self.0).to_le_bytes();
+        }
+        for ((to, from), key) in to_bytes.iter_mut().zip(from_bytes).zip(self.0.to_le_bytes()) {
+            *to = from ^ key;
+        }
+    }
+
     /// XORs the key onto `bytes`, the first of which is the start of the view. Twice is not at all.
     #[expect(clippy::missing_panics_doc, reason = "chunks of exactly eight bytes convert")]
     pub fn apply(self, bytes: &mut [u8]) {

@@ -118,22 +118,44 @@ impl<'a> TxView<'a> {
 /// Writes the serialisation without witnesses of a transaction of `block`, in the clear, over what `buffer` held: what
 /// a txid covers, in one piece.
 pub fn strip(block: RawBlock<'_>, transaction: TxBounds, buffer: &mut Vec<u8>) {
-    buffer.clear();
+    buffer.resize(stripped_bytes(transaction), 0);
+    strip_into(block, transaction, buffer);
+}
+
+/// How many bytes [`strip`] writes.
+pub(crate) fn stripped_bytes(transaction: TxBounds) -> usize {
+    transaction.body_end.saturating_sub(transaction.body).saturating_add(8)
+}
+
+/// Writes what [`strip`] does into `place`, which has [`stripped_bytes`].
+pub(crate) fn strip_into(block: RawBlock<'_>, transaction: TxBounds, place: &mut [u8]) {
     let TxBounds { start, body, body_end, end, .. } = transaction;
+    let mut rest = place;
     for (from, to) in [(start, start.saturating_add(4)), (body, body_end), (end.saturating_sub(4), end)] {
-        let written = buffer.len();
-        buffer.extend_from_slice(block.bytes().get(from..to).unwrap_or_default());
-        block.key().advanced(from as u64).apply(buffer.get_mut(written..).unwrap_or_default());
+        let part = block.bytes().get(from..to).unwrap_or_default();
+        let Some((here, behind)) = rest.split_at_mut_checked(part.len()) else { return };
+        block.key().advanced(from as u64).copy(part, here);
+        rest = behind;
     }
 }
 
 /// Writes a transaction of `block` as it stands there, in the clear, witnesses and all, over what `buffer` held: what a
 /// wtxid covers (BIP141), and what a node takes as a raw transaction.
 pub fn copy_whole(block: RawBlock<'_>, transaction: TxBounds, buffer: &mut Vec<u8>) {
+    buffer.resize(whole_bytes(transaction), 0);
+    copy_whole_into(block, transaction, buffer);
+}
+
+/// How many bytes [`copy_whole`] writes.
+pub(crate) fn whole_bytes(transaction: TxBounds) -> usize {
+    transaction.end.saturating_sub(transaction.start)
+}
+
+/// Writes what [`copy_whole`] does into `place`, which has [`whole_bytes`].
+pub(crate) fn copy_whole_into(block: RawBlock<'_>, transaction: TxBounds, place: &mut [u8]) {
     let TxBounds { start, end, .. } = transaction;
-    buffer.clear();
-    buffer.extend_from_slice(block.bytes().get(start..end).unwrap_or_default());
-    block.key().advanced(start as u64).apply(buffer);
+    let whole = block.bytes().get(start..end).unwrap_or_default();
+    block.key().advanced(start as u64).copy(whole, place);
 }
 
 fn read_input(cursor: &mut Cursor<'_>) -> Result<TxInput, Malformed> {

@@ -1,0 +1,92 @@
+//! What does it cost to prove a block: the ids of its transactions, and the merkle tree over them?
+//!
+//! One block at a time, again and again, so that its bytes are warm: in the processor's caches, where those of a block are
+//! that was just walked. One thread. Bytes are those of the block, witnesses included, though only the `witnesses` arm
+//! hashes them; elements are double hashes. `bitcoin_hashes` is given every transaction without witnesses and in the
+//! clear, and only hashes, one at a time. `bitcoin` decodes the block and checks its merkle root, as a wallet does that is
+//! shipped whole blocks; `bitcoin-decoded` is that without the decoding.
+
+#![expect(clippy::print_stdout, reason = "a bench says what ran")]
+
+use std::hint::black_box;
+
+use bitcoin::consensus::{deserialize, serialize};
+use bitcoin::hashes::{Hash, sha256d};
+use bitcoin::{Block, Transaction, Witness};
+use bitcoin_test_data::blocks::mainnet_702861;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::proof::Prover;
+use rescan_fixtures::bulk::{BulkBlocks, BulkSpec, ChainLength, Shape};
+use rescan_hash::{Digest, Implementation};
+
+/// No byte of it is zero or equals another.
+const KEY: [u8; 8] = [0x1f, 0xa2, 0x35, 0xc8, 0x5b, 0xee, 0x71, 0x94];
+
+fn proof(criterion: &mut Criterion) {
+    println!("hashing: {}", Implementation::fastest());
+    prove(criterion, "mainnet-702861", mainnet_702861());
+    prove(criterion, "mainnet-shape", &bulk_block(Shape::Mainnet));
+    prove(criterion, "small-transactions", &bulk_block(Shape::SmallTransactions));
+}
+
+fn prove(criterion: &mut Criterion, name: &str, clear: &[u8]) {
+    let block: Block = deserialize(clear).expect("inputs are whole blocks");
+    let messages: Vec<Vec<u8>> = block.txdata.iter().map(without_witness).collect();
+    let (root, hashes) = root_one_by_one(&messages);
+    assert_eq!(root, block.header.merkle_root.to_byte_array());
+    println!("{name}: {} bytes, {} transactions, {hashes} double hashes", clear.len(), messages.len());
+
+    let key = ObfuscationKey::from_bytes(KEY);
+    let mut masked = clear.to_vec();
+    key.apply(&mut masked);
+    let (clear_block, masked_block) = (RawBlock::clear(clear), RawBlock::new(&masked, key));
+
+    let mut group = criterion.benchmark_group(format!("proof/{name}"));
+    group.throughput(Throughput::ElementsAndBytes { elements: hashes, bytes: clear.len() as u64 });
+    let mut prover = Prover::default();
+    for (arm, raw) in [("clear", clear_block), ("xored", masked_block)] {
+        group.bench_function(arm, |bencher| bencher.iter(|| prover.prove(black_box(raw), &[]).expect("it is whole")));
+    }
+    group.bench_function("witnesses-xored", |bencher| {
+        bencher.iter(|| prover.prove_witnesses(black_box(masked_block)).expect("it is whole"));
+    });
+    group.bench_function("bitcoin_hashes", |bencher| bencher.iter(|| root_one_by_one(black_box(&messages))));
+    group.bench_function("bitcoin-decoded", |bencher| bencher.iter(|| assert!(black_box(&block).check_merkle_root())));
+    group.bench_function("bitcoin", |bencher| {
+        bencher.iter(|| {
+            let block: Block = deserialize(black_box(clear)).expect("it is a block");
+            assert!(block.check_merkle_root());
+        });
+    });
+    group.finish();
+}
+
+/// The last of a few blocks, whose inputs spend what earlier ones made.
+fn bulk_block(shape: Shape) -> Vec<u8> {
+    let mut spec = BulkSpec::new(ChainLength::Blocks(3));
+    spec.shape = shape;
+    BulkBlocks::new(spec).iter().last().expect("there are three").to_vec()
+}
+
+/// What a txid covers.
+fn without_witness(transaction: &Transaction) -> Vec<u8> {
+    let mut transaction = transaction.clone();
+    transaction.input.iter_mut().for_each(|input| input.witness = Witness::new());
+    serialize(&transaction)
+}
+
+/// The merkle root over the ids of `messages`, and how many double hashes it took.
+fn root_one_by_one(messages: &[Vec<u8>]) -> (Digest, u64) {
+    let hash = |message: &[u8]| sha256d::Hash::hash(message).to_byte_array();
+    let mut level: Vec<Digest> = messages.iter().map(|message| hash(message)).collect();
+    let mut hashes = level.len() as u64;
+    while level.len() > 1 {
+        level = level.chunks(2).map(|pair| hash([pair[0], *pair.last().unwrap_or(&pair[0])].as_flattened())).collect();
+        hashes += level.len() as u64;
+    }
+    (level[0], hashes)
+}
+
+criterion_group!(benches, proof);
+criterion_main!(benches);
