@@ -3,6 +3,6 @@
 mod comparison;
 
 pub use comparison::{
-    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, ProgressPoint, Run, Server, WalletSize, Way, WayId,
-    WayResult,
+    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, ProgressPoint, Run, Server, WalletSize, Way,
+    WayId, WayResult,
 };
