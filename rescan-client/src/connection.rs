@@ -14,6 +14,7 @@ use capnp::message::ReaderOptions;
 use capnp_rpc::RpcSystem;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
+use rescan_core::block_match::MatchedBlock;
 use rescan_core::report::BlockId;
 use rescan_core::request::RangeRequest;
 use rescan_core::rescan_capnp::rescan;
@@ -25,9 +26,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet, LocalSet};
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
+use crate::block_match::{self, Question};
 use crate::connect;
 use crate::counting::{Counting, Traffic, TrafficCount};
-use crate::error::{CallError, ConnectError, LOCATE_HASHES_MAX};
+use crate::error::{CallError, ConnectError, LOCATE_HASHES_MAX, ScanError};
 use crate::request::ScanRequest;
 use crate::scan_stream::{BlockEvent, Pipe, ScanEvent};
 use crate::scan_task::{self, Gate};
@@ -57,6 +59,7 @@ pub(crate) struct Connection {
 enum Command {
     Info(oneshot::Sender<Result<ServerInfo, CallError>>),
     Locate(Vec<BlockHash>, oneshot::Sender<Result<Option<BlockId>, CallError>>),
+    Match(Question, oneshot::Sender<Result<MatchedBlock, ScanError>>),
     Scan(Box<ScanRequest>, Option<Gate>, Pipe<ScanEvent>),
     Blocks(RangeRequest, Pipe<BlockEvent>),
 }
@@ -97,6 +100,12 @@ impl Connection {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Locate(hashes, reply)).await?;
         answer.await.unwrap_or_else(|_| Err(thread_gone()))
+    }
+
+    pub(crate) async fn match_block(&self, question: Question) -> Result<MatchedBlock, ScanError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Match(question, reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(thread_gone().into()))
     }
 
     pub(crate) async fn scan(
@@ -259,6 +268,16 @@ async fn obey(rescan: &rescan::Client, mut inbox: mpsc::Receiver<Command>) {
                 Some(Command::Locate(hashes, reply)) => {
                     let rescan = rescan.clone();
                     tasks.spawn_local(async move { drop(reply.send(locate(&rescan, &hashes).await)) });
+                }
+                Some(Command::Match(question, mut reply)) => {
+                    let rescan = rescan.clone();
+                    tasks.spawn_local(async move {
+                        tokio::select! {
+                            found = block_match::ask(&rescan, &question) => drop(reply.send(found)),
+                            // Whoever gave up the call has the server give it up too.
+                            () = reply.closed() => {}
+                        }
+                    });
                 }
                 Some(Command::Scan(request, gate, pipe)) => {
                     tasks.spawn_local(scan_task::scan(rescan.clone(), request, gate, pipe));

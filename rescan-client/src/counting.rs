@@ -201,9 +201,8 @@ mod tests {
 
     /// A message as it stands on a stream, of about so many words, in segments of that size at first.
     fn written(words: u32, first_segment: u32) -> Vec<u8> {
-        let allocator = HeapAllocator::new()
-            .first_segment_words(first_segment)
-            .allocation_strategy(AllocationStrategy::FixedSize);
+        let allocator =
+            HeapAllocator::new().first_segment_words(first_segment).allocation_strategy(AllocationStrategy::FixedSize);
         let mut message = message::Builder::new(allocator);
         let mut list = message.initn_root::<capnp::data_list::Builder<'_>>(words.div_ceil(8));
         for index in 0..list.reborrow().len() {

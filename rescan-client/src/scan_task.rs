@@ -36,12 +36,7 @@ pub(crate) struct Gate {
 }
 
 /// Uploads, starts and keeps a scan.
-pub(crate) async fn scan(
-    rescan: rescan::Client,
-    request: Box<ScanRequest>,
-    gate: Option<Gate>,
-    pipe: Pipe<ScanEvent>,
-) {
+pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, gate: Option<Gate>, pipe: Pipe<ScanEvent>) {
     let asked_for = Asked::by(&request);
     let asked = Instant::now();
     let preparation = Rc::new(Cell::new(Preparation::default()));

@@ -77,7 +77,8 @@ impl Answer {
                 (Some((place, _)), Some((expected, _))) if place < expected => break (*place, stranger),
                 (Some((place, _)), Some((expected, _))) if place > expected => break (*expected, missing),
                 (Some((place, touched)), Some((_, expected))) if touched != expected => {
-                    let what = if touched.received == expected.received { "spends other coins" } else { "pays otherwise" };
+                    let what =
+                        if touched.received == expected.received { "spends other coins" } else { "pays otherwise" };
                     break (*place, what);
                 }
                 (Some(_), Some(_)) => drop((ours.next(), theirs.next())),

@@ -13,16 +13,14 @@ use rescan_core::history::History;
 use rescan_core::report::Summary;
 
 use super::answer::Answer;
-use super::comparison::{
-    BlockRange, CacheState, Comparison, Machine, Run, Server, WalletSize, Way, WayId, WayResult,
-};
+use super::comparison::{BlockRange, CacheState, Comparison, Machine, Server, WalletSize, Way, WayId, WayResult};
 use super::curve;
 use super::error::CompareError;
 use super::meter::Meter;
 use super::pinned::{self, Pinned};
 use super::request::{CompareRequest, Curve, Step};
 use super::watched::Watched;
-use super::ways::{Ground, SocketWay, unsaid};
+use super::ways::{Gone, Ground, SocketWay, unsaid};
 use crate::client::Client;
 use crate::request::ScanRequest;
 use crate::scan_stream::ScanEvent;
@@ -85,7 +83,7 @@ pub async fn compare(
             unspent_count: summary.unspent_count,
         },
         cache,
-        ways: measured.runs.into_iter().map(|(way, runs)| shown(way.id(), WayResult::Measured(runs))).collect(),
+        ways: measured.ways.into_iter().map(|(way, result)| shown(way.id(), result)).collect(),
         curve,
     })
 }
@@ -123,9 +121,9 @@ pub(crate) struct Rounds {
     pub(crate) counted: NonZeroU32,
 }
 
-/// The counted runs of some ways, and the answer that all gave.
+/// What came of some ways, and the answer that all gave.
 pub(crate) struct Measured {
-    pub(crate) runs: Vec<(SocketWay, Vec<Run>)>,
+    pub(crate) ways: Vec<(SocketWay, WayResult)>,
     pub(crate) answer: Answer,
 }
 
@@ -142,16 +140,24 @@ impl Rounds {
         what: &str,
         steps: &mut Steps<'_>,
     ) -> Result<Measured, CompareError> {
-        let mut runs: Vec<(SocketWay, Vec<Run>)> = ways.iter().map(|way| (*way, Vec::new())).collect();
+        let mut results: Vec<(SocketWay, WayResult)> =
+            ways.iter().map(|way| (*way, WayResult::Measured(Vec::new()))).collect();
         let mut expected: Option<Answer> = None;
         for round in 0..=self.counted.get() {
-            for (way, runs) in &mut runs {
+            for (way, result) in &mut results {
+                let WayResult::Measured(runs) = result else { continue };
                 let title = way.id().title();
                 steps.next(match round {
                     0 => format!("{what}: {title}, to warm up"),
                     _ => format!("{what}: {title}, {round} of {}", self.counted),
                 });
-                let (run, answer) = way.go(ground).await?;
+                let (run, answer) = match way.go(ground).await? {
+                    Gone::Came(run, answer) => (run, answer),
+                    Gone::LeftOut(why) => {
+                        *result = WayResult::LeftOut(why);
+                        continue;
+                    }
+                };
                 match &expected {
                     Some(expected) => answer.agrees_with(expected, title)?,
                     None => expected = Some(answer),
@@ -161,7 +167,7 @@ impl Rounds {
                 }
             }
         }
-        Ok(Measured { runs, answer: expected.unwrap_or_default() })
+        Ok(Measured { ways: results, answer: expected.unwrap_or_default() })
     }
 }
 
@@ -220,7 +226,8 @@ fn not_measured(meter: &Meter, cache: CacheState, curve: Curve, range: &BlockRan
     sentences.push(match cache {
         CacheState::Warm => "Cold files: a first run of each way left the blocks in the page cache.".to_owned(),
         CacheState::Unknown => {
-            "What the page cache held: the blocks are more than half of this machine's memory, or that is unknown.".to_owned()
+            "What the page cache held: the blocks are more than half of this machine's memory, or that is unknown."
+                .to_owned()
         }
     });
     match curve {

@@ -1,14 +1,14 @@
 //! The busy-wallet curve: the same blocks with more and more of them matching, summaries against blocks shipped.
 
-use super::comparison::{CurvePoint, CurveRun, Run};
 use super::comparing::{Rounds, Steps, median};
+use super::comparison::{CurvePoint, CurveRun, WayResult};
 use super::error::CompareError;
+use super::meter::Meter;
 use super::pinned::Pinned;
 use super::sample;
 use super::watched::Watched;
 use super::ways::{Ground, SocketWay};
 use crate::client::Client;
-use super::meter::Meter;
 
 /// Of a thousand blocks, how many are to match at each point.
 const PER_MILLE: [u64; 5] = [0, 1, 10, 100, 1_000];
@@ -49,7 +49,7 @@ pub(crate) async fn measure(
         points.push(CurvePoint {
             matching_per_mille: u32::try_from(per_mille).unwrap_or(u32::MAX),
             matching_blocks,
-            ways: measured.runs.iter().map(|(way, runs)| medians(*way, runs)).collect(),
+            ways: measured.ways.iter().filter_map(|(way, result)| medians(*way, result)).collect(),
         });
     }
     // What was wanted ascends; what matched nearly always does too, unless scripts were used again and again.
@@ -69,12 +69,14 @@ fn wanted_matches(scripts: usize) -> Vec<usize> {
     wanted
 }
 
-fn medians(way: SocketWay, runs: &[Run]) -> CurveRun {
-    CurveRun {
+/// None of a way that was left out.
+fn medians(way: SocketWay, result: &WayResult) -> Option<CurveRun> {
+    let WayResult::Measured(runs) = result else { return None };
+    Some(CurveRun {
         id: way.id(),
         wall_us: median(runs.iter().map(|run| run.wall_us)),
         received_bytes: median(runs.iter().map(|run| run.received_bytes)),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -110,8 +110,7 @@ impl Running<'_> {
     pub(crate) fn finish(mut self, last: Height) -> Run {
         let wall = self.started.elapsed();
         let client_cpu_us = self.own_time.as_ref().and_then(|then| self.own.processor_time_since(then));
-        let server_cpu_us =
-            self.server_time.as_ref().and_then(|then| self.server.as_ref()?.processor_time_since(then));
+        let server_cpu_us = self.server_time.as_ref().and_then(|then| self.server.as_ref()?.processor_time_since(then));
         let now = self.meter.client.traffic();
         self.progress.retain(|point| point.height < last.0);
         self.progress.push(ProgressPoint { height: last.0, received_bytes: self.received() });

@@ -23,8 +23,8 @@ mod ways;
 
 pub use comparing::compare;
 pub use comparison::{
-    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, ProgressPoint, Run, Server, WalletSize, Way, WayId,
-    WayResult,
+    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, ProgressPoint, Run, Server, WalletSize, Way,
+    WayId, WayResult,
 };
 pub use error::CompareError;
 pub use request::{BLOCKS_DEFAULT, CompareRequest, Curve, RUNS_DEFAULT, Step};

@@ -82,7 +82,8 @@ mod tests {
         let scripts: Vec<ScriptBuf> = (0..100).map(script).collect();
         for wanted in [0, 1, 2, 10, 33, 100, 101] {
             let spread = spread(&scripts, wanted);
-            let taken: Vec<usize> = scripts.iter().enumerate().filter(|(_, s)| spread.contains(s)).map(|(i, _)| i).collect();
+            let taken: Vec<usize> =
+                scripts.iter().enumerate().filter(|(_, s)| spread.contains(s)).map(|(i, _)| i).collect();
             assert_eq!((spread.len().min(100), taken.len()), (100, wanted.min(100)));
             assert_eq!(spread.iter().collect::<HashSet<_>>().len(), 100);
             let gap = 100 / wanted.max(1) + 1;

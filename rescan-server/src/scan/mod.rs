@@ -23,6 +23,7 @@ mod pool;
 mod progress;
 mod segment;
 mod segments;
+mod single_block;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,10 +38,12 @@ pub use self::block_reader::BlockReader;
 pub use self::derivation::{DerivationError, WatchedKeychain, derive};
 pub use self::found_coins::CoinTotals;
 pub use self::gap_rule::{GapLimit, IndexRange};
+pub(crate) use self::ordered::RETRIES_MAX;
 pub use self::plan::{CoveredPart, Lookahead, ScanPlan, ScanTotals};
 pub use self::pool::{Job, PoolError, WorkerPanicked, WorkerPool};
 pub use self::progress::ScanProgress;
 pub use self::segments::SegmentSize;
+pub use self::single_block::match_single_block;
 
 use self::ahead::{Ahead, Extension};
 use self::counted::CountedTransactions;

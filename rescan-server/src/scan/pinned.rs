@@ -7,11 +7,13 @@
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
+use rescan_core::causes::with_causes;
 use rescan_core::chain_snapshot::{ChainBlock, ChainSnapshot};
 use rescan_core::header::Header;
 use rescan_core::obfuscation::RawBlock;
 use rescan_core::position::{Height, HeightRange, RecordSpan};
 use rescan_core::proof::Unproven;
+use rescan_core::report::{Failure, FailureKind, FailurePlace};
 
 use crate::block_files::{BlockFileError, Window};
 use crate::cancel::Cancel;
@@ -23,6 +25,30 @@ pub(super) struct Pinned {
     pub(super) chain: Arc<Chain>,
     pub(super) snapshot: Arc<ChainSnapshot>,
     pub(super) cancel: Cancel,
+}
+
+impl Pinned {
+    /// What it comes to that no copy of a block would do.
+    pub(super) fn failure(&self, height: Height, span: RecordSpan, cause: &BlockFault) -> Failure {
+        let kind = match cause {
+            BlockFault::File(_) => FailureKind::Unreadable,
+            _ => FailureKind::CorruptBlock,
+        };
+        let path = self.chain.files().path(span.file);
+        let detail = format!(
+            "block {height} in {} at offset {}: {}; stop the node and run it with -reindex if its own checks agree",
+            path.display(),
+            span.offset,
+            with_causes(cause)
+        );
+        Failure { kind, detail, at: Some(FailurePlace { height, path, offset: u64::from(span.offset) }) }
+    }
+}
+
+/// What it comes to that the chain has no block on disk at a height.
+pub(super) fn missing(height: Height) -> Failure {
+    let detail = format!("the chain has no block on disk at height {height}");
+    Failure { kind: FailureKind::Unreadable, detail, at: None }
 }
 
 /// Why a worker did not finish a segment.

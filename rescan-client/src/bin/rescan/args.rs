@@ -214,7 +214,8 @@ pub(crate) struct CompareArgs {
 impl CompareArgs {
     /// The command as a report may show it: without descriptors, and without paths, which name people.
     pub(crate) fn shown(&self) -> String {
-        let mut words = format!("rescan compare --socket PATH{}", " --descriptor DESC".repeat(self.descriptors.len().min(8)));
+        let mut words =
+            format!("rescan compare --socket PATH{}", " --descriptor DESC".repeat(self.descriptors.len().min(8)));
         if self.descriptors.len() > 8 {
             words.push_str(&format!(" .. ({} in all)", self.descriptors.len()));
         }
@@ -503,7 +504,9 @@ mod tests {
             args.shown(),
             "rescan compare --socket PATH --descriptor DESC --descriptor DESC --to-height 9 --runs 2"
         );
-        assert!(words("rescan compare --socket s").is_err() && words("rescan compare --descriptor d --runs 0").is_err());
+        assert!(
+            words("rescan compare --socket s").is_err() && words("rescan compare --descriptor d --runs 0").is_err()
+        );
     }
 
     #[test]

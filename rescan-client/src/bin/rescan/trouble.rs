@@ -2,8 +2,8 @@
 
 use std::{fmt, io};
 
-use rescan_client::compare::CompareError;
 use rescan_client::checkpoint::{ForeignCheckpoint, LoadError, SaveError};
+use rescan_client::compare::CompareError;
 use rescan_client::descriptor::DescriptorError;
 use rescan_client::report::{Failure, FailureKind, Refusal, RefusalReason};
 use rescan_client::{CallError, ConnectError, ScanError};

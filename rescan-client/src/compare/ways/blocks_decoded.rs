@@ -6,13 +6,13 @@ use bitcoin::{Block, OutPoint, consensus};
 use rescan_core::matching::can_be_coin;
 use rescan_core::position::Height;
 
-use super::{Ground, Shipment, Shipped};
+use super::{Gone, Ground, Shipment, Shipped};
 use crate::compare::answer::Answer;
-use crate::compare::comparison::{Run, WayId};
+use crate::compare::comparison::WayId;
 use crate::compare::error::CompareError;
 use crate::compare::watched::Watched;
 
-pub(super) async fn go(ground: Ground<'_>) -> Result<(Run, Answer), CompareError> {
+pub(super) async fn go(ground: Ground<'_>) -> Result<Gone, CompareError> {
     let Ground { client, meter, pinned, watched } = ground;
     let mut wallet = DecodingWallet::new(watched);
     let mut running = meter.start(pinned.range.count()).await?;
@@ -28,7 +28,7 @@ pub(super) async fn go(ground: Ground<'_>) -> Result<(Run, Answer), CompareError
             Shipped::End(summary) => {
                 let run = running.finish(pinned.range.last());
                 pinned.check(&summary)?;
-                return Ok((run, wallet.answer));
+                return Ok(Gone::Came(run, wallet.answer));
             }
         }
     }
@@ -51,8 +51,11 @@ impl<'w> DecodingWallet<'w> {
     /// # Errors
     /// [`CompareError::Malformed`] if it is no block.
     pub(crate) fn take(&mut self, height: Height, data: &[u8], way: WayId) -> Result<bool, CompareError> {
-        let block: Block = consensus::deserialize(data)
-            .map_err(|error| CompareError::Malformed { way, height, detail: error.to_string() })?;
+        let block: Block = consensus::deserialize(data).map_err(|error| CompareError::Malformed {
+            way,
+            height,
+            detail: error.to_string(),
+        })?;
         Ok(self.take_decoded(height, &block))
     }
 

@@ -4,14 +4,15 @@ use rescan_core::coin_map::CoinMap;
 use rescan_core::matching::{BlockPlace, Matcher};
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::position::Height;
+use rescan_core::report::TransactionReport;
 
-use super::{Ground, Shipment, Shipped};
+use super::{Gone, Ground, Shipment, Shipped};
 use crate::compare::answer::Answer;
-use crate::compare::comparison::{Run, WayId};
+use crate::compare::comparison::WayId;
 use crate::compare::error::CompareError;
 use crate::compare::watched::Watched;
 
-pub(super) async fn go(ground: Ground<'_>) -> Result<(Run, Answer), CompareError> {
+pub(super) async fn go(ground: Ground<'_>) -> Result<Gone, CompareError> {
     let Ground { client, meter, pinned, watched } = ground;
     let mut wallet = MatchingWallet::new(watched);
     let mut running = meter.start(pinned.range.count()).await?;
@@ -19,7 +20,7 @@ pub(super) async fn go(ground: Ground<'_>) -> Result<(Run, Answer), CompareError
     loop {
         match shipment.next().await? {
             Shipped::Block(block) => {
-                if wallet.take(block.height, &block.data, WayId::BlocksMatched)? {
+                if !wallet.take(block.height, &block.data, WayId::BlocksMatched)?.is_empty() {
                     running.matched();
                 }
                 running.reached(block.height);
@@ -27,7 +28,7 @@ pub(super) async fn go(ground: Ground<'_>) -> Result<(Run, Answer), CompareError
             Shipped::End(summary) => {
                 let run = running.finish(pinned.range.last());
                 pinned.check(&summary)?;
-                return Ok((run, wallet.answer));
+                return Ok(Gone::Came(run, wallet.answer));
             }
         }
     }
@@ -36,7 +37,7 @@ pub(super) async fn go(ground: Ground<'_>) -> Result<(Run, Answer), CompareError
 /// A wallet with the server's matcher, and what it has found.
 pub(super) struct MatchingWallet<'w> {
     matcher: Matcher<'w>,
-    pub(super) coins: CoinMap,
+    coins: CoinMap,
     pub(super) answer: Answer,
 }
 
@@ -46,13 +47,18 @@ impl<'w> MatchingWallet<'w> {
         Self { matcher: Matcher::new(compiled), coins: CoinMap::new(compiled), answer: Answer::default() }
     }
 
-    /// Looks through the next block; whether anything in it matched.
-    pub(super) fn take(&mut self, height: Height, data: &[u8], way: WayId) -> Result<bool, CompareError> {
+    /// Looks through the next block; what in it matched.
+    pub(super) fn take(
+        &mut self,
+        height: Height,
+        data: &[u8],
+        way: WayId,
+    ) -> Result<Vec<TransactionReport>, CompareError> {
         let place = if height == Height::GENESIS { BlockPlace::Genesis } else { BlockPlace::Later };
         let block = RawBlock::new(data, ObfuscationKey::CLEAR);
         let matches = self.matcher.match_block(block, place, &mut self.coins);
         let matches = matches.map_err(CompareError::malformed(way, height))?;
         matches.iter().for_each(|transaction| self.answer.add(height, transaction));
-        Ok(!matches.is_empty())
+        Ok(matches)
     }
 }

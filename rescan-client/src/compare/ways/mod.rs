@@ -5,6 +5,7 @@
 
 mod blocks_decoded;
 mod blocks_matched;
+mod request_per_block;
 mod summaries;
 
 use futures::StreamExt;
@@ -26,10 +27,12 @@ pub(crate) enum SocketWay {
     Summaries,
     BlocksMatched,
     BlocksDecoded,
+    RequestPerBlock,
 }
 
 impl SocketWay {
-    pub(crate) const ALL: [Self; 3] = [Self::Summaries, Self::BlocksMatched, Self::BlocksDecoded];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Summaries, Self::BlocksMatched, Self::BlocksDecoded, Self::RequestPerBlock];
 
     /// Its name in a report.
     pub(crate) fn id(self) -> WayId {
@@ -37,6 +40,7 @@ impl SocketWay {
             Self::Summaries => WayId::Summaries,
             Self::BlocksMatched => WayId::BlocksMatched,
             Self::BlocksDecoded => WayId::BlocksDecoded,
+            Self::RequestPerBlock => WayId::RequestPerBlock,
         }
     }
 
@@ -44,13 +48,22 @@ impl SocketWay {
     ///
     /// # Errors
     /// [`CompareError`] where it does not come to an answer over the pinned blocks.
-    pub(crate) async fn go(self, ground: Ground<'_>) -> Result<(Run, Answer), CompareError> {
+    pub(crate) async fn go(self, ground: Ground<'_>) -> Result<Gone, CompareError> {
         match self {
             Self::Summaries => summaries::go(ground).await,
             Self::BlocksMatched => blocks_matched::go(ground).await,
             Self::BlocksDecoded => blocks_decoded::go(ground).await,
+            Self::RequestPerBlock => request_per_block::go(ground).await,
         }
     }
+}
+
+/// What came of going a way once.
+pub(crate) enum Gone {
+    /// It came to an answer, and took this.
+    Came(Run, Answer),
+    /// It cannot be gone with this server or for so many scripts, and why.
+    LeftOut(String),
 }
 
 /// What a way is given.

@@ -2,14 +2,13 @@
 
 use futures::StreamExt;
 
-use super::{Ground, unsaid};
+use super::{Gone, Ground, unsaid};
 use crate::compare::answer::Answer;
-use crate::compare::comparison::Run;
 use crate::compare::error::CompareError;
 use crate::request::ScanRequest;
 use crate::scan_stream::ScanEvent;
 
-pub(super) async fn go(ground: Ground<'_>) -> Result<(Run, Answer), CompareError> {
+pub(super) async fn go(ground: Ground<'_>) -> Result<Gone, CompareError> {
     let Ground { client, meter, pinned, watched } = ground;
     let request = ScanRequest { scripts: watched.scripts.clone(), range: pinned.request(), ..ScanRequest::new() };
     let mut prepared = client.prepare(request).await?;
@@ -27,7 +26,7 @@ pub(super) async fn go(ground: Ground<'_>) -> Result<(Run, Answer), CompareError
             Some(ScanEvent::Finished(summary)) => {
                 let run = running.finish(pinned.range.last());
                 pinned.check(&summary)?;
-                return Ok((run, answer));
+                return Ok(Gone::Came(run, answer));
             }
             Some(_) => {}
             None => return Err(unsaid()),

@@ -60,7 +60,8 @@ fn times(ways: &[Way]) -> String {
 }
 
 fn weights(ways: &[Way]) -> String {
-    let header = ["way", "received", "of the first", "sent", "messages in", "out", "wallet's memory", "server's memory"];
+    let header =
+        ["way", "received", "of the first", "sent", "messages in", "out", "wallet's memory", "server's memory"];
     let mut table = table(&header, &[1, 2, 3, 4, 5, 6, 7]);
     let first = ways.first().and_then(measured).and_then(|runs| median(runs, |run| Some(run.received_bytes)));
     for (way, runs) in ways.iter().filter_map(|way| Some((way, measured(way)?))) {
@@ -96,7 +97,8 @@ fn curve(points: &[CurvePoint]) -> String {
     let mut table = table(&header, &(0..header.len()).collect::<Vec<_>>());
     for point in points {
         let of = |id: &WayId| point.ways.iter().find(|run| run.id == *id);
-        let shown = |what: fn(&CurveRun) -> String| ids.iter().map(move |id| of(id).map_or_else(|| "-".to_owned(), what));
+        let shown =
+            |what: fn(&CurveRun) -> String| ids.iter().map(move |id| of(id).map_or_else(|| "-".to_owned(), what));
         let mut row = vec![units::grouped(point.matching_blocks), units::grouped(point.matching_per_mille.into())];
         row.extend(shown(|run| duration(run.wall_us)));
         row.extend(shown(|run| units::bytes(run.received_bytes)));
