@@ -2,9 +2,10 @@
 
 pub(crate) mod human;
 pub(crate) mod json;
-pub(crate) mod units;
 
 use std::io::{self, BufWriter, Stdout, Write};
+
+pub(crate) use rescan_client::compare::units;
 
 use crate::exit_code::Exit;
 use crate::trouble::Trouble;
