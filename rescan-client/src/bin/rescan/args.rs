@@ -204,7 +204,10 @@ pub(crate) struct CompareArgs {
     /// Leave out the curve of busier and busier wallets, which takes about as long as the rest
     #[arg(long, help_heading = MEASURED)]
     pub(crate) no_curve: bool,
-    /// Print one line of JSON instead of tables
+    /// Write a report into this folder: index.html, to look at; report.md, to paste; report.json, for machines
+    #[arg(long, value_name = "DIR", help_heading = PRINTED)]
+    pub(crate) report: Option<PathBuf>,
+    /// Print one line of JSON, what report.json holds, instead of tables
     #[arg(long, help_heading = PRINTED)]
     pub(crate) json: bool,
     #[command(flatten, next_help_heading = SERVER)]
@@ -229,6 +232,7 @@ impl CompareArgs {
         number("to-height", self.to_height);
         number("runs", Some(self.runs.get()));
         words.push_str(if self.no_curve { " --no-curve" } else { "" });
+        words.push_str(if self.report.is_some() { " --report DIR" } else { "" });
         words
     }
 }
@@ -236,7 +240,7 @@ impl CompareArgs {
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   rescan compare --descriptor 'wpkh(xpub6.../<0;1>/*)'    over the last 2000 blocks
-  rescan compare --descriptor 'wpkh(xpub6.../0/*)' --from-height 800000 --to-height 810000 --runs 5";
+  rescan compare --descriptor 'wpkh(xpub6.../0/*)' --from-height 800000 --to-height 810000 --report there";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES_HELP)]

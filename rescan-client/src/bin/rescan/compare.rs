@@ -1,9 +1,9 @@
 //! `rescan compare`: the same rescan done in several ways against the live server, and what each took.
 
 use rescan_client::ScanRequest;
-use rescan_client::compare::{self, CompareRequest, Curve};
+use rescan_client::compare::{self, CompareRequest, Curve, report};
 
-use crate::args::CompareArgs;
+use crate::args::{CompareArgs, could_hold_a_key};
 use crate::exit_code::Exit;
 use crate::output::{Output, comparison};
 use crate::parties::{Parties, Party};
@@ -13,6 +13,15 @@ use crate::trouble::Trouble;
 use crate::watch::{self, Watch};
 
 pub(crate) async fn run(args: &CompareArgs) -> Result<Exit, Trouble> {
+    if let Some(folder) = &args.report
+        && could_hold_a_key(folder)
+        && !folder.exists()
+    {
+        return Err(Trouble::usage(
+            "--report takes a folder; something else was given (not repeated here, since it could hold a key)",
+            "descriptors go after --descriptor, in quotes; a folder's path can be written from the root: /..",
+        ));
+    }
     let (keychains, labels) = watch::keychains(&args.descriptors, args.gap_limit, None)?;
     let client = socket::connect(&args.socket).await?;
     let scan = keychains.iter().cloned().fold(ScanRequest::new(), ScanRequest::keychain);
@@ -29,11 +38,15 @@ pub(crate) async fn run(args: &CompareArgs) -> Result<Exit, Trouble> {
     let steps = Steps::begin();
     let comparison = compare::compare(&client, &request, &mut |step| steps.show(step)).await?;
     drop(steps);
+    let written = args.report.as_ref().map(|folder| report::write(&comparison, folder)).transpose()?;
     let mut output = Output::stdout();
     if args.json {
         output.comparison(&comparison)?;
     } else {
         output.text(&comparison::text(&comparison))?;
+        if let Some(report) = written {
+            output.text(&format!("\nreport: {}\n", report.page.display()))?;
+        }
     }
     output.finish()?;
     Ok(Exit::Complete)

@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 use rescan_client::checkpoint::{ForeignCheckpoint, LoadError, SaveError};
 use rescan_client::compare::CompareError;
+use rescan_client::compare::report::ReportError;
 use rescan_client::descriptor::DescriptorError;
 use rescan_client::report::{Failure, FailureKind, Refusal, RefusalReason};
 use rescan_client::{CallError, ConnectError, ScanError};
@@ -164,6 +165,12 @@ impl From<CompareError> for Trouble {
                 .to_owned(),
         };
         Self::failed(with_causes(&error), hint)
+    }
+}
+
+impl From<ReportError> for Trouble {
+    fn from(error: ReportError) -> Self {
+        Self::failed(with_causes(&error), "name another folder with --report; nothing of an older report was changed")
     }
 }
 
