@@ -156,7 +156,10 @@ fn a_block_that_was_written_before_the_call_is_found_however_fresh_the_last_look
         let tip = server.tip();
         assert_eq!(answered(ask(&client, 2, &tip[..], &[], &[]).await.unwrap()).block.hash, tip);
         let below = server.block(1).block_hash();
-        assert_eq!(answered(ask(&client, 1, &below[..], &[], &[]).await.unwrap()).next.map(|next| next.hash), Some(tip));
+        assert_eq!(
+            answered(ask(&client, 1, &below[..], &[], &[]).await.unwrap()).next.map(|next| next.hash),
+            Some(tip)
+        );
     });
 }
 
