@@ -10,12 +10,15 @@ use rescan_core::position::Height;
 use rescan_core::report::BlockId;
 use rescan_core::request::RangeRequest;
 use rescan_core::server_info::ServerInfo;
+use tokio::sync::oneshot;
 
 use crate::block_match::Question;
 use crate::connection::{Connection, Peer};
+use crate::counting::Traffic;
 use crate::error::{CallError, ConnectError, ScanError};
 use crate::request::ScanRequest;
-use crate::scan_stream::{self, BlockStream, ScanStream};
+use crate::scan_stream::{self, BlockStream, PreparedScan, ScanStream};
+use crate::scan_task::Gate;
 
 /// A connection to a rescan server. Clones share it; it is closed when the last of them and of its streams is dropped.
 #[derive(Clone, Debug)]
@@ -72,8 +75,22 @@ impl Client {
     /// [`CallError::Disconnected`] if the connection's thread is gone.
     pub async fn scan(&self, request: ScanRequest) -> Result<ScanStream, CallError> {
         let (stream, pipe) = scan_stream::open(&self.connection);
-        self.connection.scan(request, pipe).await?;
+        self.connection.scan(request, None, pipe).await?;
         Ok(ScanStream::new(stream))
+    }
+
+    /// Sends what a scan looks for ahead of it, and has the server derive and compile that: started later, the scan begins
+    /// to walk at once.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Disconnected`] if the connection's thread is gone.
+    pub async fn prepare(&self, request: ScanRequest) -> Result<PreparedScan, CallError> {
+        let (stream, pipe) = scan_stream::open(&self.connection);
+        let (sealed, is_sealed) = oneshot::channel();
+        let (start, started) = oneshot::channel();
+        self.connection.scan(request, Some(Gate { sealed, start: started }), pipe).await?;
+        Ok(PreparedScan::new(ScanStream::new(stream), is_sealed, start))
     }
 
     /// Starts the shipment of whole blocks, like [`Client::scan`].
@@ -130,6 +147,19 @@ impl Client {
     /// What was read from the socket since it was connected, in bytes.
     #[must_use]
     pub fn bytes_received(&self) -> u64 {
-        self.connection.bytes_received()
+        self.connection.traffic().received.bytes
+    }
+
+    /// What crossed the socket since it was connected, both ways.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.connection.traffic()
+    }
+
+    /// The process that listens on the socket, as the kernel names it here; none where it is not visible, as from within a
+    /// container. It may have ended since, and its number been given to another.
+    #[must_use]
+    pub fn server_process(&self) -> Option<u32> {
+        self.connection.peer()
     }
 }

@@ -176,6 +176,7 @@ struct Readme;
 pub use bitcoin;
 pub use checkpoint::Checkpoint;
 pub use client::Client;
+pub use counting::{Crossed, Traffic};
 pub use error::{CallError, ConnectError, LOCATE_HASHES_MAX, SOCKET_PATH_BYTES_MAX, ScanError};
 pub use request::ScanRequest;
 pub use rescan_core::block_match::{MatchContent, MatchEntries, MatchedBlock};
@@ -188,4 +189,4 @@ pub use rescan_core::request::{
 };
 pub use rescan_core::{coins, descriptor, history, merkle, position, report, server_info};
 pub use resume::{ResumableScan, ResumeEvent};
-pub use scan_stream::{BlockEvent, BlockStream, ScanEvent, ScanHandle, ScanStream};
+pub use scan_stream::{BlockEvent, BlockStream, PreparedScan, ScanEvent, ScanHandle, ScanStream};

@@ -3,6 +3,7 @@
 use std::{fmt, io};
 
 use rescan_client::checkpoint::{ForeignCheckpoint, LoadError, SaveError};
+use rescan_client::compare::CompareError;
 use rescan_client::descriptor::DescriptorError;
 use rescan_client::report::{Failure, FailureKind, Refusal, RefusalReason};
 use rescan_client::{CallError, ConnectError, ScanError};
@@ -148,6 +149,21 @@ impl From<ScanError> for Trouble {
             ScanError::Call(error) => error.into(),
             other => Self::failed(other.to_string(), "`rescan info` shows what the server sees"),
         }
+    }
+}
+
+impl From<CompareError> for Trouble {
+    fn from(error: CompareError) -> Self {
+        let hint = match error {
+            CompareError::Scan(error) => return error.into(),
+            CompareError::NoBlocks => "is the node still at its first blocks? `rescan info` shows what the server sees".to_owned(),
+            CompareError::Pruned { lowest } => format!("compare from there: --from-height {lowest}"),
+            CompareError::Reorganised { .. } => "nothing is reported; run it again, or --to-height a few blocks below the tip".to_owned(),
+            CompareError::Thread(_) => "the operating system refused; its limits (ulimit -a) may be reached".to_owned(),
+            _ => "this is a defect of rescan or of rescan-server, and worth a report: a scan may be wrong where answers differ"
+                .to_owned(),
+        };
+        Self::failed(with_causes(&error), hint)
     }
 }
 

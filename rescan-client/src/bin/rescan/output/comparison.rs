@@ -1,0 +1,155 @@
+//! The tables of a comparison that people read on a terminal: of each figure the median of its runs.
+
+use std::time::Duration;
+
+use rescan_client::compare::{Comparison, CurvePoint, CurveRun, Run, Way, WayId, WayResult};
+
+use super::human::{lines, table};
+use super::units;
+
+/// A finished comparison: time, then what crossed and what was held, then the curve, then what the figures leave out.
+pub(crate) fn text(comparison: &Comparison) -> String {
+    let mut parts = vec![subject(comparison), times(&comparison.ways), weights(&comparison.ways)];
+    parts.extend(comparison.ways.iter().filter_map(|way| match &way.result {
+        WayResult::LeftOut(why) => Some(format!("{} was left out: {why}\n", way.title)),
+        WayResult::Measured(_) => None,
+    }));
+    if !comparison.curve.is_empty() {
+        parts.push(curve(&comparison.curve));
+    }
+    let left_out = comparison.not_measured.iter().map(|sentence| format!("  {sentence}\n"));
+    parts.push(format!("not measured:\n{}", left_out.collect::<String>()));
+    parts.join("\n")
+}
+
+fn subject(comparison: &Comparison) -> String {
+    let Comparison { range, wallet, machine, .. } = comparison;
+    let runs = comparison.ways.iter().filter_map(measured).map(<[Run]>::len).max().unwrap_or(0);
+    format!(
+        "heights {} to {}: {} ({}); {} watched, {} in {}\n{}, {} cores; each way after one run that is not counted, medians of \
+         {runs}; all gave the same answer\n",
+        range.from_height,
+        range.to_height,
+        units::counted(range.blocks, "block"),
+        units::bytes(range.bytes),
+        units::counted(wallet.scripts, "script"),
+        units::counted(wallet.transactions, "matching transaction"),
+        units::counted(wallet.matching_blocks, "block"),
+        machine.processor,
+        machine.cores,
+    )
+}
+
+fn times(ways: &[Way]) -> String {
+    let mut table =
+        table(&["way", "time", "of the first", "first match", "wallet's CPU", "server's CPU"], &[1, 2, 3, 4, 5]);
+    let first = ways.first().and_then(measured).and_then(|runs| median(runs, |run| Some(run.wall_us)));
+    for (way, runs) in ways.iter().filter_map(|way| Some((way, measured(way)?))) {
+        let wall = median(runs, |run| Some(run.wall_us));
+        let time = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), duration);
+        table.add_row([
+            way.title.clone(),
+            time(wall),
+            times_of(wall, first),
+            time(median(runs, |run| run.first_match_us)),
+            time(median(runs, |run| run.client_cpu_us)),
+            time(median(runs, |run| run.server_cpu_us)),
+        ]);
+    }
+    lines(&table)
+}
+
+fn weights(ways: &[Way]) -> String {
+    let header =
+        ["way", "received", "of the first", "sent", "messages in", "out", "wallet's memory", "server's memory"];
+    let mut table = table(&header, &[1, 2, 3, 4, 5, 6, 7]);
+    let first = ways.first().and_then(measured).and_then(|runs| median(runs, |run| Some(run.received_bytes)));
+    for (way, runs) in ways.iter().filter_map(|way| Some((way, measured(way)?))) {
+        let of = |what: fn(&Run) -> Option<u64>| median(runs, what);
+        let bytes = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::bytes);
+        let count = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::grouped);
+        table.add_row([
+            way.title.clone(),
+            bytes(of(|run| Some(run.received_bytes))),
+            times_of(of(|run| Some(run.received_bytes)), first),
+            bytes(of(|run| Some(run.sent_bytes))),
+            count(of(|run| Some(run.received_messages))),
+            count(of(|run| Some(run.sent_messages))),
+            bytes(of(|run| run.client_peak_bytes)),
+            bytes(of(|run| run.server_peak_bytes)),
+        ]);
+    }
+    lines(&table)
+}
+
+fn curve(points: &[CurvePoint]) -> String {
+    let mut ids: Vec<WayId> = points.iter().flat_map(|point| &point.ways).map(|run| run.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let name = |id: &WayId| match id {
+        WayId::Summaries => "summaries",
+        _ => "blocks",
+    };
+    let mut header = vec!["blocks that match".to_owned(), "of 1,000".to_owned()];
+    header.extend(ids.iter().map(|id| format!("{}: time", name(id))));
+    header.extend(ids.iter().map(|id| format!("{}: received", name(id))));
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let mut table = table(&header, &(0..header.len()).collect::<Vec<_>>());
+    for point in points {
+        let of = |id: &WayId| point.ways.iter().find(|run| run.id == *id);
+        let shown =
+            |what: fn(&CurveRun) -> String| ids.iter().map(move |id| of(id).map_or_else(|| "-".to_owned(), what));
+        let mut row = vec![units::grouped(point.matching_blocks), units::grouped(point.matching_per_mille.into())];
+        row.extend(shown(|run| duration(run.wall_us)));
+        row.extend(shown(|run| units::bytes(run.received_bytes)));
+        table.add_row(row);
+    }
+    lines(&table)
+}
+
+fn measured(way: &Way) -> Option<&[Run]> {
+    match &way.result {
+        WayResult::Measured(runs) => Some(runs),
+        WayResult::LeftOut(_) => None,
+    }
+}
+
+/// The middle of what was measured, or of an even number the lower of the two; none where a run has no figure.
+fn median(runs: &[Run], what: impl Fn(&Run) -> Option<u64>) -> Option<u64> {
+    let mut values = runs.iter().map(what).collect::<Option<Vec<u64>>>()?;
+    values.sort_unstable();
+    values.get(values.len().checked_sub(1)? / 2).copied()
+}
+
+/// How many times the first, to two digits: `1.0`, `23`, `12,345`.
+fn times_of(value: Option<u64>, first: Option<u64>) -> String {
+    let (Some(value), Some(first)) = (value, first) else { return "-".to_owned() };
+    let tenths = u128::from(value) * 10 / u128::from(first.max(1));
+    let tenths = u64::try_from(tenths).unwrap_or(u64::MAX);
+    if tenths < 100 { format!("{}.{}", tenths / 10, tenths % 10) } else { units::grouped(tenths / 10) }
+}
+
+/// Microseconds as a person reads them.
+fn duration(micros: u64) -> String {
+    match micros {
+        0..10_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
+        _ => units::duration(Duration::from_micros(micros)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_has_a_digit_behind_the_point_while_that_says_something() {
+        let shown = [(5, 10), (10, 10), (99, 10), (100, 10), (123_456, 10)].map(|(v, f)| times_of(Some(v), Some(f)));
+        assert_eq!(shown, ["0.5", "1.0", "9.9", "10", "12,345"]);
+        assert_eq!(times_of(None, Some(1)), "-");
+    }
+
+    #[test]
+    fn short_times_keep_a_digit() {
+        assert_eq!([0, 950, 9_990, 10_000, 2_000_000].map(duration), ["0.0 ms", "0.9 ms", "9.9 ms", "10 ms", "2.00 s"]);
+    }
+}
