@@ -41,7 +41,9 @@ interface Rescan {
   # One block of the active chain, whole, if anything in it matches: an output that pays one of the scripts, or an input that
   # spends one of the outpoints or a coin that the block itself makes for one of the scripts. For wallets that leave no
   # state behind: nothing of the call is kept, so that a wallet which finds a coin adds it to the outpoints of later calls.
-  # An empty hash is whatever block the active chain has at that height, after the block files were looked at anew.
+  # An empty hash is whatever block the active chain has at that height, after the block files were looked at anew. With a
+  # hash, the active chain is that of the last second; where the block is its tip, and before it is said not to be in
+  # it, the block files are looked at anew too. So a walk from `next` to `next` that comes to a tip was of that tip's chain.
 }
 
 # --- What the server is ---------------------------------------------------------------------------------------------
@@ -128,6 +130,7 @@ struct Limits {
   # A larger message ends the connection: upload watch sets in chunks well below it.
   connectionsMax @1 :UInt32;
   scansPerConnectionMax @2 :UInt32;
+  # A call to `matchBlock` counts as one while it is under way.
   watchSetsPerConnectionMax @3 :UInt32;
   scriptsPerWatchSetMax @4 :UInt64;
   # Given scripts and those derived from keychains, together.

@@ -11,6 +11,7 @@ mod missing_blocks;
 mod proofs;
 mod refusals;
 mod reorgs;
+mod single_blocks;
 mod slow_wallets;
 mod tidy;
 mod watched_forms;
