@@ -14,6 +14,7 @@ mod curve;
 mod error;
 mod machine;
 mod meter;
+pub mod node;
 mod pinned;
 mod process;
 mod request;
