@@ -8,6 +8,7 @@ use rescan_core::descriptor::{DeriveError, DescriptorError};
 use rescan_core::position::Height;
 
 use super::WayId;
+use super::node::NodeError;
 use crate::error::{CallError, ScanError};
 
 /// Why there is no comparison.
@@ -73,6 +74,9 @@ pub enum CompareError {
     /// A script that was derived or sampled cannot be watched.
     #[error("a script cannot be watched: {0}")]
     Watch(#[from] rescan_core::watch::WatchError),
+    /// The node that was to be compared with gave no answer, or another chain's.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// The operating system would not give the thread that looks at memory.
     #[error("cannot start the thread that looks at memory")]
     Thread(#[source] io::Error),

@@ -11,6 +11,7 @@ use rescan_core::position::Height;
 
 use super::comparison::{ProgressPoint, Run};
 use super::error::CompareError;
+use super::node::Node;
 use super::process::{Process, ProcessorTime};
 use crate::client::Client;
 use crate::counting::Traffic;
@@ -24,10 +25,27 @@ const POINTS_MAX: u64 = 200;
 /// What all runs against one server are measured with.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    client: Client,
+    asked: Asked,
     server: Option<u32>,
     own_before: Option<u64>,
     server_before: Option<u64>,
+}
+
+/// Who is asked.
+#[derive(Debug)]
+enum Asked {
+    Server(Client),
+    Node(Node),
+}
+
+impl Asked {
+    /// What crossed its connection so far.
+    fn traffic(&self) -> Traffic {
+        match self {
+            Self::Server(client) => client.traffic(),
+            Self::Node(node) => node.traffic(),
+        }
+    }
 }
 
 /// A run that is under way: made just before its first request, and finished just after the last of its answer.
@@ -49,9 +67,17 @@ pub(crate) struct Running<'m> {
 impl Meter {
     /// For runs of this process against the server of `client`; what both hold in memory now is what they held before.
     pub(crate) fn new(client: &Client) -> Self {
-        let server = client.server_process();
+        Self::of(Asked::Server(client.clone()), client.server_process())
+    }
+
+    /// For runs against a node: what is said of the server is then the node's.
+    pub(crate) fn of_node(node: &Node) -> Self {
+        Self::of(Asked::Node(node.clone()), node.pid())
+    }
+
+    fn of(asked: Asked, server: Option<u32>) -> Self {
         Self {
-            client: client.clone(),
+            asked,
             server,
             own_before: Process::own().own_memory(),
             server_before: server.and_then(|pid| Process::other(pid).own_memory()),
@@ -68,8 +94,11 @@ impl Meter {
     /// # Errors
     /// If there is no thread to look at memory with, or the server does not answer.
     pub(crate) async fn start(&self, blocks: u64) -> Result<Running<'_>, CompareError> {
-        // What an earlier run left to be said between client and server has been said when this is answered.
-        self.client.info().await?;
+        // What an earlier run left to be said between client and server has been said when this is answered; a node is
+        // asked one thing at a time.
+        if let Asked::Server(client) = &self.asked {
+            client.info().await?;
+        }
         let (own, server) = (Process::own(), self.server.map(Process::other));
         let looking = Looking::start(self.server)?;
         let stride = u32::try_from(blocks / POINTS_MAX).unwrap_or(u32::MAX).max(1);
@@ -82,7 +111,7 @@ impl Meter {
             own_time,
             server_time,
             looking,
-            traffic: self.client.traffic(),
+            traffic: self.asked.traffic(),
             first_match: None,
             progress: Vec::new(),
             stride,
@@ -111,7 +140,7 @@ impl Running<'_> {
         let wall = self.started.elapsed();
         let client_cpu_us = self.own_time.as_ref().and_then(|then| self.own.processor_time_since(then));
         let server_cpu_us = self.server_time.as_ref().and_then(|then| self.server.as_ref()?.processor_time_since(then));
-        let now = self.meter.client.traffic();
+        let now = self.meter.asked.traffic();
         self.progress.retain(|point| point.height < last.0);
         self.progress.push(ProgressPoint { height: last.0, received_bytes: self.received() });
         let Peaks { own, server } = self.looking.end();
@@ -132,7 +161,7 @@ impl Running<'_> {
     }
 
     fn received(&self) -> u64 {
-        self.meter.client.traffic().received.bytes.saturating_sub(self.traffic.received.bytes)
+        self.meter.asked.traffic().received.bytes.saturating_sub(self.traffic.received.bytes)
     }
 }
 

@@ -15,6 +15,7 @@ mod curve;
 mod error;
 mod machine;
 mod meter;
+pub mod node;
 mod pinned;
 mod process;
 pub mod report;

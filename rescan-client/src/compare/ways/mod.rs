@@ -8,6 +8,8 @@ mod blocks_matched;
 mod request_per_block;
 mod summaries;
 
+pub(crate) use blocks_decoded::DecodingWallet;
+
 use futures::StreamExt;
 use rescan_core::report::{FullBlock, Summary};
 
