@@ -100,6 +100,7 @@ async fn compared(
         to_height: None,
         runs,
         curve,
+        node: None,
         command: "cargo bench -p rescan-benches --bench session".to_owned(),
     };
     let mut tell = |step: &rescan_client::compare::Step| eprintln!("{}/{}: {}", step.done, step.total, step.doing);

@@ -1,6 +1,9 @@
 //! `rescan compare`: the same rescan done in several ways against the live server, and what each took.
 
+use std::path::Path;
+
 use rescan_client::ScanRequest;
+use rescan_client::compare::node::Node;
 use rescan_client::compare::{self, CompareRequest, Curve, report};
 
 use crate::args::{CompareArgs, could_hold_a_key};
@@ -13,26 +16,24 @@ use crate::trouble::Trouble;
 use crate::watch::{self, Watch};
 
 pub(crate) async fn run(args: &CompareArgs) -> Result<Exit, Trouble> {
-    if let Some(folder) = &args.report
-        && could_hold_a_key(folder)
-        && !folder.exists()
-    {
-        return Err(Trouble::usage(
-            "--report takes a folder; something else was given (not repeated here, since it could hold a key)",
-            "descriptors go after --descriptor, in quotes; a folder's path can be written from the root: /..",
-        ));
-    }
+    refuse_keys("--report", args.report.as_deref())?;
+    refuse_keys("--cookie", args.cookie.as_deref())?;
     let (keychains, labels) = watch::keychains(&args.descriptors, args.gap_limit, None)?;
     let client = socket::connect(&args.socket).await?;
     let scan = keychains.iter().cloned().fold(ScanRequest::new(), ScanRequest::keychain);
     let asked = Watch { request: scan, parties: Parties::One(Party::alone(labels)) };
     watch::check_network(&asked, client.greeting().network)?;
+    let node = match (&args.bitcoin_rpc, &args.cookie) {
+        (Some(address), Some(cookie)) => Some(Node::connect(address.clone(), cookie).await?),
+        _ => None,
+    };
     let request = CompareRequest {
         keychains,
         from_height: args.from_height,
         to_height: args.to_height,
         runs: args.runs,
         curve: if args.no_curve { Curve::LeftOut } else { Curve::Measured },
+        node,
         command: args.shown(),
     };
     let steps = Steps::begin();
@@ -50,4 +51,15 @@ pub(crate) async fn run(args: &CompareArgs) -> Result<Exit, Trouble> {
     }
     output.finish()?;
     Ok(Exit::Complete)
+}
+
+/// A word that should be a path and is repeated in messages must not be what looks like a key.
+fn refuse_keys(flag: &str, path: Option<&Path>) -> Result<(), Trouble> {
+    if path.is_some_and(|path| could_hold_a_key(path) && !path.exists()) {
+        return Err(Trouble::usage(
+            format!("{flag} takes a path; something else was given (not repeated here, since it could hold a key)"),
+            "descriptors go after --descriptor, in quotes; a path can be written from the root: /..",
+        ));
+    }
+    Ok(())
 }
