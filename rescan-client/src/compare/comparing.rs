@@ -63,7 +63,7 @@ pub async fn compare(
     let mut measured = rounds.go(&arms, "the wallet", &mut steps).await?;
     if request.node.is_none() {
         let no_node = || WayResult::LeftOut("no node's RPC was given (--bitcoin-rpc URL --cookie FILE)".to_owned());
-        measured.ways.extend(NodeWay::ALL.map(|way| (way.id(), no_node())));
+        measured.ways.extend(NodeWay::ALL.map(|way| shown(way.id(), no_node())));
     }
     first.agrees_with(&measured.answer, "the first scan")?;
     let curve = match request.curve {
@@ -95,7 +95,7 @@ pub async fn compare(
             unspent_count: summary.unspent_count,
         },
         cache,
-        ways: measured.ways.into_iter().map(|(way, result)| shown(way, result)).collect(),
+        ways: measured.ways,
         curve,
     })
 }
@@ -158,7 +158,7 @@ pub(crate) struct Rounds {
 
 /// What came of some ways, and the answer that all gave.
 pub(crate) struct Measured {
-    pub(crate) ways: Vec<(WayId, WayResult)>,
+    pub(crate) ways: Vec<Way>,
     pub(crate) answer: Answer,
 }
 
@@ -201,7 +201,7 @@ impl Rounds {
                 }
             }
         }
-        let ways = results.into_iter().map(|(arm, result)| (arm.id(), result)).collect();
+        let ways = results.into_iter().map(|(arm, result)| shown(arm.id(), result)).collect();
         Ok(Measured { ways, answer: expected.unwrap_or_default() })
     }
 }
@@ -218,13 +218,6 @@ impl Steps<'_> {
         (self.tell)(&Step { done: self.done, total: self.total, doing });
         self.done = self.done.saturating_add(1);
     }
-}
-
-/// The middle one, or of an even number the lower of the two; 0 of none.
-pub(crate) fn median(values: impl Iterator<Item = u64>) -> u64 {
-    let mut values: Vec<u64> = values.collect();
-    values.sort_unstable();
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0)
 }
 
 /// A run before the first leaves in memory what fits there; of more than half of it, nobody knows what stays.
@@ -288,14 +281,6 @@ fn not_measured(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median([3, 1, 2].into_iter()), 2);
-        assert_eq!(median([4, 1, 2, 3].into_iter()), 2);
-        assert_eq!(median([7].into_iter()), 7);
-        assert_eq!(median(std::iter::empty()), 0);
-    }
 
     #[test]
     fn blocks_that_fill_memory_are_not_called_warm() {

@@ -1,7 +1,7 @@
 //! The busy-wallet curve: the same blocks with more and more of them matching, summaries against blocks shipped.
 
-use super::comparing::{Arm, Rounds, Steps, median};
-use super::comparison::{CurvePoint, CurveRun, WayId, WayResult};
+use super::comparing::{Arm, Rounds, Steps};
+use super::comparison::{CurvePoint, CurveRun, Way};
 use super::error::CompareError;
 use super::meter::Meter;
 use super::pinned::Pinned;
@@ -49,7 +49,7 @@ pub(crate) async fn measure(
         points.push(CurvePoint {
             matching_per_mille: u32::try_from(per_mille).unwrap_or(u32::MAX),
             matching_blocks,
-            ways: measured.ways.iter().filter_map(|(way, result)| medians(*way, result)).collect(),
+            ways: measured.ways.iter().filter_map(medians).collect(),
         });
     }
     // What was wanted ascends; what matched nearly always does too, unless scripts were used again and again.
@@ -70,13 +70,10 @@ fn wanted_matches(scripts: usize) -> Vec<usize> {
 }
 
 /// None of a way that was left out.
-fn medians(id: WayId, result: &WayResult) -> Option<CurveRun> {
-    let WayResult::Measured(runs) = result else { return None };
-    Some(CurveRun {
-        id,
-        wall_us: median(runs.iter().map(|run| run.wall_us)),
-        received_bytes: median(runs.iter().map(|run| run.received_bytes)),
-    })
+fn medians(way: &Way) -> Option<CurveRun> {
+    let wall_us = way.median(|run| Some(run.wall_us))?;
+    let received_bytes = way.median(|run| Some(run.received_bytes))?;
+    Some(CurveRun { id: way.id, wall_us, received_bytes })
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(crate) fn text(comparison: &Comparison) -> String {
 
 fn subject(comparison: &Comparison) -> String {
     let Comparison { range, wallet, machine, .. } = comparison;
-    let runs = comparison.ways.iter().filter_map(measured).map(<[Run]>::len).max().unwrap_or(0);
+    let runs = comparison.ways.iter().map(|way| way.runs().len()).max().unwrap_or(0);
     format!(
         "heights {} to {}: {} ({}); {} watched, {} in {}\n{}, {} cores; each way after one run that is not counted, medians of \
          {runs}; all gave the same answer\n",
@@ -43,17 +43,17 @@ fn subject(comparison: &Comparison) -> String {
 fn times(ways: &[Way]) -> String {
     let mut table =
         table(&["way", "time", "of the first", "first match", "wallet's CPU", "server's CPU"], &[1, 2, 3, 4, 5]);
-    let first = ways.first().and_then(measured).and_then(|runs| median(runs, |run| Some(run.wall_us)));
-    for (way, runs) in ways.iter().filter_map(|way| Some((way, measured(way)?))) {
-        let wall = median(runs, |run| Some(run.wall_us));
+    let first = ways.first().and_then(|way| way.median(|run| Some(run.wall_us)));
+    for way in ways.iter().filter(|way| !way.runs().is_empty()) {
+        let wall = way.median(|run| Some(run.wall_us));
         let time = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), duration);
         table.add_row([
             way.title.clone(),
             time(wall),
             times_of(wall, first),
-            time(median(runs, |run| run.first_match_us)),
-            time(median(runs, |run| run.client_cpu_us)),
-            time(median(runs, |run| run.server_cpu_us)),
+            time(way.median(|run| run.first_match_us)),
+            time(way.median(|run| run.client_cpu_us)),
+            time(way.median(|run| run.server_cpu_us)),
         ]);
     }
     lines(&table)
@@ -63,9 +63,9 @@ fn weights(ways: &[Way]) -> String {
     let header =
         ["way", "received", "of the first", "sent", "messages in", "out", "wallet's memory", "server's memory"];
     let mut table = table(&header, &[1, 2, 3, 4, 5, 6, 7]);
-    let first = ways.first().and_then(measured).and_then(|runs| median(runs, |run| Some(run.received_bytes)));
-    for (way, runs) in ways.iter().filter_map(|way| Some((way, measured(way)?))) {
-        let of = |what: fn(&Run) -> Option<u64>| median(runs, what);
+    let first = ways.first().and_then(|way| way.median(|run| Some(run.received_bytes)));
+    for way in ways.iter().filter(|way| !way.runs().is_empty()) {
+        let of = |what: fn(&Run) -> Option<u64>| way.median(what);
         let bytes = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::bytes);
         let count = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::grouped);
         table.add_row([
@@ -105,20 +105,6 @@ fn curve(points: &[CurvePoint]) -> String {
         table.add_row(row);
     }
     lines(&table)
-}
-
-fn measured(way: &Way) -> Option<&[Run]> {
-    match &way.result {
-        WayResult::Measured(runs) => Some(runs),
-        WayResult::LeftOut(_) => None,
-    }
-}
-
-/// The middle of what was measured, or of an even number the lower of the two; none where a run has no figure.
-fn median(runs: &[Run], what: impl Fn(&Run) -> Option<u64>) -> Option<u64> {
-    let mut values = runs.iter().map(what).collect::<Option<Vec<u64>>>()?;
-    values.sort_unstable();
-    values.get(values.len().checked_sub(1)? / 2).copied()
 }
 
 /// How many times the first.
