@@ -1,6 +1,6 @@
 //! What was measured, as tables for the README.
 
-use rescan_client::compare::{Comparison, Run, WayId, WayResult};
+use rescan_client::compare::{Comparison, Run, Way, WayId};
 
 /// Figures of one range and wallet: medians, a row for each way.
 pub(crate) fn print(range: &str, wallet: &str, comparison: &Comparison) {
@@ -18,9 +18,8 @@ pub(crate) fn print(range: &str, wallet: &str, comparison: &Comparison) {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for way in &comparison.ways {
-        match &way.result {
-            WayResult::LeftOut(why) => println!("| {} | left out: {why} |", way.title),
-            WayResult::Measured(runs) => println!("| {} | {}", way.title, row(runs)),
+        if !way.runs().is_empty() {
+            println!("| {} | {}", way.title, row(way));
         }
     }
     if comparison.curve.is_empty() {
@@ -46,11 +45,12 @@ pub(crate) fn print(range: &str, wallet: &str, comparison: &Comparison) {
     }
 }
 
-fn row(runs: &[Run]) -> String {
-    let walls = || runs.iter().map(|run| run.wall_us);
-    let shown = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-    let time = |what: fn(&Run) -> Option<u64>| {
-        median(runs, what).map_or_else(|| "-".to_owned(), |micros| format!("{:.1}", ms(micros)))
+fn row(way: &Way) -> String {
+    let walls = || way.runs().iter().map(|run| run.wall_us);
+    let count =
+        |figure: fn(&Run) -> Option<u64>| way.median(figure).map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let time = |figure: fn(&Run) -> Option<u64>| {
+        way.median(figure).map_or_else(|| "-".to_owned(), |micros| format!("{:.1}", ms(micros)))
     };
     format!(
         "{} ({:.1} to {:.1}) | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
@@ -60,19 +60,23 @@ fn row(runs: &[Run]) -> String {
         time(|run| run.first_match_us),
         time(|run| run.client_cpu_us),
         time(|run| run.server_cpu_us),
-        shown(median(runs, |run| Some(run.received_bytes))),
-        shown(median(runs, |run| Some(run.sent_bytes))),
-        shown(median(runs, |run| Some(run.received_messages))),
-        shown(median(runs, |run| Some(run.sent_messages))),
-        shown(median(runs, |run| Some(run.client_peak_bytes? / 1_000))),
-        shown(median(runs, |run| Some(run.server_peak_bytes? / 1_000))),
+        count(|run| Some(run.received_bytes)),
+        count(|run| Some(run.sent_bytes)),
+        count(|run| Some(run.received_messages)),
+        count(|run| Some(run.sent_messages)),
+        count(|run| Some(run.client_peak_bytes? / 1_000)),
+        count(|run| Some(run.server_peak_bytes? / 1_000)),
     )
 }
 
 /// The project's bars, met or not.
 pub(crate) fn print_bars(wallet: &str, comparison: &Comparison, rates: &[f64]) {
-    let wall = |id: WayId| median(runs(comparison, id), |run| Some(run.wall_us)).unwrap_or(0) as f64;
-    let received = |id: WayId| median(runs(comparison, id), |run| Some(run.received_bytes)).unwrap_or(0) as f64;
+    let median = |id: WayId, figure: fn(&Run) -> Option<u64>| {
+        let way = comparison.ways.iter().find(|way| way.id == id);
+        way.and_then(|way| way.median(figure)).unwrap_or(0) as f64
+    };
+    let wall = |id: WayId| median(id, |run| Some(run.wall_us));
+    let received = |id: WayId| median(id, |run| Some(run.received_bytes));
     let summaries = wall(WayId::Summaries);
     let mut sorted = rates.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -93,21 +97,6 @@ pub(crate) fn print_bars(wallet: &str, comparison: &Comparison, rates: &[f64]) {
     } else {
         println!("| bytes of blocks against summaries, times | {bytes:.1} | |");
     }
-}
-
-fn runs(comparison: &Comparison, id: WayId) -> &[Run] {
-    let way = comparison.ways.iter().find(|way| way.id == id);
-    match way.map(|way| &way.result) {
-        Some(WayResult::Measured(runs)) => runs,
-        _ => &[],
-    }
-}
-
-/// None where a run has no figure.
-fn median(runs: &[Run], what: impl Fn(&Run) -> Option<u64>) -> Option<u64> {
-    let mut values = runs.iter().map(what).collect::<Option<Vec<u64>>>()?;
-    values.sort_unstable();
-    values.get(values.len().checked_sub(1)? / 2).copied()
 }
 
 fn ms(micros: u64) -> f64 {

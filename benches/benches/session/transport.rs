@@ -39,13 +39,14 @@ impl block_sink::Server for Nobody {
 /// Pushes about so many bytes from one thread to another.
 pub(crate) fn bytes_per_second(bytes: u64) -> f64 {
     let (near, far) = StdUnixStream::pair().expect("a pair of sockets");
-    let taker = std::thread::spawn(move || on_a_thread(take(far)));
-    let rate = on_a_thread(push(near, bytes.div_ceil(MESSAGE_BYTES as u64)));
+    let taker = std::thread::spawn(move || run(take(far)));
+    let pusher = std::thread::spawn(move || run(push(near, bytes.div_ceil(MESSAGE_BYTES as u64))));
+    let rate = pusher.join().expect("it pushes all there is");
     taker.join().expect("it takes all there is");
     rate
 }
 
-fn on_a_thread<T>(work: impl Future<Output = T>) -> T {
+fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, work)
 }
