@@ -248,7 +248,8 @@ fn not_measured(
          started; only the request for each block sends them again with every block."
             .to_owned(),
         "Peaks of memory between two looks, which are 10 ms apart: memory is resident memory of a process's own above what it \
-         held before the first run; block files in the page cache are left out, and so are the scripts compiled beforehand."
+         held before the first run. Block files in the page cache are left out, and so are the scripts compiled beforehand; \
+         what the allocator keeps of one way's run counts in the next way's too."
             .to_owned(),
     ];
     if !meter.sees_server() {

@@ -52,7 +52,8 @@ fn script_of(mut data: &[u8]) -> Result<Option<ScriptBuf>, encode::Error> {
 /// So many of the scripts, evenly spread, and as many strangers as make up for the rest: watch sets of one size, so that
 /// nothing but the number of matches differs from one to the next.
 pub(crate) fn spread(scripts: &[ScriptBuf], wanted: usize) -> Vec<ScriptBuf> {
-    let taken = (0..wanted.min(scripts.len())).filter_map(|at| scripts.get(at * scripts.len() / wanted.max(1)));
+    let wanted = wanted.min(scripts.len());
+    let taken = (0..wanted).filter_map(|at| scripts.get(at * scripts.len() / wanted.max(1)));
     let strangers = (wanted..scripts.len()).map(stranger);
     taken.cloned().chain(strangers).collect()
 }
