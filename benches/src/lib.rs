@@ -2,7 +2,7 @@
 //! of a stated size.
 
 use bitcoin::hashes::{Hash, sha256};
-use bitcoin::{OutPoint, Txid};
+use bitcoin::{OutPoint, ScriptBuf, Txid};
 use rescan_core::coin_map::CoinMap;
 use rescan_core::matching::{BlockPlace, Matcher};
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
@@ -96,13 +96,7 @@ impl Input {
     /// Reads every byte in order: what any walk is compared with. XOR of 64-bit words, unrolled to 64 bytes.
     #[must_use]
     pub fn read(&self) -> u64 {
-        let mut lanes = [0_u64; 8];
-        for chunk in self.clear.chunks_exact(64) {
-            for (lane, word) in lanes.iter_mut().zip(chunk.chunks_exact(8)) {
-                *lane ^= u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
-            }
-        }
-        lanes.iter().fold(0, |all, lane| all ^ lane)
+        xor_of(&self.clear)
     }
 
     /// Walks every block against `watch` and says how many transactions matched.
@@ -119,6 +113,30 @@ impl Input {
     }
 }
 
+/// The XOR of all 64-bit words, unrolled to 64 bytes: reading, and no more.
+#[must_use]
+pub fn xor_of(bytes: &[u8]) -> u64 {
+    let mut lanes = [0_u64; 8];
+    for chunk in bytes.chunks_exact(64) {
+        for (lane, word) in lanes.iter_mut().zip(chunk.chunks_exact(8)) {
+            *lane ^= u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
+        }
+    }
+    lanes.iter().fold(0, |all, lane| all ^ lane)
+}
+
+/// A script that no block has.
+#[must_use]
+pub fn strange_script(number: u32) -> ScriptBuf {
+    let mut script = vec![0x51, 0x20]; // a p2tr output
+    script.extend_from_slice(&strange_bytes("script", number));
+    script.into()
+}
+
+fn strange_bytes(what: &str, number: u32) -> [u8; 32] {
+    sha256::Hash::hash(format!("{what} {number}").as_bytes()).to_byte_array()
+}
+
 /// A watch set of scripts and outpoints that no block has.
 ///
 /// # Panics
@@ -126,14 +144,12 @@ impl Input {
 #[must_use]
 pub fn strangers(scripts: u32, outpoints: u32) -> WatchSet {
     let mut builder = WatchSetBuilder::new();
-    let random = |what: &str, number: u32| sha256::Hash::hash(format!("{what} {number}").as_bytes()).to_byte_array();
     for number in 0..scripts {
-        let mut script = vec![0x51, 0x20]; // a p2tr output
-        script.extend_from_slice(&random("script", number));
-        builder.add_script(&script, Origin::Script(number)).expect("34 bytes can be watched");
+        let script = strange_script(number);
+        builder.add_script(script.as_bytes(), Origin::Script(number)).expect("34 bytes can be watched");
     }
     for number in 0..outpoints {
-        let txid = Txid::from_byte_array(random("outpoint", number));
+        let txid = Txid::from_byte_array(strange_bytes("outpoint", number));
         builder.add_outpoint(OutPoint { txid, vout: number % 8 }, None, Origin::Outpoint(number));
     }
     builder.build()

@@ -8,6 +8,7 @@ mod following;
 mod going_on;
 mod many_wallets;
 mod missing_blocks;
+mod page_cache;
 mod proofs;
 mod refusals;
 mod reorgs;

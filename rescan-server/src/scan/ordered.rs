@@ -87,10 +87,12 @@ impl<T: Send + 'static> Ordered<T> {
     ) -> Self {
         let range = segments.range();
         let first = segments.has_next().then(|| range.first());
-        let progress = Arc::new(ScanProgress::new(range.count()));
-        let (adding, snapshot) = (Arc::clone(&progress), Arc::clone(&pinned.snapshot));
-        // A million heights take milliseconds, which are not the caller's thread's; nobody waits for the sum.
-        drop(pool.run(move || adding.set_bytes_total(snapshot.data_bytes(range))));
+        let progress = Arc::new(ScanProgress::new(if first.is_some() { range.count() } else { 0 }));
+        if first.is_some() {
+            let (adding, snapshot) = (Arc::clone(&progress), Arc::clone(&pinned.snapshot));
+            // A million heights take milliseconds, which are not the caller's thread's; nobody waits for the sum.
+            drop(pool.run(move || adding.set_bytes_total(snapshot.data_bytes(range))));
+        }
         Self {
             under_way_max,
             pool: pool.clone(),

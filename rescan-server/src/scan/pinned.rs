@@ -15,7 +15,7 @@ use rescan_core::position::{Height, HeightRange, RecordSpan};
 use rescan_core::proof::Unproven;
 use rescan_core::report::{Failure, FailureKind, FailurePlace};
 
-use crate::block_files::{BlockFileError, Window};
+use crate::block_files::{BlockFileError, FilesInUse, Window};
 use crate::cancel::Cancel;
 use crate::chain::Chain;
 
@@ -25,6 +25,13 @@ pub(super) struct Pinned {
     pub(super) chain: Arc<Chain>,
     pub(super) snapshot: Arc<ChainSnapshot>,
     pub(super) cancel: Cancel,
+    in_use: Arc<FilesInUse>,
+}
+
+impl Pinned {
+    pub(super) fn new(chain: Arc<Chain>, snapshot: Arc<ChainSnapshot>, cancel: Cancel) -> Self {
+        Self { chain, snapshot, cancel, in_use: Arc::default() }
+    }
 }
 
 impl Pinned {
@@ -89,6 +96,7 @@ impl<'p> SegmentBlocks<'p> {
         let spans: Option<Vec<RecordSpan>> = blocks.map(|block| block.map(|block| block.span)).collect();
         // What is wrong with a window is said by the first block that lacks it.
         let window = spans.and_then(|spans| pinned.chain.files().window(&spans).ok());
+        window.iter().for_each(|window| pinned.in_use.note(window));
         Self { pinned, window }
     }
 
@@ -156,14 +164,16 @@ fn examine_in<T>(
     span: RecordSpan,
     examine: &mut impl FnMut(RawBlock<'_>) -> Result<T, BlockFault>,
 ) -> Result<T, BlockFault> {
-    let raw = window.block(span).ok_or(BlockFault::NoHeader(0))?;
-    expect_hash(raw, hash)?;
-    let examined = examine(raw);
-    // A node that was restarted after a crash may rewrite what lies beneath a map: what was read counts only if the
-    // block was there from beginning to end. This outranks what `examine` says, which may be about other bytes.
-    window.recheck()?;
-    expect_hash(raw, hash)?;
-    examined
+    let seen = window.with_block(span, |raw| {
+        expect_hash(raw, hash)?;
+        let examined = examine(raw);
+        // A node that was restarted after a crash may rewrite what lies beneath a map: what was read counts only if the
+        // block was there from beginning to end. This outranks what `examine` says, which may be about other bytes.
+        window.recheck()?;
+        expect_hash(raw, hash)?;
+        examined
+    });
+    seen?.unwrap_or(Err(BlockFault::NoHeader(0)))
 }
 
 fn expect_hash(raw: RawBlock<'_>, expected: BlockHash) -> Result<(), BlockFault> {
