@@ -29,7 +29,7 @@ pub fn match_single_block(
     watch: &WatchSet,
     cancel: Cancel,
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let pinned = Pinned { chain, snapshot, cancel };
+    let pinned = Pinned::new(chain, snapshot, cancel);
     let only = HeightRange::new(height, height).expect("a height is not above itself");
     let place = if height == Height::GENESIS { BlockPlace::Genesis } else { BlockPlace::Later };
     let examined = SegmentBlocks::open(&pinned, only).examine(height, |raw| examine(raw, place, watch));
