@@ -45,10 +45,10 @@ pub const BLOCK_IDS_PER_CALL_MAX: u32 = 4_096;
 /// Refused scans of one connection whose refusal the client has not yet taken.
 pub const REFUSALS_WAITING_MAX: u32 = 16;
 
-/// Bytes that may be on their way to one sink before its scan waits. More than a full block of today's chain has, so that
-/// the next is written while the wallet takes the last: below that, each waits for the other in turn. Reports gain nothing
-/// above 512 KiB, and this is memory that each stalled wallet holds.
-pub const WINDOW_BYTES: usize = 2 << 20;
+/// Bytes that may be on their way to one sink before its scan waits. Measured over a Unix socket: larger windows gain
+/// nothing for reports, and 2 MiB made the shipping of full blocks three times as slow (`benches/README.md`); this is also
+/// memory that each stalled wallet holds.
+pub const WINDOW_BYTES: usize = 512 << 10;
 
 /// How long a wallet may take nothing before its scan is cancelled. Long enough for a wallet that writes to a slow
 /// disk, short enough that a stuck one does not hold its window and its pinned chain for hours.
