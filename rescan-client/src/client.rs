@@ -2,16 +2,23 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 
 use bitcoin::BlockHash;
+use rescan_core::block_match::{MatchEntries, MatchedBlock};
+use rescan_core::position::Height;
 use rescan_core::report::BlockId;
 use rescan_core::request::RangeRequest;
 use rescan_core::server_info::ServerInfo;
+use tokio::sync::oneshot;
 
+use crate::block_match::Question;
 use crate::connection::{Connection, Peer};
-use crate::error::{CallError, ConnectError};
+use crate::counting::Traffic;
+use crate::error::{CallError, ConnectError, ScanError};
 use crate::request::ScanRequest;
-use crate::scan_stream::{self, BlockStream, ScanStream};
+use crate::scan_stream::{self, BlockStream, PreparedScan, ScanStream};
+use crate::scan_task::Gate;
 
 /// A connection to a rescan server. Clones share it; it is closed when the last of them and of its streams is dropped.
 #[derive(Clone, Debug)]
@@ -68,8 +75,22 @@ impl Client {
     /// [`CallError::Disconnected`] if the connection's thread is gone.
     pub async fn scan(&self, request: ScanRequest) -> Result<ScanStream, CallError> {
         let (stream, pipe) = scan_stream::open(&self.connection);
-        self.connection.scan(request, pipe).await?;
+        self.connection.scan(request, None, pipe).await?;
         Ok(ScanStream::new(stream))
+    }
+
+    /// Sends what a scan looks for ahead of it, and has the server derive and compile that: started later, the scan begins
+    /// to walk at once.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Disconnected`] if the connection's thread is gone.
+    pub async fn prepare(&self, request: ScanRequest) -> Result<PreparedScan, CallError> {
+        let (stream, pipe) = scan_stream::open(&self.connection);
+        let (sealed, is_sealed) = oneshot::channel();
+        let (start, started) = oneshot::channel();
+        self.connection.scan(request, Some(Gate { sealed, start: started }), pipe).await?;
+        Ok(PreparedScan::new(ScanStream::new(stream), is_sealed, start))
     }
 
     /// Starts the shipment of whole blocks, like [`Client::scan`].
@@ -94,9 +115,51 @@ impl Client {
         self.connection.locate(hashes).await
     }
 
+    /// Has the server match one block of the active chain against what travels in this very call, and remember nothing of
+    /// it. The whole block comes back where anything in it matches: an output that pays one of the scripts, an input that
+    /// spends one of the outpoints or a coin of the same block. Coins of earlier blocks are the wallet's to know: it adds
+    /// what it finds to the outpoints of later calls.
+    ///
+    /// Without a hash it is whatever block the chain has at that height; with one, a block that is not in the active chain
+    /// (any more) is refused as [`NotInChain`](rescan_core::report::RefusalReason::NotInChain). So a wallet goes from block to
+    /// block by [`MatchedBlock::next`], and [`Client::locate`] says where to begin after a refusal. A [`Client::scan`] sends
+    /// what it looks for once, and is many times as fast.
+    ///
+    /// Dropping the future gives the call up on the server too. Calls under way at the same time count as scans of the
+    /// connection: [`Limits::scans_per_connection_max`](rescan_core::server_info::Limits::scans_per_connection_max).
+    ///
+    /// # Errors
+    ///
+    /// [`ScanError::Refused`] for an entry that cannot be watched, a height above the tip, a block not in the chain, too many
+    /// calls at a time; [`ScanError::Failed`] where the block cannot be read or proven; [`ScanError::Call`] if the server is too old
+    /// for the call, the entries do not fit into a message, or the connection is gone.
+    pub async fn match_block(
+        &self,
+        height: Height,
+        hash: Option<BlockHash>,
+        entries: Arc<MatchEntries>,
+    ) -> Result<MatchedBlock, ScanError> {
+        let question = Question { height, hash, entries };
+        question.check(&self.greeting)?;
+        self.connection.match_block(question).await
+    }
+
     /// What was read from the socket since it was connected, in bytes.
     #[must_use]
     pub fn bytes_received(&self) -> u64 {
-        self.connection.bytes_received()
+        self.connection.traffic().received.bytes
+    }
+
+    /// What crossed the socket since it was connected, both ways.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.connection.traffic()
+    }
+
+    /// The process that listens on the socket, as the kernel names it here; none where it is not visible, as from within a
+    /// container. It may have ended since, and its number been given to another.
+    #[must_use]
+    pub fn server_process(&self) -> Option<u32> {
+        self.connection.peer()
     }
 }

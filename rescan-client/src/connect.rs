@@ -56,6 +56,12 @@ fn check_peer(path: &Path, stream: &UnixStream) -> Result<(), ConnectError> {
     Err(ConnectError::ForeignPeer { path: path.to_owned(), found, expected })
 }
 
+/// The process that listens: none where this one cannot see it, as from within a container.
+pub(crate) fn listener(stream: &UnixStream) -> Option<u32> {
+    let pid = stream.peer_cred().ok()?.pid()?;
+    u32::try_from(pid).ok().filter(|pid| *pid > 0)
+}
+
 /// Whether a server of user `found` may tell user `expected` what the chain holds. Root may: it could read the wallet's
 /// memory anyway. Not the other way round: root's wallet has no reason to believe any user.
 fn is_trusted(found: u32, expected: u32) -> bool {

@@ -14,6 +14,7 @@ use capnp::message::ReaderOptions;
 use capnp_rpc::RpcSystem;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
+use rescan_core::block_match::MatchedBlock;
 use rescan_core::report::BlockId;
 use rescan_core::request::RangeRequest;
 use rescan_core::rescan_capnp::rescan;
@@ -25,12 +26,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet, LocalSet};
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
+use crate::block_match::{self, Question};
 use crate::connect;
-use crate::counting::{ByteCount, CountingReader};
-use crate::error::{CallError, ConnectError, LOCATE_HASHES_MAX};
+use crate::counting::{Counting, Traffic, TrafficCount};
+use crate::error::{CallError, ConnectError, LOCATE_HASHES_MAX, ScanError};
 use crate::request::ScanRequest;
 use crate::scan_stream::{BlockEvent, Pipe, ScanEvent};
-use crate::scan_task;
+use crate::scan_task::{self, Gate};
 
 /// How long a peer may take to say who it is. A server answers while it still reads its chain, so seconds are ample even
 /// on a machine that swaps; without a bound, a peer that says nothing would hang the wallet.
@@ -49,13 +51,16 @@ pub(crate) enum Peer {
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     commands: mpsc::Sender<Command>,
-    received: ByteCount,
+    traffic: TrafficCount,
+    /// The process that listens, where it is visible from here.
+    peer: Option<u32>,
 }
 
 enum Command {
     Info(oneshot::Sender<Result<ServerInfo, CallError>>),
     Locate(Vec<BlockHash>, oneshot::Sender<Result<Option<BlockId>, CallError>>),
-    Scan(Box<ScanRequest>, Pipe<ScanEvent>),
+    Match(Question, oneshot::Sender<Result<MatchedBlock, ScanError>>),
+    Scan(Box<ScanRequest>, Option<Gate>, Pipe<ScanEvent>),
     Blocks(RangeRequest, Pipe<BlockEvent>),
 }
 
@@ -68,8 +73,8 @@ impl Connection {
     async fn open_within(peer: Peer, patience: Duration) -> Result<(Self, ServerInfo), ConnectError> {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let (greeted, greeting) = oneshot::channel();
-        let received = ByteCount::default();
-        let count = received.clone();
+        let traffic = TrafficCount::default();
+        let count = traffic.clone();
         std::thread::Builder::new()
             .name("rescan-client".to_owned())
             .spawn(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -78,8 +83,8 @@ impl Connection {
                 Err(error) => drop(greeted.send(Err(ConnectError::Thread(error)))),
             })
             .map_err(ConnectError::Thread)?;
-        let info = greeting.await.unwrap_or(Err(ConnectError::HungUp))?;
-        Ok((Self { commands, received }, info))
+        let (info, peer) = greeting.await.unwrap_or(Err(ConnectError::HungUp))?;
+        Ok((Self { commands, traffic, peer }, info))
     }
 
     pub(crate) async fn info(&self) -> Result<ServerInfo, CallError> {
@@ -97,16 +102,31 @@ impl Connection {
         answer.await.unwrap_or_else(|_| Err(thread_gone()))
     }
 
-    pub(crate) async fn scan(&self, request: ScanRequest, pipe: Pipe<ScanEvent>) -> Result<(), CallError> {
-        self.send(Command::Scan(Box::new(request), pipe)).await
+    pub(crate) async fn match_block(&self, question: Question) -> Result<MatchedBlock, ScanError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Match(question, reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(thread_gone().into()))
+    }
+
+    pub(crate) async fn scan(
+        &self,
+        request: ScanRequest,
+        gate: Option<Gate>,
+        pipe: Pipe<ScanEvent>,
+    ) -> Result<(), CallError> {
+        self.send(Command::Scan(Box::new(request), gate, pipe)).await
     }
 
     pub(crate) async fn blocks(&self, range: RangeRequest, pipe: Pipe<BlockEvent>) -> Result<(), CallError> {
         self.send(Command::Blocks(range, pipe)).await
     }
 
-    pub(crate) fn bytes_received(&self) -> u64 {
-        self.received.get()
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic.get()
+    }
+
+    pub(crate) fn peer(&self) -> Option<u32> {
+        self.peer
     }
 
     async fn send(&self, command: Command) -> Result<(), CallError> {
@@ -122,14 +142,14 @@ fn thread_gone() -> CallError {
 async fn live(
     peer: Peer,
     patience: Duration,
-    received: ByteCount,
-    greeted: oneshot::Sender<Result<ServerInfo, ConnectError>>,
+    traffic: TrafficCount,
+    greeted: oneshot::Sender<Result<(ServerInfo, Option<u32>), ConnectError>>,
     inbox: mpsc::Receiver<Command>,
 ) {
-    match greet(peer, patience, received).await {
+    match greet(peer, patience, traffic).await {
         Err(error) => drop(greeted.send(Err(error))),
-        Ok((rescan, mut system, info)) => {
-            if greeted.send(Ok(info)).is_ok() {
+        Ok((rescan, mut system, greeting)) => {
+            if greeted.send(Ok(greeting)).is_ok() {
                 tokio::select! {
                     () = obey(&rescan, inbox) => {}
                     () = gone(&mut system) => {}
@@ -146,16 +166,17 @@ type System = JoinHandle<Result<(), capnp::Error>>;
 async fn greet(
     peer: Peer,
     patience: Duration,
-    received: ByteCount,
-) -> Result<(rescan::Client, System, ServerInfo), ConnectError> {
+    traffic: TrafficCount,
+) -> Result<(rescan::Client, System, (ServerInfo, Option<u32>)), ConnectError> {
     let stream = match peer {
         Peer::At(path) => connect::connect(&path).await?,
         Peer::Connected(stream) => adopt(stream).map_err(ConnectError::Thread)?,
     };
-    let (rescan, mut system) = start(stream, received);
+    let listener = connect::listener(&stream);
+    let (rescan, mut system) = start(stream, &traffic);
     let asked = tokio::time::timeout(patience, ask_info(&rescan)).await;
     let refused = match asked {
-        Ok(Ok(info)) => return Ok((rescan, system, info)),
+        Ok(Ok(info)) => return Ok((rescan, system, (info, listener))),
         Ok(Err(refused)) => refused,
         Err(_elapsed) => {
             system.abort();
@@ -178,12 +199,12 @@ fn adopt(stream: StdUnixStream) -> std::io::Result<UnixStream> {
     UnixStream::from_std(stream)
 }
 
-fn start(stream: UnixStream, received: ByteCount) -> (rescan::Client, System) {
+fn start(stream: UnixStream, traffic: &TrafficCount) -> (rescan::Client, System) {
     let (reader, writer) = stream.into_split();
-    // Buffers of 8 KiB halve the system calls; larger ones only add copies. The counter sits below them, at the socket.
+    // Buffers of 8 KiB halve the system calls; larger ones only add copies. The counters sit below them, at the socket.
     let network = VatNetwork::new(
-        BufReader::new(CountingReader::new(reader, received)).compat(),
-        BufWriter::new(writer).compat_write(),
+        BufReader::new(Counting::new(reader, traffic.received.clone())).compat(),
+        BufWriter::new(Counting::new(writer, traffic.sent.clone())).compat_write(),
         Side::Client,
         ReaderOptions::new(),
     );
@@ -248,8 +269,18 @@ async fn obey(rescan: &rescan::Client, mut inbox: mpsc::Receiver<Command>) {
                     let rescan = rescan.clone();
                     tasks.spawn_local(async move { drop(reply.send(locate(&rescan, &hashes).await)) });
                 }
-                Some(Command::Scan(request, pipe)) => {
-                    tasks.spawn_local(scan_task::scan(rescan.clone(), request, pipe));
+                Some(Command::Match(question, mut reply)) => {
+                    let rescan = rescan.clone();
+                    tasks.spawn_local(async move {
+                        tokio::select! {
+                            found = block_match::ask(&rescan, &question) => drop(reply.send(found)),
+                            // Whoever gave up the call has the server give it up too.
+                            () = reply.closed() => {}
+                        }
+                    });
+                }
+                Some(Command::Scan(request, gate, pipe)) => {
+                    tasks.spawn_local(scan_task::scan(rescan.clone(), request, gate, pipe));
                 }
                 Some(Command::Blocks(range, pipe)) => {
                     tasks.spawn_local(scan_task::blocks(rescan.clone(), range, pipe));

@@ -1,46 +1,284 @@
-//! How many bytes came in: counted where they are read from the socket, whatever they turn out to be.
+//! What crosses a connection's socket, counted where it is read and written: bytes, and the Cap'n Proto messages in them.
+//!
+//! Messages are told apart by their framing alone (capnproto.org/encoding.html, "Serialization Over a Stream"): a table
+//! with the sizes of the segments, and then the segments. Nothing else of them is looked at, and nothing is checked:
+//! that is for whoever reads them.
+//!
+//! Invariant: what is counted does not depend on the portions in which the stream is read or written.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A count that the reader raises and anyone reads.
+/// What crossed a connection's socket since it was connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// What was read.
+    pub received: Crossed,
+    /// What was written.
+    pub sent: Crossed,
+}
+
+/// What crossed in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Crossed {
+    /// All bytes, those of messages that are under way included.
+    pub bytes: u64,
+    /// Cap'n Proto messages that crossed to their last byte.
+    pub messages: u64,
+}
+
+/// Counts that the connection raises and anyone reads.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ByteCount(Arc<AtomicU64>);
+pub(crate) struct TrafficCount {
+    pub(crate) received: CrossedCount,
+    pub(crate) sent: CrossedCount,
+}
 
-impl ByteCount {
-    pub(crate) fn get(&self) -> u64 {
-        // Relaxed: the count orders nothing. Whoever holds a message also sees the bytes that made it, since it came
+impl TrafficCount {
+    pub(crate) fn get(&self) -> Traffic {
+        Traffic { received: self.received.get(), sent: self.sent.get() }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CrossedCount(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    bytes: AtomicU64,
+    messages: AtomicU64,
+}
+
+impl CrossedCount {
+    pub(crate) fn get(&self) -> Crossed {
+        // Relaxed: the counts order nothing. Whoever holds a message also sees the bytes that made it, since it came
         // to them through a channel.
-        self.0.load(Ordering::Relaxed)
+        Crossed { bytes: self.0.bytes.load(Ordering::Relaxed), messages: self.0.messages.load(Ordering::Relaxed) }
     }
 
-    fn add(&self, bytes: usize) {
-        self.0.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-}
-
-/// A reader that counts what it reads.
-pub(crate) struct CountingReader<R> {
-    inner: R,
-    count: ByteCount,
-}
-
-impl<R> CountingReader<R> {
-    pub(crate) fn new(inner: R, count: ByteCount) -> Self {
-        Self { inner, count }
+    fn add(&self, portion: &[u8], framing: &mut Framing) {
+        self.0.bytes.fetch_add(widen(portion.len()), Ordering::Relaxed);
+        self.0.messages.fetch_add(framing.take(portion), Ordering::Relaxed);
     }
 }
 
-impl<R: AsyncRead + Unpin> AsyncRead for CountingReader<R> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+/// Where in the framing of a stream of messages its reader stands.
+#[derive(Debug)]
+struct Framing {
+    /// What is being read.
+    part: Part,
+    /// The bytes of the number that is being read, and how many of them are there.
+    number: [u8; 4],
+    number_bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The number of segments less one.
+    SegmentCount,
+    /// The size of a segment in words: so many sizes are still to come, this one included, and so many bytes follow the
+    /// table as far as it is known.
+    SegmentSize { left: u64, padded: bool, body: u64 },
+    /// So many bytes of padding and segments.
+    Body(u64),
+}
+
+const WORD_BYTES: u64 = 8;
+const NUMBER_BYTES: u64 = 4;
+
+impl Default for Framing {
+    fn default() -> Self {
+        Self { part: Part::SegmentCount, number: [0; 4], number_bytes: 0 }
+    }
+}
+
+impl Framing {
+    /// Goes on through a portion of the stream; how many messages end in it.
+    fn take(&mut self, mut portion: &[u8]) -> u64 {
+        let mut ended = 0;
+        while !portion.is_empty() {
+            if let Part::Body(left) = self.part {
+                let step = portion.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                portion = &portion[step..];
+                self.part = Part::Body(left.saturating_sub(widen(step)));
+            } else {
+                let step = portion.len().min(self.number.len() - self.number_bytes);
+                self.number[self.number_bytes..][..step].copy_from_slice(&portion[..step]);
+                self.number_bytes += step;
+                portion = &portion[step..];
+                if self.number_bytes == self.number.len() {
+                    self.number_bytes = 0;
+                    self.part = self.part.after(u32::from_le_bytes(self.number));
+                }
+            }
+            if self.part == Part::Body(0) {
+                self.part = Part::SegmentCount;
+                ended += 1;
+            }
+        }
+        ended
+    }
+}
+
+impl Part {
+    /// What follows a number of the table.
+    fn after(self, number: u32) -> Self {
+        match self {
+            Self::SegmentCount => {
+                let count = u64::from(number).saturating_add(1);
+                // With the count, an even number of sizes leaves the table half a word short.
+                Self::SegmentSize { left: count, padded: count.is_multiple_of(2), body: 0 }
+            }
+            Self::SegmentSize { left, padded, body } => {
+                let body = body.saturating_add(u64::from(number).saturating_mul(WORD_BYTES));
+                match left.saturating_sub(1) {
+                    0 => Self::Body(if padded { body.saturating_add(NUMBER_BYTES) } else { body }),
+                    left => Self::SegmentSize { left, padded, body },
+                }
+            }
+            body @ Self::Body(_) => body,
+        }
+    }
+}
+
+/// A reader or writer that counts what passes.
+pub(crate) struct Counting<S> {
+    inner: S,
+    count: CrossedCount,
+    framing: Framing,
+}
+
+impl<S> Counting<S> {
+    pub(crate) fn new(inner: S, count: CrossedCount) -> Self {
+        Self { inner, count, framing: Framing::default() }
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Counting<R> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buffer);
-        self.count.add(buffer.filled().len().saturating_sub(before));
+        let polled = Pin::new(&mut this.inner).poll_read(cx, buffer);
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        this.count.add(read, &mut this.framing);
         polled
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Counting<W> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.inner).poll_write(cx, bytes))?;
+        this.count.add(bytes.get(..written).unwrap_or(bytes), &mut this.framing);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+fn widen(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use capnp::message::{self, AllocationStrategy, HeapAllocator};
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A message as it stands on a stream, of about so many words, in segments of that size at first.
+    fn written(words: u32, first_segment: u32) -> Vec<u8> {
+        let allocator =
+            HeapAllocator::new().first_segment_words(first_segment).allocation_strategy(AllocationStrategy::FixedSize);
+        let mut message = message::Builder::new(allocator);
+        let mut list = message.initn_root::<capnp::data_list::Builder<'_>>(words.div_ceil(8));
+        for index in 0..list.reborrow().len() {
+            list.set(index, &[7; 64]);
+        }
+        capnp::serialize::write_message_to_words(&message)
+    }
+
+    /// How many messages stand in a stream by the parser of the `capnp` crate.
+    fn parsed(mut stream: &[u8]) -> u64 {
+        let mut count = 0;
+        while !stream.is_empty() {
+            capnp::serialize::read_message_from_flat_slice(&mut stream, message::ReaderOptions::new())
+                .expect("the stream is whole messages");
+            count += 1;
+        }
+        count
+    }
+
+    fn taken(stream: &[u8], cuts: &[usize]) -> Vec<u64> {
+        let mut framing = Framing::default();
+        let mut ends = vec![0];
+        ends.extend(cuts.iter().map(|cut| cut % (stream.len() + 1)));
+        ends.push(stream.len());
+        ends.sort_unstable();
+        ends.windows(2).map(|pair| framing.take(&stream[pair[0]..pair[1]])).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_reads_counts_the_messages_that_a_parser_finds(
+            messages in prop::collection::vec((0..400_u32, 1..200_u32), 0..6),
+            cuts in prop::collection::vec(any::<usize>(), 0..40),
+        ) {
+            let stream: Vec<u8> = messages.iter().flat_map(|(words, first)| written(*words, *first)).collect();
+            prop_assert_eq!(taken(&stream, &cuts).iter().sum::<u64>(), parsed(&stream));
+            let each: Vec<usize> = (0..stream.len()).collect();
+            prop_assert_eq!(taken(&stream, &each).iter().sum::<u64>(), parsed(&stream));
+        }
+    }
+
+    #[test]
+    fn a_message_counts_with_its_last_byte_and_not_before() {
+        for (words, first) in [(100, 1_000), (100, 40), (400, 30)] {
+            let stream = written(words, first);
+            let last = stream.len() - 1;
+            assert_eq!(taken(&stream, &[last]), [0, 1], "{} segments", stream[0] + 1);
+        }
+    }
+
+    #[test]
+    fn a_message_of_an_empty_segment_ends_with_its_table() {
+        assert_eq!(taken(&[0; 16], &[3, 8]), [0, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn both_directions_count_what_passes() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let (reader, writer) = tokio::io::split(near);
+        let count = TrafficCount::default();
+        let mut reader = Counting::new(reader, count.received.clone());
+        let mut writer = Counting::new(writer, count.sent.clone());
+        let message = written(200, 50);
+        let bytes = message.len() as u64;
+        let echo = async {
+            let mut heard = vec![0; message.len()];
+            far.read_exact(&mut heard).await.expect("it is heard");
+            far.write_all(&heard[..heard.len() - 1]).await.expect("it is said");
+        };
+        let ask = async {
+            writer.write_all(&message).await.expect("it is said");
+            let mut heard = vec![0; message.len() - 1];
+            reader.read_exact(&mut heard).await.expect("it is heard");
+        };
+        tokio::join!(echo, ask);
+        let received = Crossed { bytes: bytes - 1, messages: 0 };
+        assert_eq!(count.get(), Traffic { received, sent: Crossed { bytes, messages: 1 } });
     }
 }

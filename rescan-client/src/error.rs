@@ -135,6 +135,16 @@ pub enum CallError {
         /// How many were given.
         found: usize,
     },
+    /// More entries than one message carries; nothing was sent.
+    #[error(
+        "the scripts and outpoints of one call take {bytes} bytes, and the server reads at most {max}: scan for them instead"
+    )]
+    TooManyEntries {
+        /// What they take, in bytes.
+        bytes: u64,
+        /// The most that the server reads.
+        max: u64,
+    },
     /// The scan that was asked about has ended.
     #[error("the scan has ended")]
     Ended,

@@ -13,7 +13,8 @@
 //! politely instead, with a summary that says how far it came. How a scan ended is an
 //! [`Outcome`](report::Outcome) in the summary; a [`ScanError`] means that there is none.
 //!
-//! [`Client::blocks`] ships whole blocks instead, for a wallet that would rather not show what it watches.
+//! [`Client::blocks`] ships whole blocks instead, for a wallet that would rather not show what it watches, and
+//! [`Client::match_block`] asks about one block a call, for one that leaves nothing on the server.
 //!
 //! Everything here is [`Send`] and runs under any executor: the Cap'n Proto objects, which are neither, stay on a thread
 //! of the connection's own.
@@ -150,6 +151,7 @@
 mod asked;
 #[cfg(feature = "bdk")]
 pub mod bdk;
+mod block_match;
 pub mod checkpoint;
 mod client;
 #[cfg(feature = "cli")]
@@ -174,8 +176,10 @@ struct Readme;
 pub use bitcoin;
 pub use checkpoint::Checkpoint;
 pub use client::Client;
+pub use counting::{Crossed, Traffic};
 pub use error::{CallError, ConnectError, LOCATE_HASHES_MAX, SOCKET_PATH_BYTES_MAX, ScanError};
 pub use request::ScanRequest;
+pub use rescan_core::block_match::{MatchContent, MatchEntries, MatchedBlock};
 pub use rescan_core::coins::Coin;
 pub use rescan_core::history::History;
 pub use rescan_core::report::Mark;
@@ -185,4 +189,4 @@ pub use rescan_core::request::{
 };
 pub use rescan_core::{coins, descriptor, history, merkle, position, report, server_info};
 pub use resume::{ResumableScan, ResumeEvent};
-pub use scan_stream::{BlockEvent, BlockStream, ScanEvent, ScanHandle, ScanStream};
+pub use scan_stream::{BlockEvent, BlockStream, PreparedScan, ScanEvent, ScanHandle, ScanStream};

@@ -65,6 +65,37 @@ pub struct ScanStream(Inflow<ScanEvent>);
 #[derive(Debug)]
 pub struct BlockStream(Inflow<BlockEvent>);
 
+/// A scan whose watch set is on the server, or on its way there, and that waits to be started.
+#[derive(Debug)]
+pub struct PreparedScan {
+    stream: ScanStream,
+    /// None once it was heard.
+    sealed: Option<oneshot::Receiver<()>>,
+    start: oneshot::Sender<()>,
+}
+
+impl PreparedScan {
+    pub(crate) fn new(stream: ScanStream, sealed: oneshot::Receiver<()>, start: oneshot::Sender<()>) -> Self {
+        Self { stream, sealed: Some(sealed), start }
+    }
+
+    /// Waits until the watch set is sealed, or it is known that it cannot be; what went wrong comes through the stream.
+    pub async fn ready(&mut self) {
+        if let Some(sealed) = &mut self.sealed {
+            let _sealed_or_failed = sealed.await;
+        }
+        self.sealed = None;
+    }
+
+    /// Starts the scan, as soon as its watch set is sealed.
+    #[must_use]
+    pub fn start(self) -> ScanStream {
+        // The task that has ended already told the stream why.
+        let _task_gone = self.start.send(());
+        self.stream
+    }
+}
+
 macro_rules! shared_by_both_streams {
     ($stream:ident, $event:ident) => {
         impl $stream {
@@ -101,7 +132,7 @@ macro_rules! shared_by_both_streams {
             /// connection included.
             #[must_use]
             pub fn bytes_received(&self) -> u64 {
-                self.0.connection.bytes_received()
+                self.0.connection.traffic().received.bytes
             }
         }
 

@@ -14,7 +14,7 @@ use rescan_core::report::{BlockId, KeychainUse, Outcome, Phase, Progress, Summar
 use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan};
 use rescan_core::wire;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::asked::Asked;
 use crate::connection;
@@ -27,8 +27,16 @@ use crate::upload;
 /// Questions that wait for the scan to begin. More stay in their channel.
 const WAITING_MAX: usize = 8;
 
+/// Holds a scan between its sealed watch set and its start.
+pub(crate) struct Gate {
+    /// Told when the watch set is sealed.
+    pub(crate) sealed: oneshot::Sender<()>,
+    /// Resolves when the scan is to start, or nobody can tell any more.
+    pub(crate) start: oneshot::Receiver<()>,
+}
+
 /// Uploads, starts and keeps a scan.
-pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe: Pipe<ScanEvent>) {
+pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, gate: Option<Gate>, pipe: Pipe<ScanEvent>) {
     let asked_for = Asked::by(&request);
     let asked = Instant::now();
     let preparation = Rc::new(Cell::new(Preparation::default()));
@@ -42,6 +50,11 @@ pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, pipe
         let uploaded = asked.elapsed();
         upload::seal(&watch_set).await?;
         preparation.set(Preparation { all: asked.elapsed(), seal: asked.elapsed().saturating_sub(uploaded) });
+        if let Some(Gate { sealed, start }) = gate {
+            // Whoever let go of the gate let go of the scan too, or wants it at once.
+            let _nobody_waits = sealed.send(());
+            let _let_go = start.await;
+        }
         calling.set(true);
         let mut call = rescan.scan_request();
         call.get().set_watch_set(watch_set);

@@ -36,6 +36,14 @@ interface Rescan {
   locate @4 (hashes :List(Data)) -> (found :BlockId);
   # The highest block of the active chain that is among these, after the block files were looked at anew; an empty hash
   # if none is. At most 4,096. For a wallet that goes on from a locator: what it knows above that block no longer stands.
+
+  matchBlock @5 (height :UInt32, hash :Data, scripts :List(Data), outpoints :List(Outpoint)) -> (result :BlockMatch);
+  # One block of the active chain, whole, if anything in it matches: an output that pays one of the scripts, or an input that
+  # spends one of the outpoints or a coin that the block itself makes for one of the scripts. For wallets that leave no
+  # state behind: nothing of the call is kept, so that a wallet which finds a coin adds it to the outpoints of later calls.
+  # An empty hash is whatever block the active chain has at that height, after the block files were looked at anew. With a
+  # hash, the active chain is that of the last second; where the block is its tip, and before it is said not to be in
+  # it, the block files are looked at anew too. So a walk from `next` to `next` that comes to a tip was of that tip's chain.
 }
 
 # --- What the server is ---------------------------------------------------------------------------------------------
@@ -73,6 +81,8 @@ enum Feature {
   # Raw transactions and merkle branches.
   locator @6;
   # `Rescan.locate`, ranges that begin after a locator, and `ReportSink.settled`.
+  matchBlock @7;
+  # `Rescan.matchBlock`.
 }
 
 struct ChainInfo {
@@ -120,6 +130,7 @@ struct Limits {
   # A larger message ends the connection: upload watch sets in chunks well below it.
   connectionsMax @1 :UInt32;
   scansPerConnectionMax @2 :UInt32;
+  # A call to `matchBlock` counts as one while it is under way.
   watchSetsPerConnectionMax @3 :UInt32;
   scriptsPerWatchSetMax @4 :UInt64;
   # Given scripts and those derived from keychains, together.
@@ -218,7 +229,7 @@ enum RefusalReason {
   badGapLimit @10;
   # A gap limit or a revealed index out of bounds.
   notInChain @11;
-  # A range after a locator none of whose blocks is in the active chain: ask `Rescan.locate`.
+  # A range after a locator none of whose blocks is in the active chain, or a block that is not: ask `Rescan.locate`.
   badCoverage @12;
   # `ScanRequest.covered` does not fit the range or the watch set.
 }
@@ -508,4 +519,26 @@ struct FullBlock {
   hash @1 :Data;
   data @2 :Data;
   # Consensus serialisation with witnesses; at most 4,000,000 bytes.
+}
+
+# --- One block a call -----------------------------------------------------------------------------------------------
+
+struct BlockMatch {
+  # What `Rescan.matchBlock` comes to.
+  block @0 :BlockId;
+  # The block that was asked for; unset where the call is refused.
+  next @1 :BlockId;
+  # The block after it in the same chain, to be asked for next; unset where it is the tip, and where the call is refused.
+  union {
+    nothing @2 :Void;
+    # Nothing in it matches. Nothing is proven, as with a scan that proves what it reports.
+    data @3 :Data;
+    # Something does: the whole block, proven, in the consensus serialisation with witnesses; at most 4,000,000 bytes.
+    notOnDisk @4 :Void;
+    # The node has pruned it.
+    refused @5 :Refusal;
+    # `notInChain` where the active chain has another block at that height, `badRange` where it has none yet; an entry that
+    # a watch set would refuse is refused here too, by its number in the call.
+    failed @6 :Failure;
+  }
 }

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod block_match;
 pub mod causes;
 mod chain_choice;
 pub mod chain_snapshot;

@@ -43,6 +43,8 @@ pub enum Feature {
     Proofs,
     /// Locators: where to go on, ranges that begin after one, and marks on the way.
     Locator,
+    /// One block a call, matched against what travels in the call.
+    MatchBlock,
     /// Something that this version does not know.
     Unknown,
 }

@@ -1,19 +1,28 @@
-//! A stretch of one block file, mapped or read: two arms of one type.
+//! One open block file, mapped or read: two arms of one type.
 //!
-//! This is the only place that maps. A map is a promise about other processes, which no code here can keep; whoever makes
+//! This is the only place that maps. A file is mapped once, as far as that is allowed, and stays so while anybody has it
+//! open: what costs is the faults of a page's first touch, and a map for each piece of work had them all again. A map is a promise about other processes, which no code here can keep; whoever makes
 //! it does so once, with [`Access::mapped`]. The read arm needs no promise: it is the fallback, serves the files that still
 //! grow, and is what Miri and the fault tests run.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use memmap2::{Mmap, MmapOptions};
+use rescan_core::position::FileNumber;
+
+use crate::page_cache::{PageCache, Residency};
 
 /// How bytes of finished block files are reached.
 #[derive(Clone, Copy, Debug)]
-pub struct Access(Arm);
+pub struct Access {
+    arm: Arm,
+    page_cache: PageCache,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Arm {
@@ -25,7 +34,7 @@ impl Access {
     /// Copies of the bytes, made with `pread`.
     #[must_use]
     pub fn read() -> Self {
-        Self(Arm::Read)
+        Self { arm: Arm::Read, page_cache: PageCache::Restore }
     }
 
     /// Maps.
@@ -41,79 +50,191 @@ impl Access {
     #[must_use]
     #[expect(unsafe_code, reason = "only the caller knows what other processes do")]
     pub unsafe fn mapped() -> Self {
-        Self(Arm::Mapped)
+        Self { arm: Arm::Mapped, page_cache: PageCache::Restore }
     }
 
     /// Maps, in a test: the files are the test's own, and it keeps the promise.
     #[cfg(test)]
     pub(crate) fn mapped_in_test() -> Self {
-        Self(Arm::Mapped)
+        Self { arm: Arm::Mapped, page_cache: PageCache::Restore }
+    }
+
+    /// The same, leaving the page cache like that.
+    #[must_use]
+    pub fn with_page_cache(self, page_cache: PageCache) -> Self {
+        Self { page_cache, ..self }
+    }
+
+    /// What is left of a scan in the page cache.
+    #[must_use]
+    pub fn page_cache(self) -> PageCache {
+        self.page_cache
     }
 
     /// Whether this is the mapped arm.
     #[must_use]
     pub fn is_mapped(self) -> bool {
-        self.0 == Arm::Mapped
+        self.arm == Arm::Mapped
     }
 }
 
-/// Bytes of one block file from some offset on.
+/// A block file, open, as it was then.
 #[derive(Debug)]
-pub(crate) enum Stretch {
-    /// Seen in place.
-    Mapped(Mmap),
-    /// A copy.
-    Read(Vec<u8>),
+pub(crate) struct OpenFile {
+    pub(crate) number: FileNumber,
+    pub(crate) path: PathBuf,
+    file: File,
+    identity: Identity,
+    /// From its first byte to the end of its last known record; made when it is first wanted.
+    map: OnceLock<Mmap>,
+    residency: Residency,
 }
 
-impl Stretch {
-    /// The bytes of `file` in `range`. A mapped range must lie within the file.
+/// What tells that a file is still the same one, and as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    len: u64,
+    modified: (i64, i64),
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        Self { device: metadata.dev(), inode: metadata.ino(), len: metadata.len(), modified }
+    }
+}
+
+/// What became of a file since it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    None,
+    /// It has this many bytes, and had more.
+    Shorter(u64),
+    Written,
+}
+
+impl OpenFile {
+    /// Opens a file.
     ///
     /// # Errors
-    /// What the operating system says; `UnexpectedEof` where the read arm finds the file shorter.
-    pub(crate) fn new(access: Access, file: &File, range: &Range<u64>) -> io::Result<Self> {
-        let bytes = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
-        match access.0 {
-            Arm::Mapped => map(file, range.start, bytes).map(Self::Mapped),
-            Arm::Read => {
-                let mut buffer = vec![0; bytes];
-                file.read_exact_at(&mut buffer, range.start)?;
-                Ok(Self::Read(buffer))
-            }
-        }
+    /// What the operating system says.
+    pub(crate) fn open(number: FileNumber, path: PathBuf, page_cache: PageCache) -> io::Result<Self> {
+        let file = File::open(&path)?;
+        let identity = Identity::of(&file.metadata()?);
+        let residency = Residency::new(page_cache, &file);
+        Ok(Self { number, path, file, identity, map: OnceLock::new(), residency })
     }
 
-    /// The bytes.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Read(buffer) => buffer,
-        }
+    /// Whether what lies at `path` is this file, and as it was.
+    ///
+    /// # Errors
+    /// What the operating system says; nothing may lie there.
+    pub(crate) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        Ok(Identity::of(&std::fs::metadata(path)?) == self.identity)
+    }
+
+    /// Its length when it was opened, in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.identity.len
+    }
+
+    /// What became of it, where it has to have `needed` bytes.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(crate) fn change(&self, needed: u64) -> io::Result<Change> {
+        let now = Identity::of(&self.file.metadata()?);
+        Ok(match now {
+            Identity { len, .. } if len < needed => Change::Shorter(len),
+            Identity { modified, .. } if modified != self.identity.modified => Change::Written,
+            _ => Change::None,
+        })
+    }
+
+    /// The bytes of `range` in place, the file being mapped up to `limit`, which is no further than it may be; none where
+    /// it was mapped before, and not that far.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(crate) fn mapped(&self, range: &Range<u64>, limit: u64) -> io::Result<Option<&[u8]>> {
+        let map = match self.map.get() {
+            Some(map) => map,
+            None => {
+                let made = map(&self.file, limit.min(self.identity.len))?;
+                self.map.get_or_init(|| made)
+            }
+        };
+        let place = |at: u64| usize::try_from(at).map_err(io::Error::other);
+        Ok(map.get(place(range.start)?..place(range.end)?))
+    }
+
+    /// Copies the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// What the operating system says; `UnexpectedEof` where the file is shorter.
+    pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    /// See [`Residency::was_cached`].
+    pub(crate) fn was_cached(&self, range: &Range<u64>) -> bool {
+        self.residency.was_cached(&self.file, range, self.identity.len)
+    }
+
+    /// Drops from the page cache what of `range` was not in it.
+    pub(crate) fn restore_cache(&self, range: &Range<u64>) {
+        self.residency.drop_within(&self.file, range);
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        // Pages cannot leave the cache while a map holds them.
+        self.map.take();
+        self.residency.drop_all(&self.file);
     }
 }
 
 #[expect(unsafe_code, reason = "the one map call; the promise it rests on was made where the token was")]
-fn map(file: &File, offset: u64, bytes: usize) -> io::Result<Mmap> {
+fn map(file: &File, limit: u64) -> io::Result<Mmap> {
+    let bytes = usize::try_from(limit).map_err(io::Error::other)?;
     // SAFETY: an `Arm::Mapped` comes from nowhere but `Access::mapped`, whose caller promised that (1) and (3) no byte of
     // what is mapped changes, since only files with a later one are mapped and no further than their last known record;
     // (2) the file stays at least as long as that, so that no page of the map is without a file behind it; (4) no
     // crashed node breaks either. The map is read-only and shared with nobody here.
-    unsafe { MmapOptions::new().offset(offset).len(bytes).map(file) }
+    unsafe { MmapOptions::new().len(bytes).map(file) }
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]
-    fn a_read_stretch_beyond_the_end_is_an_error() {
-        let mut file = tempfile::tempfile().expect("a temporary file");
-        file.write_all(&[7; 100]).expect("room for 100 bytes");
-        let inside = Stretch::new(Access::read(), &file, &(10..100)).expect("it lies in the file");
-        assert_eq!(inside.bytes(), [7; 90]);
-        let beyond = Stretch::new(Access::read(), &file, &(10..101)).expect_err("the file has 100 bytes");
-        assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
+    fn a_read_beyond_the_end_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blk00000.dat");
+        std::fs::write(&path, [7; 100]).unwrap();
+        let file = OpenFile::open(FileNumber(0), path, PageCache::Restore).unwrap();
+        let mut bytes = [0; 90];
+        file.read(&mut bytes, 10).unwrap();
+        assert_eq!(bytes, [7; 90]);
+        assert_eq!(file.read(&mut bytes, 11).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_file_that_another_has_replaced_is_not_taken_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blk00000.dat");
+        std::fs::write(&path, [7; 100]).unwrap();
+        let file = OpenFile::open(FileNumber(0), path.clone(), PageCache::Restore).unwrap();
+        assert!(file.is_at(&path).unwrap());
+        std::fs::write(dir.path().join("other"), [8; 100]).unwrap();
+        std::fs::rename(dir.path().join("other"), &path).unwrap();
+        assert!(!file.is_at(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(file.is_at(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -1,28 +1,29 @@
 //! The bytes of blocks: a handle to all block files, and windows onto what one piece of work reads.
 //!
-//! A window holds no more than the stretches its blocks lie in. Files that a later one has succeeded are mapped, where
-//! mapping was promised, and no further than their last known record; files that grow, that changed or that a worker suspects
-//! are copied. What was not in the page cache before a window asked for it is dropped from it afterwards: the cache is the node's.
+//! Files that a later one has succeeded are mapped, where mapping was promised, and no further than their last known record;
+//! what of them is in the page cache is seen in place. Files that grow, that changed or that a worker suspects, and whatever
+//! has to come from the disk, are copied block by block. What was not in the page cache before is dropped from it
+//! afterwards, unless it is to be kept: the cache is the node's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{self, IoSliceMut};
-use std::num::NonZeroU64;
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::position::{FileNumber, RecordSpan};
-use rustix::fs::Advice;
-use rustix::io::ReadWriteFlags;
 
-use crate::block_file::{Access, Stretch};
+use crate::block_buffers::BlockBuffers;
+use crate::block_file::{Access, Change, OpenFile};
 
-/// Blocks closer together than this are covered by one stretch: a second map costs more than the pages between, and
-/// the records that lie between are mostly the same window's.
+/// Blocks closer together than this are covered by one stretch: the records that lie between are mostly the same window's.
 const GAP_BYTES_MAX: u64 = 1 << 16;
+
+/// Files that a scan keeps open: those that its workers are at, and one or two that lie beside them.
+const FILES_IN_USE_MAX: usize = 8;
 
 /// Why the bytes of a block are not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -86,11 +87,15 @@ struct Inner {
     access: Access,
     /// Up to which byte each finished file may be mapped.
     mappable: RwLock<BTreeMap<FileNumber, u64>>,
+    /// What anybody has open.
+    open: Mutex<Vec<Weak<OpenFile>>>,
+    buffers: BlockBuffers,
 }
 
 impl BlockFiles {
     pub(crate) fn new(directory: PathBuf, key: ObfuscationKey, access: Access) -> Self {
-        Self(Arc::new(Inner { directory, key, access, mappable: RwLock::default() }))
+        let (mappable, open, buffers) = (RwLock::default(), Mutex::default(), BlockBuffers::default());
+        Self(Arc::new(Inner { directory, key, access, mappable, open, buffers }))
     }
 
     /// Where a block file is.
@@ -122,29 +127,45 @@ impl BlockFiles {
         for in_file in sorted.chunk_by(|a, b| a.file == b.file) {
             self.add_pieces(in_file, &mut pieces)?;
         }
-        Ok(Window { pieces, key: self.0.key })
+        Ok(Window { pieces, files: self.clone() })
     }
 
     fn add_pieces(&self, spans: &[RecordSpan], pieces: &mut Vec<Piece>) -> Result<(), BlockFileError> {
         let (Some(first), Some(end)) = (spans.first(), spans.iter().map(|span| span.end()).max()) else {
             return Ok(());
         };
-        let file = OpenFile::open(first.file, self.path(first.file))?;
-        if file.len < end {
-            return Err(BlockFileError::Truncated { path: file.path, expected: end, found: file.len });
+        let limit = self.mappable_to(first.file).filter(|limit| end <= *limit);
+        let file = self.open(first.file).map_err(|source| unreadable(&self.path(first.file), 0, source))?;
+        if file.len() < end {
+            return Err(BlockFileError::Truncated { path: file.path.clone(), expected: end, found: file.len() });
         }
-        let access = if self.is_mappable_to(first.file, end) { self.0.access } else { Access::read() };
-        let file = Arc::new(file);
-        for range in merged(spans) {
-            pieces.push(Piece::new(access, Arc::clone(&file), range)?);
-        }
+        pieces.extend(merged(spans).into_iter().map(|range| Piece::new(Arc::clone(&file), range, limit)));
         Ok(())
     }
 
-    fn is_mappable_to(&self, file: FileNumber, end: u64) -> bool {
+    /// How far the file may be mapped; none where it may not be.
+    fn mappable_to(&self, file: FileNumber) -> Option<u64> {
+        if !self.0.access.is_mapped() {
+            return None;
+        }
         // A panic elsewhere leaves the table as it was before or after one assignment: both are whole.
-        let mappable = self.0.mappable.read().unwrap_or_else(PoisonError::into_inner);
-        mappable.get(&file).is_some_and(|limit| end <= *limit)
+        self.0.mappable.read().unwrap_or_else(PoisonError::into_inner).get(&file).copied()
+    }
+
+    /// The file as it is now: opened before, if it has not changed since, else anew.
+    fn open(&self, number: FileNumber) -> io::Result<Arc<OpenFile>> {
+        let path = self.path(number);
+        let same = |file: &Arc<OpenFile>| file.number == number && file.is_at(&path).is_ok_and(|is_same| is_same);
+        // Between two locks another may open the same: then both are open for a while.
+        let open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(file) = open.iter().filter_map(Weak::upgrade).find(same) {
+            return Ok(file);
+        }
+        let file = Arc::new(OpenFile::open(number, path, self.0.access.page_cache())?);
+        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|file| file.strong_count() > 0);
+        open.push(Arc::downgrade(&file));
+        Ok(file)
     }
 
     pub(crate) fn set_mappable(&self, files: BTreeMap<FileNumber, u64>) {
@@ -178,10 +199,6 @@ fn unreadable(path: &Path, offset: u64, source: io::Error) -> BlockFileError {
     }
 }
 
-fn modified(metadata: &std::fs::Metadata) -> (i64, i64) {
-    (metadata.mtime(), metadata.mtime_nsec())
-}
-
 /// The stretches of one file that cover `spans`, which are sorted.
 fn merged(spans: &[RecordSpan]) -> Vec<Range<u64>> {
     let mut ranges: Vec<Range<u64>> = Vec::new();
@@ -200,25 +217,39 @@ fn merged(spans: &[RecordSpan]) -> Vec<Range<u64>> {
 #[derive(Debug)]
 pub struct Window {
     pieces: Vec<Piece>,
-    key: ObfuscationKey,
+    files: BlockFiles,
 }
 
 impl Window {
-    /// The bytes of the block at `span`; none if the window was not made for it.
-    #[must_use]
-    pub fn block(&self, span: RecordSpan) -> Option<RawBlock<'_>> {
-        let piece = self.pieces.iter().find(|piece| {
-            piece.file.number == span.file
-                && piece.range.start <= u64::from(span.offset)
-                && span.end() <= piece.range.end
-        })?;
-        let start = usize::try_from(u64::from(span.offset) - piece.range.start).ok()?;
-        let bytes = piece.bytes().get(start..)?.get(..usize::try_from(span.size).ok()?)?;
-        Some(RawBlock::new(bytes, self.key.advanced(u64::from(span.offset))))
+    /// Gives the block at `span` to `see`; none if the window was not made for it.
+    ///
+    /// # Errors
+    /// [`BlockFileError`]: it has to be copied, and cannot be.
+    pub fn with_block<T>(
+        &self,
+        span: RecordSpan,
+        see: impl FnOnce(RawBlock<'_>) -> T,
+    ) -> Result<Option<T>, BlockFileError> {
+        let range = u64::from(span.offset)..span.end();
+        let covers = |piece: &&Piece| {
+            piece.file.number == span.file && piece.range.start <= range.start && range.end <= piece.range.end
+        };
+        let Some(Piece { file, seen_to, .. }) = self.pieces.iter().find(covers) else { return Ok(None) };
+        let failed = |source| unreadable(&file.path, range.start, source);
+        let key = self.files.key().advanced(range.start);
+        if let Some(limit) = *seen_to
+            && let Some(bytes) = file.mapped(&range, limit).map_err(failed)?
+        {
+            return Ok(Some(see(RawBlock::new(bytes, key))));
+        }
+        let bytes = usize::try_from(span.size).map_err(|error| failed(io::Error::other(error)))?;
+        let mut buffer = self.files.0.buffers.lend(bytes);
+        file.read(buffer.bytes_mut(), range.start).map_err(failed)?;
+        Ok(Some(see(RawBlock::new(buffer.bytes_mut(), key))))
     }
 
-    /// Whether what was seen through the window can be trusted: the files it maps are as long as they were needed, and
-    /// were not written to. Copies cannot change. To be asked after each block that was walked.
+    /// Whether what was seen through the window can be trusted: the files that may be mapped are as long as they were
+    /// needed, and were not written to. Copies cannot change. To be asked after each block that was walked.
     ///
     /// # Errors
     /// [`BlockFileError::Truncated`] or [`BlockFileError::Rewritten`], and `Unreadable` where the system will not tell.
@@ -226,30 +257,33 @@ impl Window {
         self.pieces.iter().try_for_each(Piece::recheck)
     }
 
-    /// Whether any of it is mapped.
+    /// Whether any of its files may be mapped. What of them is not in the page cache is copied all the same.
     #[must_use]
     pub fn is_mapped(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece.stretch, Some(Stretch::Mapped(_))))
+        self.pieces.iter().any(|piece| piece.is_mappable)
     }
 }
 
-/// A file as it was when a window was made.
-#[derive(Debug)]
-struct OpenFile {
-    number: FileNumber,
-    path: PathBuf,
-    file: File,
-    len: u64,
-    modified: (i64, i64),
-}
+/// Files that one scan has windows onto again and again: they stay open, and mapped, until it is over.
+#[derive(Debug, Default)]
+pub(crate) struct FilesInUse(Mutex<VecDeque<Arc<OpenFile>>>);
 
-impl OpenFile {
-    fn open(number: FileNumber, path: PathBuf) -> Result<Self, BlockFileError> {
-        let opened = File::open(&path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
-        match opened {
-            Ok((file, metadata)) => Ok(Self { number, path, file, len: metadata.len(), modified: modified(&metadata) }),
-            Err(source) => Err(unreadable(&path, 0, source)),
+impl FilesInUse {
+    /// Keeps the files of a window open, and in return lets go of those that were not used for longest.
+    pub(crate) fn note(&self, window: &Window) {
+        let mut let_go = Vec::new();
+        let mut in_use = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in &window.pieces {
+            if let Some(place) = in_use.iter().position(|file| Arc::ptr_eq(file, &piece.file)) {
+                in_use.remove(place);
+            }
+            in_use.push_back(Arc::clone(&piece.file));
         }
+        while in_use.len() > FILES_IN_USE_MAX {
+            let_go.extend(in_use.pop_front());
+        }
+        // To close a file takes time, for which no other worker should wait.
+        drop(in_use);
     }
 }
 
@@ -258,68 +292,39 @@ impl OpenFile {
 struct Piece {
     file: Arc<OpenFile>,
     range: Range<u64>,
-    /// Taken only when the piece is dropped.
-    stretch: Option<Stretch>,
-    was_cached: bool,
+    is_mappable: bool,
+    /// How far the file is mapped, where the stretch is seen in place.
+    seen_to: Option<u64>,
 }
 
 impl Piece {
-    fn new(access: Access, file: Arc<OpenFile>, range: Range<u64>) -> Result<Self, BlockFileError> {
-        let was_cached = is_cached(&file.file, range.start);
-        if !was_cached {
-            advise(&file.file, &range, Advice::WillNeed);
-        }
-        let stretch = Stretch::new(access, &file.file, &range);
-        let stretch = Some(stretch.map_err(|source| unreadable(&file.path, range.start, source))?);
-        Ok(Self { file, range, stretch, was_cached })
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.stretch.as_ref().map_or(&[], Stretch::bytes)
+    /// A stretch of a file that may be mapped up to `limit`, if at all.
+    fn new(file: Arc<OpenFile>, range: Range<u64>, limit: Option<u64>) -> Self {
+        // Asked of what is copied, too: it says what is to be dropped afterwards.
+        let was_cached = file.was_cached(&range);
+        Self { file, range, is_mappable: limit.is_some(), seen_to: limit.filter(|_| was_cached) }
     }
 
     fn recheck(&self) -> Result<(), BlockFileError> {
-        if !matches!(self.stretch, Some(Stretch::Mapped(_))) {
+        if !self.is_mappable {
             return Ok(());
         }
-        let file = &*self.file;
-        let metadata = file.file.metadata();
-        let metadata = metadata.map_err(|source| unreadable(&file.path, self.range.start, source))?;
+        let Self { file, range, .. } = self;
         let path = || file.path.clone();
-        if metadata.len() < self.range.end {
-            return Err(BlockFileError::Truncated { path: path(), expected: self.range.end, found: metadata.len() });
+        match file.change(range.end).map_err(|source| unreadable(&file.path, range.start, source))? {
+            Change::None => Ok(()),
+            Change::Shorter(found) => Err(BlockFileError::Truncated { path: path(), expected: range.end, found }),
+            Change::Written => Err(BlockFileError::Rewritten { path: path() }),
         }
-        if modified(&metadata) != file.modified {
-            return Err(BlockFileError::Rewritten { path: path() });
-        }
-        Ok(())
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        // Pages cannot leave the cache while a map holds them.
-        self.stretch = None;
-        if !self.was_cached {
-            advise(&self.file.file, &self.range, Advice::DontNeed);
+        if self.seen_to.is_none() {
+            self.file.restore_cache(&self.range);
         }
     }
-}
-
-/// Whether the byte at `offset` is in the page cache. Where the file system cannot say, it counts as cached: then
-/// nothing is dropped that was not ours.
-fn is_cached(file: &File, offset: u64) -> bool {
-    let mut byte = [0];
-    match rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut byte)], offset, ReadWriteFlags::NOWAIT) {
-        Err(error) => error != rustix::io::Errno::AGAIN,
-        Ok(_) => true,
-    }
-}
-
-fn advise(file: &File, range: &Range<u64>, advice: Advice) {
-    let len = NonZeroU64::new(range.end.saturating_sub(range.start));
-    // Advice is only advice: without it the kernel's own readahead serves, and what is not dropped ages away.
-    let _ = rustix::fs::fadvise(file, range.start, len, advice);
 }
 
 #[cfg(test)]
@@ -345,6 +350,12 @@ mod tests {
         (dir, files)
     }
 
+    fn clear(window: &Window, span: RecordSpan) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        window.with_block(span, |raw| raw.copy_clear(&mut bytes)).unwrap().unwrap();
+        bytes
+    }
+
     fn plain(file: u32, offset: u32, size: u32) -> Vec<u8> {
         (offset..offset + size).map(|at| (at.wrapping_mul(2_654_435_761) >> (13 + file)).to_le_bytes()[0]).collect()
     }
@@ -359,9 +370,7 @@ mod tests {
             for (_dir, files) in &arms {
                 let window = files.window(&spans).unwrap();
                 for span in &spans {
-                    let mut bytes = Vec::new();
-                    window.block(*span).unwrap().copy_clear(&mut bytes);
-                    prop_assert_eq!(bytes, plain(span.file.0, span.offset, span.size));
+                    prop_assert_eq!(clear(&window, *span), plain(span.file.0, span.offset, span.size));
                 }
                 window.recheck().unwrap();
             }
@@ -376,10 +385,10 @@ mod tests {
     fn a_block_that_the_window_was_not_made_for_is_none() {
         let (_dir, files) = two_files(Access::mapped_in_test());
         let window = files.window(&[span(0, 1000, 500), span(0, 200_000, 500)]).unwrap();
-        assert!(window.block(span(0, 1000, 501)).is_none());
-        assert!(window.block(span(0, 999, 10)).is_none());
-        assert!(window.block(span(1, 1000, 500)).is_none());
-        assert!(window.block(span(0, 100_000, 1)).is_none());
+        assert!(window.with_block(span(0, 1000, 501), |_| ()).unwrap().is_none());
+        assert!(window.with_block(span(0, 999, 10), |_| ()).unwrap().is_none());
+        assert!(window.with_block(span(1, 1000, 500), |_| ()).unwrap().is_none());
+        assert!(window.with_block(span(0, 100_000, 1), |_| ()).unwrap().is_none());
     }
 
     #[test]
@@ -414,9 +423,7 @@ mod tests {
             let (dir, files) = two_files(access);
             let window = files.window(&[span(0, 5, 100)]).unwrap();
             std::fs::remove_file(dir.path().join("blk00000.dat")).unwrap();
-            let mut bytes = Vec::new();
-            window.block(span(0, 5, 100)).unwrap().copy_clear(&mut bytes);
-            assert_eq!(bytes, plain(0, 5, 100));
+            assert_eq!(clear(&window, span(0, 5, 100)), plain(0, 5, 100));
             window.recheck().unwrap();
             assert!(matches!(files.window(&[span(0, 5, 100)]), Err(BlockFileError::Vanished { .. })));
         }

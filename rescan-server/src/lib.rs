@@ -1,11 +1,12 @@
 //! The node's side of rescan: reads Bitcoin Core's block files and answers wallets' rescans over a Unix socket.
 //!
 //! In the order in which data flows: [`network_dir`] finds the files, [`block_file`] and [`block_files`] give their
-//! bytes, [`records`] walks them, [`state_file`] remembers what was found, [`chain`] says which blocks are active,
+//! bytes as [`page_cache`] has them, [`records`] walks them, [`state_file`] remembers what was found, [`chain`] says which blocks are active,
 //! [`scan`] walks those in a pool of workers, [`session`] talks to wallets, [`listener`] lets them in, and [`Server`]
 //! holds it together as [`config`] says. [`args`] and [`logging`] are for the `rescan-server` command.
 
 pub mod args;
+mod block_buffers;
 pub mod block_file;
 pub mod block_files;
 pub mod blocks_dir;
@@ -15,6 +16,7 @@ pub mod config;
 pub mod listener;
 pub mod logging;
 pub mod network_dir;
+pub mod page_cache;
 pub mod records;
 pub mod scan;
 mod server;

@@ -11,6 +11,7 @@ use rescan_server::Server;
 use rescan_server::block_file::Access;
 use rescan_server::chain::ChainConfig;
 use rescan_server::config::ServerConfig;
+use rescan_server::page_cache::PageCache;
 use rescan_server::session::limits::SessionLimits;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -22,6 +23,8 @@ pub struct Manner {
     pub workers: usize,
     /// Whether finished block files are mapped, or read.
     pub is_mapped: bool,
+    /// What scans leave in the page cache.
+    pub page_cache: PageCache,
     /// What clients may use.
     pub limits: SessionLimits,
 }
@@ -29,7 +32,7 @@ pub struct Manner {
 impl Default for Manner {
     /// Two workers that read: what a test may damage files beneath.
     fn default() -> Self {
-        Self { workers: 2, is_mapped: false, limits: SessionLimits::default() }
+        Self { workers: 2, is_mapped: false, page_cache: PageCache::Restore, limits: SessionLimits::default() }
     }
 }
 
@@ -149,13 +152,14 @@ impl TestServer {
     }
 
     fn config(&self) -> ServerConfig {
+        let access = if self.manner.is_mapped { mapped_access() } else { Access::read() };
         ServerConfig {
             chain: ChainConfig {
                 blocks_dir: self.blocks_dir(),
                 network: None,
                 signet_challenge: None,
                 state_dir: self.state_dir(),
-                access: if self.manner.is_mapped { mapped_access() } else { Access::read() },
+                access: access.with_page_cache(self.manner.page_cache),
             },
             socket: self.socket(),
             workers: NonZeroUsize::new(self.manner.workers).expect("at least one worker"),

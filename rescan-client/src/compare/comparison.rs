@@ -109,6 +109,26 @@ pub struct Way {
     pub result: WayResult,
 }
 
+impl Way {
+    /// Its runs; none where it was left out.
+    #[must_use]
+    pub fn runs(&self) -> &[Run] {
+        match &self.result {
+            WayResult::Measured(runs) => runs,
+            WayResult::LeftOut(_) => &[],
+        }
+    }
+
+    /// The middle of what its runs have for a figure, or of an even number the lower of the two. None where it was left out,
+    /// or a run has no such figure.
+    #[must_use]
+    pub fn median(&self, figure: impl Fn(&Run) -> Option<u64>) -> Option<u64> {
+        let mut values = self.runs().iter().map(figure).collect::<Option<Vec<u64>>>()?;
+        values.sort_unstable();
+        values.get(values.len().checked_sub(1)? / 2).copied()
+    }
+}
+
 /// Names of the ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -193,4 +213,43 @@ pub struct CurveRun {
     pub wall_us: u64,
     /// As [`Run::received_bytes`].
     pub received_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn way(walls: &[u64], last_cpu: Option<u64>) -> Way {
+        let run = |(at, wall_us): (usize, &u64)| Run {
+            wall_us: *wall_us,
+            first_match_us: None,
+            client_cpu_us: if at + 1 == walls.len() { last_cpu } else { Some(1) },
+            server_cpu_us: None,
+            client_peak_bytes: None,
+            server_peak_bytes: None,
+            received_bytes: 0,
+            sent_bytes: 0,
+            received_messages: 0,
+            sent_messages: 0,
+            progress: Vec::new(),
+        };
+        let result = WayResult::Measured(walls.iter().enumerate().map(run).collect());
+        Way { id: WayId::Summaries, title: String::new(), explanation: String::new(), result }
+    }
+
+    #[test]
+    fn the_median_is_the_middle_of_the_runs_in_whatever_order() {
+        let median = |walls: &[u64]| way(walls, None).median(|run| Some(run.wall_us));
+        assert_eq!(median(&[3, 1, 2]), Some(2));
+        assert_eq!(median(&[4, 1, 2, 3]), Some(2));
+        assert_eq!(median(&[7]), Some(7));
+    }
+
+    #[test]
+    fn what_one_run_lacks_has_no_median() {
+        assert_eq!(way(&[1, 2, 3], None).median(|run| run.client_cpu_us), None);
+        assert_eq!(way(&[1, 2, 3], Some(9)).median(|run| run.client_cpu_us), Some(1));
+        let left_out = Way { result: WayResult::LeftOut(String::new()), ..way(&[], None) };
+        assert_eq!((left_out.runs().len(), left_out.median(|run| Some(run.wall_us))), (0, None));
+    }
 }

@@ -12,11 +12,12 @@ use capnp::message::ReaderOptions;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
 use capnp_rpc::{RpcSystem, new_client};
-use rescan_client::bitcoin::{BlockHash, Network, hashes::Hash};
+use rescan_client::bitcoin::{BlockHash, Network, OutPoint, hashes::Hash};
 use rescan_client::coins::Coin;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockId, BlockReport, Ending, FullBlock, Mark, Phase, Progress, Refusal};
 use rescan_client::server_info::{ChainInfo, ChainSource, ChainState, Feature, Limits, ReadingProgress, ServerInfo};
+use rescan_core::block_match::BlockMatch;
 use rescan_core::request::{GivenKeychain, GivenOutpoint, ScanRequest};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan, scan_result, server_info, watch_set};
 use rescan_core::wire;
@@ -54,6 +55,8 @@ pub(crate) struct Seen {
     pub(crate) uploads: usize,
     pub(crate) request: Option<ScanRequest>,
     pub(crate) located: Vec<BlockHash>,
+    /// The height, hash, scripts and outpoints of the last call about a single block.
+    pub(crate) matched: Option<(u32, Vec<u8>, Vec<Vec<u8>>, Vec<OutPoint>)>,
     /// Batches that found room.
     pub(crate) pushed: usize,
 }
@@ -83,11 +86,13 @@ pub(crate) struct Script {
     pub(crate) info: Vec<u8>,
     pub(crate) seal: Seal,
     pub(crate) steps: Vec<Step>,
+    /// What it says of every single block; nothing for ever where none.
+    pub(crate) block_match: Option<BlockMatch>,
 }
 
 impl Script {
     pub(crate) fn new(steps: Vec<Step>) -> Self {
-        Self { info: flat_info(&info()), seal: Seal::Done, steps }
+        Self { info: flat_info(&info()), seal: Seal::Done, steps, block_match: None }
     }
 }
 
@@ -173,6 +178,7 @@ async fn live(socket: UnixStream, script: Script, seen: Arc<Mutex<Seen>>, cues: 
         script: RefCell::new(Some(script.steps)),
         info: script.info,
         seal: script.seal,
+        block_match: script.block_match,
         seen,
         cues: RefCell::new(cues),
         raw: Rc::new(raw),
@@ -203,6 +209,7 @@ struct FakeServer {
     script: RefCell<Option<Vec<Step>>>,
     info: Vec<u8>,
     seal: Seal,
+    block_match: Option<BlockMatch>,
     seen: Arc<Mutex<Seen>>,
     cues: RefCell<Cues>,
     raw: Rc<UnixStream>,
@@ -265,6 +272,28 @@ impl rescan::Server for FakeServer {
             wire::write_block_id(&BlockId { height: Height(7), hash, time: 70 }, results.get().init_found());
         }
         self.seen.lock().unwrap().located = hashes;
+        Ok(())
+    }
+
+    async fn match_block(
+        self: Rc<Self>,
+        params: rescan::MatchBlockParams,
+        mut results: rescan::MatchBlockResults,
+    ) -> Rpc {
+        let params = params.get()?;
+        let scripts = params.get_scripts()?.iter().map(|script| script.unwrap().to_vec()).collect();
+        let outpoints = wire::read_outpoints(params.get_outpoints()?).map(Result::unwrap).collect();
+        let asked = (params.get_height(), params.get_hash()?.to_vec(), scripts, outpoints);
+        self.seen.lock().unwrap().matched = Some(asked);
+        match &self.block_match {
+            Some(found) => wire::write_block_match(found, results.get().init_result()).unwrap(),
+            None => {
+                let dropped = self.cues.borrow_mut().dropped.take();
+                self.cues.borrow_mut().begin.take().unwrap().send(()).ok();
+                std::future::pending::<()>().await;
+                drop(dropped);
+            }
+        }
         Ok(())
     }
 

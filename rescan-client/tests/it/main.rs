@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod answers;
+mod block_match;
 mod command;
 mod fake;
 mod library;

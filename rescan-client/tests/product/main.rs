@@ -1,6 +1,7 @@
 //! The `rescan` command against a real server: what it prints of a chain, how it ends, what it says of mistakes.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod compare;
 mod endings;
 mod lines;
 mod mistakes;

@@ -8,6 +8,7 @@
 //!
 //! Nothing here checks what only the server can know, such as whether a range lies within the chain.
 
+mod block_match;
 mod ending;
 mod report;
 mod request;
@@ -20,6 +21,7 @@ use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, Txid};
 use capnp::data_list;
 
+pub use block_match::{read_block_match, read_outpoints, write_block_match, write_outpoints, write_scripts};
 pub use ending::{
     read_ending, read_failure, read_mark, read_refusal, write_ending, write_failure, write_mark, write_refusal,
 };
@@ -113,6 +115,14 @@ fn newer(field: &'static str) -> impl Fn(capnp::NotInSchema) -> WireError {
 fn hash_bytes(field: &'static str, data: &[u8]) -> Result<[u8; 32], WireError> {
     // The source is dropped for the length, which is all that it says.
     <[u8; 32]>::try_from(data).map_err(|_length| WireError::HashLength { field, found: data.len() })
+}
+
+/// Reads the hash of a block.
+///
+/// # Errors
+/// [`WireError::HashLength`] if it has not 32 bytes.
+pub fn read_block_hash(field: &'static str, data: &[u8]) -> Result<BlockHash, WireError> {
+    block_hash(field, data)
 }
 
 fn block_hash(field: &'static str, data: &[u8]) -> Result<BlockHash, WireError> {

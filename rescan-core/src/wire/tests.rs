@@ -14,6 +14,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::block_match::*;
 use crate::coins::Coin;
 use crate::position::{Height, HeightRange};
 use crate::report::*;
@@ -238,6 +239,17 @@ fn endings() -> impl Strategy<Value = Ending> {
     ]
 }
 
+fn block_matches() -> impl Strategy<Value = BlockMatch> {
+    let content = prop_oneof![
+        Just(MatchContent::Nothing),
+        vec(any::<u8>(), 0..300).prop_map(MatchContent::Block),
+        Just(MatchContent::NotOnDisk),
+    ];
+    let answered = (block_ids(), option::of(block_ids()), content)
+        .prop_map(|(block, next, content)| BlockMatch::Answered(MatchedBlock { block, next, content }));
+    prop_oneof![answered, refusals().prop_map(BlockMatch::Refused), failures().prop_map(BlockMatch::Failed)]
+}
+
 fn ranges() -> impl Strategy<Value = RangeRequest> {
     let from = prop_oneof![
         heights().prop_map(RangeStart::Height),
@@ -265,6 +277,7 @@ fn server_infos() -> impl Strategy<Value = ServerInfo> {
             Feature::Coins,
             Feature::Proofs,
             Feature::Locator,
+            Feature::MatchBlock,
         ]),
         0..4,
     );
@@ -326,6 +339,15 @@ proptest! {
             |reader| read_ending(reader).unwrap(),
         );
         prop_assert_eq!(read, ending);
+    }
+
+    #[test]
+    fn what_came_of_one_block_is_read_as_it_was_written(found in block_matches()) {
+        let read = through_a_message::<wire::block_match::Owned, _>(
+            |builder| write_block_match(&found, builder).unwrap(),
+            |reader| read_block_match(reader).unwrap(),
+        );
+        prop_assert_eq!(read, found);
     }
 
     #[test]

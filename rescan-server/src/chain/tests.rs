@@ -100,7 +100,7 @@ fn assert_is_active(scene: &Scene, snapshot: &ChainSnapshot, chain: &ChainBuilde
         for files in &arms {
             let mut bytes = Vec::new();
             let window = files.window(&[found.span]).unwrap();
-            window.block(found.span).unwrap().copy_clear(&mut bytes);
+            window.with_block(found.span, |raw| raw.copy_clear(&mut bytes)).unwrap().unwrap();
             assert_eq!(bytes, bitcoin::consensus::serialize(block), "height {height}");
         }
         assert_eq!(snapshot.height_of(&found.hash), Some(Height(height)));

@@ -37,7 +37,7 @@ impl BlockReader {
         range: HeightRange,
         cancel: Cancel,
     ) -> Self {
-        let pinned = Pinned { chain, snapshot, cancel };
+        let pinned = Pinned::new(chain, snapshot, cancel);
         let reading = pinned.clone();
         let work = move |heights| read_segment(&reading, heights);
         let segments = Segments::new(range, READ_SIZE);

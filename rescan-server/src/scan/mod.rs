@@ -23,6 +23,7 @@ mod pool;
 mod progress;
 mod segment;
 mod segments;
+mod single_block;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,10 +38,12 @@ pub use self::block_reader::BlockReader;
 pub use self::derivation::{DerivationError, WatchedKeychain, derive};
 pub use self::found_coins::CoinTotals;
 pub use self::gap_rule::{GapLimit, IndexRange};
+pub(crate) use self::ordered::RETRIES_MAX;
 pub use self::plan::{CoveredPart, Lookahead, ScanPlan, ScanTotals};
 pub use self::pool::{Job, PoolError, WorkerPanicked, WorkerPool};
 pub use self::progress::ScanProgress;
 pub use self::segments::SegmentSize;
+pub use self::single_block::match_single_block;
 
 use self::ahead::{Ahead, Extension};
 use self::counted::CountedTransactions;
@@ -78,6 +81,8 @@ pub struct Scan {
     lookahead: Lookahead,
     /// How many indexes are derived ahead the next time; none where no keychain is ranged.
     width: Option<u32>,
+    /// How many of them at the least, however little the walk has cost so far: what bounds the number of passes.
+    width_min: u32,
     /// Whether more may still be derived before the rule reaches it.
     may_look_ahead: bool,
     /// What earlier scans watched beyond what the watch set begins with.
@@ -100,7 +105,7 @@ impl Scan {
     /// scan sets it.
     #[must_use]
     pub fn start(pool: &WorkerPool, chain: Arc<Chain>, plan: ScanPlan, cancel: Cancel) -> Self {
-        let pinned = Pinned { chain, snapshot: plan.snapshot, cancel };
+        let pinned = Pinned::new(chain, plan.snapshot, cancel);
         let config = PassConfig { pinned, verify: plan.verify, extras: plan.extras };
         let rules: Vec<GapLimit> = plan.keychains.iter().map(|keychain| keychain.rule).collect();
         let before_use = |keychain: u32| rules.get(keychain as usize)?.limit(KeychainUse::Unused); // 32 bits fit
@@ -117,7 +122,7 @@ impl Scan {
         let ranged = u32::try_from(rule.ranged_count()).unwrap_or(u32::MAX);
         let covered_through = plan.covered.as_ref().map(|covered| covered.through);
         let coins = Arc::new(FoundCoins::new(Arc::clone(&plan.watch)));
-        let segments = segments_after(plan.range, covered_through, plan.segment_size);
+        let segments = Segments::after(covered_through, plan.range, plan.segment_size);
         Self {
             main: Pass::new(pool, config.clone(), plan.watch, Arc::clone(&coins), segments),
             pool: pool.clone(),
@@ -134,6 +139,7 @@ impl Scan {
             due: Vec::new(),
             ahead: None,
             width: plan.lookahead.width(ranged),
+            width_min: plan.lookahead.each_min,
             lookahead: plan.lookahead,
             may_look_ahead: true,
             known_before,
@@ -333,15 +339,14 @@ impl Scan {
         if self.ahead.is_none() && (is_outrun || is_unasked) {
             self.may_look_ahead = false;
             self.ahead = self.width.map(|width| {
-                self.width = Some(width.saturating_mul(2));
-                let ranges = if walks {
-                    self.rule.extension(width)
-                } else {
-                    // All of the range was walked: what is unused stays so, and going over it again may cost less than
-                    // what a wide lookahead takes to derive.
-                    let affordable = self.lookahead.affordable(self.started.elapsed(), self.rule.used_count());
-                    self.rule.extension_of_used(width.min(affordable))
+                let ranges = match (is_outrun, walks) {
+                    (false, _) => self.rule.extension(width),
+                    (true, true) => self.rule.extension(self.worthwhile(width, self.rule.ranged_count())),
+                    // All of the range was walked: what is unused stays so.
+                    (true, false) => self.rule.extension_of_used(self.worthwhile(width, self.rule.used_count())),
                 };
+                self.width = Some(width.saturating_mul(2));
+                self.width_min = self.width_min.saturating_mul(2);
                 self.begin_ahead(ranges)
             });
         }
@@ -366,6 +371,13 @@ impl Scan {
         }
     }
 
+    /// No more of `width` than takes about as long to derive as the walk has taken so far, which is what going over it
+    /// again costs at the most. So deriving never costs more than the walk, nor does being outrun again; and since each
+    /// time it is at least twice as many as the time before, that does not happen often.
+    fn worthwhile(&self, width: u32, keychains: usize) -> u32 {
+        width.min(self.lookahead.affordable(self.started.elapsed(), keychains).max(self.width_min))
+    }
+
     fn begin_ahead(&self, ranges: Vec<IndexRange>) -> Ahead {
         let watch = Arc::clone(self.main.watch());
         Ahead::begin(&self.pool, Arc::clone(&self.keychains), ranges, watch, self.scripts_max)
@@ -380,15 +392,6 @@ impl Scan {
         let pass = Pass::new(&self.pool, self.config.clone(), extension.new, Arc::clone(&self.coins), segments);
         self.passes = self.passes.saturating_add(1);
         self.late = Some(LatePass { pass, ranges });
-    }
-}
-
-/// The segments of what earlier scans did not cover, which may be none.
-fn segments_after(range: HeightRange, covered_through: Option<Height>, size: SegmentSize) -> Segments {
-    let first = covered_through.map_or(Some(range.first()), Height::next);
-    match first.and_then(|first| HeightRange::new(first.max(range.first()), range.last())) {
-        Some(rest) => Segments::new(rest, size),
-        None => Segments::nothing_of(range, size),
     }
 }
 

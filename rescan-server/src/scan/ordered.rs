@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use rescan_core::causes::with_causes;
 use rescan_core::chain_snapshot::ChainSnapshot;
-use rescan_core::position::{Height, HeightRange, RecordSpan};
-use rescan_core::report::{Failure, FailureKind, FailurePlace, Outcome};
+use rescan_core::position::{Height, HeightRange};
+use rescan_core::report::{Failure, FailureKind, Outcome};
 
-use super::pinned::{BlockFault, Pinned, SegmentFault};
+use super::pinned::{Pinned, SegmentFault, missing};
 use super::pool::{Job, WorkerPanicked, WorkerPool};
 use super::progress::ScanProgress;
 use super::segments::Segments;
@@ -23,7 +23,7 @@ use crate::chain::ChainError;
 const SEGMENTS_PER_WORKER: usize = 2;
 
 /// How often a segment is tried again after the chain was found to have changed beneath it.
-const RETRIES_MAX: u32 = 2;
+pub(crate) const RETRIES_MAX: u32 = 2;
 
 /// What a worker does with a segment.
 type Work<T> = Arc<dyn Fn(HeightRange) -> Result<Worked<T>, SegmentFault> + Send + Sync>;
@@ -87,10 +87,12 @@ impl<T: Send + 'static> Ordered<T> {
     ) -> Self {
         let range = segments.range();
         let first = segments.has_next().then(|| range.first());
-        let progress = Arc::new(ScanProgress::new(range.count()));
-        let (adding, snapshot) = (Arc::clone(&progress), Arc::clone(&pinned.snapshot));
-        // A million heights take milliseconds, which are not the caller's thread's; nobody waits for the sum.
-        drop(pool.run(move || adding.set_bytes_total(snapshot.data_bytes(range))));
+        let progress = Arc::new(ScanProgress::new(if first.is_some() { range.count() } else { 0 }));
+        if first.is_some() {
+            let (adding, snapshot) = (Arc::clone(&progress), Arc::clone(&pinned.snapshot));
+            // A million heights take milliseconds, which are not the caller's thread's; nobody waits for the sum.
+            drop(pool.run(move || adding.set_bytes_total(snapshot.data_bytes(range))));
+        }
         Self {
             under_way_max,
             pool: pool.clone(),
@@ -270,8 +272,8 @@ impl<T: Send + 'static> Ordered<T> {
     async fn outcome_of(&mut self, fault: SegmentFault, retries: u32) -> Result<Option<Outcome>, Failure> {
         let (height, failure) = match fault {
             SegmentFault::Cancelled => return Ok(Some(Outcome::Cancelled)),
-            SegmentFault::Missing(height) => (height, self.missing(height)),
-            SegmentFault::Block { height, span, cause } => (height, self.failure(height, span, &cause)),
+            SegmentFault::Missing(height) => (height, missing(height)),
+            SegmentFault::Block { height, span, cause } => (height, self.pinned.failure(height, span, &cause)),
         };
         self.refresh().await?;
         if self.pinned.cancel.is_cancelled() {
@@ -302,26 +304,6 @@ impl<T: Send + 'static> Ordered<T> {
             }),
             Err(_panicked) => Err(panicked(&WorkerPanicked)),
         }
-    }
-
-    fn missing(&self, height: Height) -> Failure {
-        let detail = format!("the chain has no block on disk at height {height}");
-        Failure { kind: FailureKind::Unreadable, detail, at: None }
-    }
-
-    fn failure(&self, height: Height, span: RecordSpan, cause: &BlockFault) -> Failure {
-        let kind = match cause {
-            BlockFault::File(_) => FailureKind::Unreadable,
-            _ => FailureKind::CorruptBlock,
-        };
-        let path = self.pinned.chain.files().path(span.file);
-        let detail = format!(
-            "block {height} in {} at offset {}: {}; stop the node and run it with -reindex if its own checks agree",
-            path.display(),
-            span.offset,
-            with_causes(cause)
-        );
-        Failure { kind, detail, at: Some(FailurePlace { height, path, offset: u64::from(span.offset) }) }
     }
 }
 

@@ -7,13 +7,15 @@
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
+use rescan_core::causes::with_causes;
 use rescan_core::chain_snapshot::{ChainBlock, ChainSnapshot};
 use rescan_core::header::Header;
 use rescan_core::obfuscation::RawBlock;
 use rescan_core::position::{Height, HeightRange, RecordSpan};
 use rescan_core::proof::Unproven;
+use rescan_core::report::{Failure, FailureKind, FailurePlace};
 
-use crate::block_files::{BlockFileError, Window};
+use crate::block_files::{BlockFileError, FilesInUse, Window};
 use crate::cancel::Cancel;
 use crate::chain::Chain;
 
@@ -23,6 +25,37 @@ pub(super) struct Pinned {
     pub(super) chain: Arc<Chain>,
     pub(super) snapshot: Arc<ChainSnapshot>,
     pub(super) cancel: Cancel,
+    in_use: Arc<FilesInUse>,
+}
+
+impl Pinned {
+    pub(super) fn new(chain: Arc<Chain>, snapshot: Arc<ChainSnapshot>, cancel: Cancel) -> Self {
+        Self { chain, snapshot, cancel, in_use: Arc::default() }
+    }
+}
+
+impl Pinned {
+    /// What it comes to that no copy of a block would do.
+    pub(super) fn failure(&self, height: Height, span: RecordSpan, cause: &BlockFault) -> Failure {
+        let kind = match cause {
+            BlockFault::File(_) => FailureKind::Unreadable,
+            _ => FailureKind::CorruptBlock,
+        };
+        let path = self.chain.files().path(span.file);
+        let detail = format!(
+            "block {height} in {} at offset {}: {}; stop the node and run it with -reindex if its own checks agree",
+            path.display(),
+            span.offset,
+            with_causes(cause)
+        );
+        Failure { kind, detail, at: Some(FailurePlace { height, path, offset: u64::from(span.offset) }) }
+    }
+}
+
+/// What it comes to that the chain has no block on disk at a height.
+pub(super) fn missing(height: Height) -> Failure {
+    let detail = format!("the chain has no block on disk at height {height}");
+    Failure { kind: FailureKind::Unreadable, detail, at: None }
 }
 
 /// Why a worker did not finish a segment.
@@ -63,6 +96,7 @@ impl<'p> SegmentBlocks<'p> {
         let spans: Option<Vec<RecordSpan>> = blocks.map(|block| block.map(|block| block.span)).collect();
         // What is wrong with a window is said by the first block that lacks it.
         let window = spans.and_then(|spans| pinned.chain.files().window(&spans).ok());
+        window.iter().for_each(|window| pinned.in_use.note(window));
         Self { pinned, window }
     }
 
@@ -130,14 +164,16 @@ fn examine_in<T>(
     span: RecordSpan,
     examine: &mut impl FnMut(RawBlock<'_>) -> Result<T, BlockFault>,
 ) -> Result<T, BlockFault> {
-    let raw = window.block(span).ok_or(BlockFault::NoHeader(0))?;
-    expect_hash(raw, hash)?;
-    let examined = examine(raw);
-    // A node that was restarted after a crash may rewrite what lies beneath a map: what was read counts only if the
-    // block was there from beginning to end. This outranks what `examine` says, which may be about other bytes.
-    window.recheck()?;
-    expect_hash(raw, hash)?;
-    examined
+    let seen = window.with_block(span, |raw| {
+        expect_hash(raw, hash)?;
+        let examined = examine(raw);
+        // A node that was restarted after a crash may rewrite what lies beneath a map: what was read counts only if the
+        // block was there from beginning to end. This outranks what `examine` says, which may be about other bytes.
+        window.recheck()?;
+        expect_hash(raw, hash)?;
+        examined
+    });
+    seen?.unwrap_or(Err(BlockFault::NoHeader(0)))
 }
 
 fn expect_hash(raw: RawBlock<'_>, expected: BlockHash) -> Result<(), BlockFault> {

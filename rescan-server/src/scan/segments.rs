@@ -48,8 +48,12 @@ impl Segments {
         Some(Self { only: Some(heights), ..Self::new(HeightRange::new(first, last)?, size) })
     }
 
-    /// None, at the end of a range.
-    pub(super) fn nothing_of(range: HeightRange, size: SegmentSize) -> Self {
+    /// Of what lies behind `covered_through`, if anything was covered: there may be none.
+    pub(super) fn after(covered_through: Option<Height>, range: HeightRange, size: SegmentSize) -> Self {
+        let first = covered_through.map_or(Some(range.first()), Height::next);
+        if let Some(rest) = first.and_then(|first| HeightRange::new(first.max(range.first()), range.last())) {
+            return Self::new(rest, size);
+        }
         let end = HeightRange::new(range.last(), range.last()).unwrap_or(range);
         Self { next: None, ..Self::new(end, size) }
     }

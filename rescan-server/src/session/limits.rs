@@ -46,12 +46,17 @@ pub const BLOCK_IDS_PER_CALL_MAX: u32 = 4_096;
 pub const REFUSALS_WAITING_MAX: u32 = 16;
 
 /// Bytes that may be on their way to one sink before its scan waits. Measured over a Unix socket: larger windows gain
-/// nothing, and this is memory that each stalled wallet holds.
+/// nothing for reports, and 2 MiB made the shipping of full blocks three times as slow (`benches/README.md`); this is also
+/// memory that each stalled wallet holds.
 pub const WINDOW_BYTES: usize = 512 << 10;
 
 /// How long a wallet may take nothing before its scan is cancelled. Long enough for a wallet that writes to a slow
 /// disk, short enough that a stuck one does not hold its window and its pinned chain for hours.
 pub const STALLED_AFTER: Duration = Duration::from_secs(60);
+
+/// How old what was last seen of the chain may be for a call about one block, unless that block is its tip. To look anew
+/// takes a hundredth of a second where there are thousands of block files, ten times as long as to match a block.
+pub const CHAIN_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// How many levels of structs and lists a message may have. Ours have ten; the transport needs five.
 pub const NESTING_MAX: i32 = 32;
@@ -77,6 +82,8 @@ pub struct SessionLimits {
     pub calls_waiting_max: u32,
     /// How long a wallet may take nothing before its scan is cancelled.
     pub stalled_after: Duration,
+    /// How old what was last seen of the chain may be for a call about one block.
+    pub chain_age_max: Duration,
 }
 
 impl Default for SessionLimits {
@@ -91,6 +98,7 @@ impl Default for SessionLimits {
             entry_bytes_per_watch_set_max: ENTRY_BYTES_PER_WATCH_SET_MAX,
             calls_waiting_max: CALLS_WAITING_MAX,
             stalled_after: STALLED_AFTER,
+            chain_age_max: CHAIN_AGE_MAX,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Everything here runs on the one RPC thread and computes nothing; work goes to the pool as jobs, and what a client
 //! started is owned by the capability that it holds. A client that vanishes takes all of it along.
 
+mod block_match;
 mod cargo;
 pub(crate) mod connection;
 mod control;
@@ -22,6 +23,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use capnp_rpc::CapabilityServerSet;
+use rescan_core::block_match::BlockMatch;
 use rescan_core::position::Height;
 use rescan_core::report::{KeychainUse, Refusal, RefusalReason};
 use rescan_core::request::{RangeRequest, ScanRequest};
@@ -30,6 +32,7 @@ use rescan_core::server_info::{ChainInfo, ChainSource, Feature, PROTOCOL_VERSION
 use rescan_core::wire;
 use tracing::Instrument;
 
+use self::block_match::Query;
 use self::cargo::Cargo;
 use self::control::Control;
 use self::job::{Early, GoingOn, Job, Pinned};
@@ -130,6 +133,7 @@ impl Session {
                 Feature::Coins,
                 Feature::Proofs,
                 Feature::Locator,
+                Feature::MatchBlock,
             ],
             chain: ChainInfo {
                 genesis: chain.network().genesis_hash(),
@@ -305,6 +309,26 @@ impl rescan::Server for Session {
             wire::write_block_id(&id, found.reborrow());
         }
         Ok(())
+    }
+
+    async fn match_block(
+        self: Rc<Self>,
+        params: rescan::MatchBlockParams,
+        mut results: rescan::MatchBlockResults,
+    ) -> capnp::Result<()> {
+        let limits = self.shared.limits;
+        let found = match self.scan_slots.take() {
+            None => block_match::too_many(&limits),
+            Some(_slot) => match Query::read(params.get()?, &limits)? {
+                Err(refusal) => BlockMatch::Refused(refusal),
+                Ok(query) => {
+                    // The message would be held for as long as the call waits.
+                    drop(params);
+                    query.answer(&self.shared).await
+                }
+            },
+        };
+        wire::write_block_match(&found, results.get().init_result()).map_err(|error| failed(&error))
     }
 }
 

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rescan_core::causes::with_causes;
 use rescan_core::position::Height;
@@ -53,6 +54,8 @@ pub(crate) struct Refresher {
     askers: mpsc::Sender<oneshot::Sender<Refreshed>>,
     state: Rc<Cell<ChainState>>,
     seen: Rc<RefCell<Option<Seen>>>,
+    /// When the last refresh that succeeded began.
+    looked: Rc<Cell<Option<Instant>>>,
     /// A first walk takes minutes, and is not to outlive the server.
     _stop: CancelOnDrop,
 }
@@ -64,8 +67,15 @@ impl Refresher {
         let state = Rc::new(Cell::new(ChainState::Reading));
         let stop = CancelOnDrop::new();
         let seen = Rc::new(RefCell::new(None));
-        let work = Work { chain, state: Rc::clone(&state), seen: Rc::clone(&seen), stop: stop.handle() };
-        (Self { askers, state, seen, _stop: stop }, work.run(waiting))
+        let looked = Rc::default();
+        let work = Work {
+            chain,
+            state: Rc::clone(&state),
+            seen: Rc::clone(&seen),
+            looked: Rc::clone(&looked),
+            stop: stop.handle(),
+        };
+        (Self { askers, state, seen, looked, _stop: stop }, work.run(waiting))
     }
 
     /// Whether there is a chain to scan.
@@ -89,6 +99,18 @@ impl Refresher {
         }
         answer.await.unwrap_or_else(|_gone| Err(stopped()))
     }
+
+    /// The chain as it was at most so long ago.
+    ///
+    /// # Errors
+    /// What kept the block files from being read, where they had to be.
+    pub(crate) async fn seen_within(&self, age_max: Duration) -> Refreshed {
+        let is_fresh = self.looked.get().is_some_and(|looked| looked.elapsed() < age_max);
+        match self.seen().filter(|_| is_fresh) {
+            Some(seen) => Ok(seen),
+            None => self.refresh().await,
+        }
+    }
 }
 
 /// The task's side.
@@ -96,6 +118,7 @@ struct Work {
     chain: Arc<Chain>,
     state: Rc<Cell<ChainState>>,
     seen: Rc<RefCell<Option<Seen>>>,
+    looked: Rc<Cell<Option<Instant>>>,
     stop: Cancel,
 }
 
@@ -106,8 +129,9 @@ impl Work {
             while let Ok(asker) = waiting.try_recv() {
                 askers.push(asker);
             }
+            let began = Instant::now();
             let refreshed = self.refresh().await;
-            self.note(&refreshed);
+            self.note(&refreshed, began);
             for asker in askers {
                 // An asker that left needs no answer.
                 drop(asker.send(refreshed.clone()));
@@ -132,11 +156,12 @@ impl Work {
         }
     }
 
-    fn note(&self, refreshed: &Refreshed) {
+    fn note(&self, refreshed: &Refreshed, began: Instant) {
         match refreshed {
             Ok(seen) => {
                 self.state.set(ChainState::Ready);
                 self.seen.replace(Some(seen.clone()));
+                self.looked.set(Some(began));
             }
             Err(failure) => {
                 if self.seen.borrow().is_none() {

@@ -155,9 +155,7 @@ impl Filling {
             Err(error) => return self.refuse(RefusalReason::BadOutpoint, number, with_causes(&error)),
         };
         if number >= limits.outpoints_per_watch_set_max {
-            let max = limits.outpoints_per_watch_set_max;
-            let detail = format!("a watch set holds at most {max} outpoints: scan for the rest in another");
-            return self.refuse(RefusalReason::TooManyEntries, number, detail);
+            return self.refuse(RefusalReason::TooManyEntries, number, too_many_outpoints(limits));
         }
         let value = given.output.map(|output| output.value);
         self.builder.add_outpoint(given.outpoint, value, Origin::Outpoint(self.outpoints));
@@ -196,6 +194,12 @@ pub(super) fn too_many_scripts(limits: &SessionLimits) -> String {
         "a watch set holds at most {max} scripts, one or more for each index of a ranged descriptor up to its gap limit: \
          scan for the rest in another"
     )
+}
+
+/// What to say when there are more outpoints than one watch set holds.
+pub(super) fn too_many_outpoints(limits: &SessionLimits) -> String {
+    let max = limits.outpoints_per_watch_set_max;
+    format!("a watch set holds at most {max} outpoints: scan for the rest in another")
 }
 
 /// What is wrong with how far a keychain is to be watched.

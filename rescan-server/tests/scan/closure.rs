@@ -114,10 +114,12 @@ fn case_plan(
     lookahead: u32,
     blocks_max: u32,
 ) -> ScanPlan {
+    // Half of the cases derive far ahead, as far as that is worth while, the others as little as they may.
+    let each = if blocks_max == 1 { lookahead.saturating_mul(50) } else { lookahead };
     let size = SegmentSize { blocks_max, ..SegmentSize::default() };
     ScanPlan {
         range: HeightRange::new(Height(case.from_height), last).unwrap(),
-        lookahead: Lookahead { each: lookahead, total: u32::MAX, each_min: lookahead, after: Duration::ZERO },
+        lookahead: Lookahead { each, total: u32::MAX, each_min: lookahead, after: Duration::ZERO },
         ..plan(chain, wanted, Manner { size, ..Manner::with_workers(1) })
     }
 }

@@ -1,6 +1,7 @@
 //! Sessions over a real socket: a minimal client made of the generated code alone against a server in this process.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod block_match;
 mod client;
 mod limits;
 mod misbehaviour;

@@ -5,12 +5,15 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use rescan_client::bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
+use rescan_client::compare::RUNS_DEFAULT;
+use rescan_client::compare::node::{Address, AddressError};
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenOutpoint, Verify};
 
 use crate::exit_code::{EXIT_CODES_HELP, Exit};
@@ -34,6 +37,12 @@ pub(crate) enum Command {
     Scan(Box<ScanArgs>),
     /// Show what the server is and sees
     Info(InfoArgs),
+    /// Do the same rescan in several ways, and print what each takes
+    ///
+    /// Summaries of what the server found; whole blocks, looked through by the wallet; a request for each block: all look for
+    /// the same scripts in the same blocks of the live server, and all must give the same answer. A first scan finds how far
+    /// the descriptors are used. Each way is run once to warm up and then counted, in turns with the others.
+    Compare(Box<CompareArgs>),
     /// Rescan six wallets in a datadir that comes with this program, and compare with Bitcoin Core's own answers
     Demo(DemoArgs),
 }
@@ -139,6 +148,7 @@ pub(crate) struct ScanArgs {
 /// What the options of a scan are about, in the order in which a person meets the questions.
 const WATCHED: &str = "What to look for";
 const BLOCKS: &str = "Which blocks";
+const MEASURED: &str = "What is measured";
 const PRINTED: &str = "What is printed";
 const SERVER: &str = "Where the server is";
 
@@ -172,6 +182,78 @@ impl From<VerifyName> for Verify {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = format!("{COMPARE_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
+pub(crate) struct CompareArgs {
+    /// An output descriptor with public keys only; can be given more than once
+    ///
+    /// Nothing that is printed or written holds it, nor a script or key of it.
+    #[arg(long = "descriptor", value_name = "DESC", required = true, help_heading = WATCHED)]
+    pub(crate) descriptors: Vec<String>,
+    /// How many indexes of a ranged descriptor beyond its last used one are watched, 1 to 1000000
+    #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
+    pub(crate) gap_limit: u32,
+    /// The first block [default: so that 2000 are compared]
+    #[arg(long, value_name = "HEIGHT", help_heading = BLOCKS)]
+    pub(crate) from_height: Option<u32>,
+    /// The last block [default: the tip]
+    #[arg(long, value_name = "HEIGHT", help_heading = BLOCKS)]
+    pub(crate) to_height: Option<u32>,
+    /// How often each way is run and counted, 1 to 100
+    #[arg(long, value_name = "N", default_value_t = RUNS_DEFAULT, value_parser = parse_runs, help_heading = MEASURED)]
+    pub(crate) runs: NonZeroU32,
+    /// Leave out the curve of busier and busier wallets, which takes about as long as the rest
+    #[arg(long, help_heading = MEASURED)]
+    pub(crate) no_curve: bool,
+    /// Ask a running node for the same too, at this address of its RPC
+    ///
+    /// Its scanblocks, where it has the block filter index, with getdescriptoractivity; and getblock, block by block. Nothing
+    /// on the node is changed.
+    #[arg(long, value_name = "URL", value_parser = parse_address, requires = "cookie", help_heading = MEASURED)]
+    pub(crate) bitcoin_rpc: Option<Address>,
+    /// The node's cookie file: .cookie in its network's folder
+    #[arg(long, value_name = "FILE", requires = "bitcoin_rpc", help_heading = MEASURED)]
+    pub(crate) cookie: Option<PathBuf>,
+    /// Write a report into this folder: index.html, to look at; report.md, to paste; report.json, for machines
+    #[arg(long, value_name = "DIR", help_heading = PRINTED)]
+    pub(crate) report: Option<PathBuf>,
+    /// Print one line of JSON, what report.json holds, instead of tables
+    #[arg(long, help_heading = PRINTED)]
+    pub(crate) json: bool,
+    #[command(flatten, next_help_heading = SERVER)]
+    pub(crate) socket: SocketArgs,
+}
+
+impl CompareArgs {
+    /// The command as a report may show it: without descriptors, and without paths, which name people.
+    pub(crate) fn shown(&self) -> String {
+        let mut words =
+            format!("rescan compare --socket PATH{}", " --descriptor DESC".repeat(self.descriptors.len().min(8)));
+        if self.descriptors.len() > 8 {
+            words.push_str(&format!(" .. ({} in all)", self.descriptors.len()));
+        }
+        let mut number = |flag: &str, value: Option<u32>| {
+            if let Some(value) = value {
+                words.push_str(&format!(" --{flag} {value}"));
+            }
+        };
+        number("gap-limit", Some(self.gap_limit).filter(|limit| *limit != GAP_LIMIT_DEFAULT));
+        number("from-height", self.from_height);
+        number("to-height", self.to_height);
+        number("runs", Some(self.runs.get()));
+        words.push_str(if self.no_curve { " --no-curve" } else { "" });
+        words.push_str(if self.bitcoin_rpc.is_some() { " --bitcoin-rpc URL --cookie FILE" } else { "" });
+        words.push_str(if self.report.is_some() { " --report DIR" } else { "" });
+        words
+    }
+}
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  rescan compare --descriptor 'wpkh(xpub6.../<0;1>/*)'    over the last 2000 blocks
+  rescan compare --descriptor 'wpkh(xpub6.../0/*)' --from-height 800000 --to-height 810000 --report there";
+
+#[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES_HELP)]
 pub(crate) struct InfoArgs {
     #[command(flatten)]
@@ -195,8 +277,12 @@ pub(crate) struct DemoArgs {
 /// Reads the command line. What there is to say (help, version, mistakes) is said here.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
     let cli = Cli::try_parse_from(words).map_err(|error| complain(&error))?;
-    if let Command::Scan(args) = &cli.command
-        && let (Some(from), Some(to)) = (args.from_height, args.to_height)
+    let ends = match &cli.command {
+        Command::Scan(args) => (args.from_height, args.to_height),
+        Command::Compare(args) => (args.from_height, args.to_height),
+        Command::Info(_) | Command::Demo(_) => (None, None),
+    };
+    if let (Some(from), Some(to)) = ends
         && from > to
     {
         write_stderr(&format!(
@@ -256,6 +342,10 @@ fn bad_value(error: &clap::Error) -> String {
         Some(ContextValue::Strings(names)) if !names.is_empty() => format!("one of {}", names.join(", ")),
         _ if error.kind() == ErrorKind::TooManyValues => "no value".to_owned(),
         _ if flag.contains("--gap-limit") => format!("a number from 1 to {GAP_LIMIT_MAX}"),
+        _ if flag.contains("--runs") => format!("a number from 1 to {RUNS_MAX}"),
+        _ if flag.contains("--bitcoin-rpc") => {
+            "the address of a node's RPC, http://HOST:PORT, and no user or password".to_owned()
+        }
         _ if flag.contains("HEIGHT") => format!("a block's height, a number from 0 to {}", u32::MAX),
         _ if flag.contains("TIME") => "YYYY-MM-DD or seconds since 1970".to_owned(),
         _ if flag.contains("SECONDS") => "a number of seconds, such as 0.5".to_owned(),
@@ -313,6 +403,18 @@ fn parse_birthday(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "expected seconds since 1970 or YYYY-MM-DD".to_owned())
 }
 
+fn parse_address(text: &str) -> Result<Address, String> {
+    text.parse().map_err(|error: AddressError| error.to_string())
+}
+
+/// More runs than this take an hour and say no more.
+const RUNS_MAX: u32 = 100;
+
+fn parse_runs(text: &str) -> Result<NonZeroU32, String> {
+    let runs: Option<NonZeroU32> = text.parse().ok();
+    runs.filter(|runs| runs.get() <= RUNS_MAX).ok_or_else(|| format!("expected a number from 1 to {RUNS_MAX}"))
+}
+
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 =
         text.parse().map_err(|_not_a_number: std::num::ParseFloatError| "expected seconds".to_owned())?;
@@ -365,7 +467,7 @@ mod tests {
 
     #[test]
     fn every_help_lists_the_exit_codes() {
-        for command in ["rescan", "rescan scan", "rescan info", "rescan demo"] {
+        for command in ["rescan", "rescan scan", "rescan info", "rescan demo", "rescan compare"] {
             let help = words(&format!("{command} --help")).expect_err("help is an error to clap").to_string();
             assert!(help.contains(EXIT_CODES_HELP), "{command}");
         }
@@ -414,6 +516,19 @@ mod tests {
         ] {
             assert!(parse_outpoint(&text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_comparison_is_shown_without_what_it_looks_for() {
+        let line = "rescan compare --socket /home/satoshi/s --descriptor wpkh(key) --descriptor tr(key) --to-height 9 --runs 2";
+        let Ok(Cli { command: Command::Compare(args) }) = words(line) else { panic!("it is a comparison") };
+        assert_eq!(
+            args.shown(),
+            "rescan compare --socket PATH --descriptor DESC --descriptor DESC --to-height 9 --runs 2"
+        );
+        assert!(
+            words("rescan compare --socket s").is_err() && words("rescan compare --descriptor d --runs 0").is_err()
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod args;
 mod checkpoint_file;
+mod compare;
 mod demo;
 mod exit_code;
 mod info;
@@ -48,6 +49,7 @@ fn start(cli: &Cli) -> Result<Exit, Trouble> {
     runtime.block_on(async {
         match &cli.command {
             Command::Scan(args) => scan::run(args, &mut interrupts).await,
+            Command::Compare(args) => interrupts.or(compare::run(args)).await,
             Command::Info(args) => interrupts.or(info::run(args)).await,
             Command::Demo(args) => interrupts.or(demo::run(args)).await,
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rescan_client::ScanHandle;
+use rescan_client::compare::Step;
 use rescan_client::report::{self, Phase};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -47,6 +48,32 @@ impl Drop for Progress {
             asking.abort();
         }
         self.bar.finish_and_clear();
+    }
+}
+
+/// A bar over the runs of a comparison until it is dropped, if there is a terminal to show it on.
+pub(crate) struct Steps(ProgressBar);
+
+impl Steps {
+    pub(crate) fn begin() -> Self {
+        // A bar draws nothing where stderr is no terminal.
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style(true));
+        bar.enable_steady_tick(INTERVAL);
+        Self(bar)
+    }
+
+    pub(crate) fn show(&self, step: &Step) {
+        self.0.update(|state| {
+            state.set_len(step.total);
+            state.set_pos(step.done.min(step.total));
+        });
+        self.0.set_message(step.doing.clone());
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 

@@ -198,7 +198,7 @@ fn only_files_that_a_later_one_has_succeeded_are_mapped() {
         let window = opened.files().window(&[span]).unwrap();
         assert_eq!(window.is_mapped(), span.file < last, "height {height}");
         let mut bytes = Vec::new();
-        window.block(span).unwrap().copy_clear(&mut bytes);
+        window.with_block(span, |raw| raw.copy_clear(&mut bytes)).unwrap().unwrap();
         assert_eq!(bytes, bitcoin::consensus::serialize(block));
         window.recheck().unwrap();
     }

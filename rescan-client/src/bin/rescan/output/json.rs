@@ -335,6 +335,7 @@ fn feature_name(feature: Feature) -> Option<&'static str> {
         Feature::Coins => Some("coins"),
         Feature::Proofs => Some("proofs"),
         Feature::Locator => Some("locator"),
+        Feature::MatchBlock => Some("match_block"),
         _ => None,
     }
 }

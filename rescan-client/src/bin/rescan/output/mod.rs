@@ -1,10 +1,13 @@
 //! What the command prints. Data goes to stdout through one buffer; trouble goes to stderr.
 
+pub(crate) mod comparison;
 pub(crate) mod human;
 pub(crate) mod json;
-pub(crate) mod units;
 
 use std::io::{self, BufWriter, Stdout, Write};
+
+use rescan_client::compare::Comparison;
+pub(crate) use rescan_client::compare::units;
 
 use crate::exit_code::Exit;
 use crate::trouble::Trouble;
@@ -20,6 +23,12 @@ impl Output {
     /// Prints one line of JSON.
     pub(crate) fn line(&mut self, line: &json::Line) -> io::Result<()> {
         serde_json::to_writer(&mut self.0, line)?;
+        self.0.write_all(b"\n")
+    }
+
+    /// Prints what a comparison's `report.json` holds, as one line.
+    pub(crate) fn comparison(&mut self, comparison: &Comparison) -> io::Result<()> {
+        serde_json::to_writer(&mut self.0, comparison)?;
         self.0.write_all(b"\n")
     }
 

@@ -1,0 +1,35 @@
+//! The server looks, and what matched crosses.
+
+use futures::StreamExt;
+
+use super::{Gone, Ground, unsaid};
+use crate::compare::answer::Answer;
+use crate::compare::error::CompareError;
+use crate::request::ScanRequest;
+use crate::scan_stream::ScanEvent;
+
+pub(super) async fn go(ground: Ground<'_>) -> Result<Gone, CompareError> {
+    let Ground { client, meter, pinned, watched } = ground;
+    let request = ScanRequest { scripts: watched.scripts.clone(), range: pinned.request(), ..ScanRequest::new() };
+    let mut prepared = client.prepare(request).await?;
+    prepared.ready().await;
+    let mut answer = Answer::default();
+    let mut running = meter.start(pinned.range.count()).await?;
+    let mut stream = prepared.start();
+    loop {
+        match stream.next().await.transpose()? {
+            Some(ScanEvent::Report(report)) => {
+                running.matched();
+                running.reached(report.height);
+                report.transactions.iter().for_each(|transaction| answer.add(report.height, transaction));
+            }
+            Some(ScanEvent::Finished(summary)) => {
+                let run = running.finish(pinned.range.last());
+                pinned.check(&summary)?;
+                return Ok(Gone::Came(run, answer));
+            }
+            Some(_) => {}
+            None => return Err(unsaid()),
+        }
+    }
+}
