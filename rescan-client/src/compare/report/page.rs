@@ -5,7 +5,7 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::charts::{self, Chart, Ink, Key, KeyShape, Table, UNIT};
+use super::charts::{self, Chart, Ink, Key, KeyShape, Table, UNIT, Width};
 use super::circumstances::circumstances;
 use super::columns::{self, COLUMNS, NOT_MEASURED};
 use super::escape::Html;
@@ -84,9 +84,10 @@ impl Page {
     }
 
     fn chart(&mut self, chart: &Chart) {
-        let Chart { id, title, says, legend, svg, table } = chart;
+        let Chart { id, title, width, says, legend, svg, table } = chart;
+        let class = if *width == Width::Whole { " class=\"whole\"" } else { "" };
         self.push(format_args!(
-            "<figure id=\"{id}\">\n<figcaption><h2>{title}</h2><p>{}</p></figcaption>\n",
+            "<figure id=\"{id}\"{class}>\n<figcaption><h2>{title}</h2><p>{}</p></figcaption>\n",
             Html(says)
         ));
         if !legend.is_empty() {

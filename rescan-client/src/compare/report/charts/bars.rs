@@ -39,11 +39,11 @@ pub(super) enum Form {
 }
 
 // All in units, from the top of a row.
-const NAME_BASELINE: u32 = 13;
-const BAR_TOP: u32 = 19;
+const NAME_BASELINE: u32 = 14;
+const BAR_TOP: u32 = 17;
 const BAR_HEIGHT: u32 = 14;
-const BAR_BESIDE_HEIGHT: u32 = 9;
-const ROW_HEIGHT: u32 = 42;
+const BAR_BESIDE_HEIGHT: u32 = 8;
+const ROW_HEIGHT: u32 = 43;
 const AXIS_HEIGHT: u32 = 40;
 const LEFT: u32 = 5;
 const RIGHT: u32 = 22;
@@ -91,7 +91,7 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
             let begin = if form == Form::Dots { axis.range.start } else { axis.at(bar.from) };
             let end = if bar.to > bar.from { axis.at(bar.to).max(begin + thinnest) } else { begin };
             let (top, height) = match form {
-                Form::Beside => (top + BAR_TOP + order * (BAR_BESIDE_HEIGHT + 1), BAR_BESIDE_HEIGHT),
+                Form::Beside => (top + BAR_TOP + order * BAR_BESIDE_HEIGHT, BAR_BESIDE_HEIGHT),
                 _ => (top + BAR_TOP, BAR_HEIGHT),
             };
             let middle = f64::from(top) + f64::from(height) / 2.0;

@@ -44,7 +44,7 @@ const RIGHT: u32 = 26;
 const LEFT_AXIS: u32 = 40;
 const BOTTOM_AXIS: u32 = 40;
 
-/// Draws the lines, the first of them on top and thinnest, so that one which covers another lets it be seen.
+/// Draws the lines. Whole ones lie below those with dashes, whose gaps show what they cover.
 pub(super) fn draw(words: &Words<'_>, axes: &Axes, dots: Dots, series: &[Series], mark: Option<&Mark>) -> String {
     canvas::draw(words, HEIGHT, |area| draw_lines(area, axes, dots, series, mark))
 }
@@ -78,12 +78,13 @@ fn draw_lines(
     // The library would write it upright along the axis, where it is hard to read.
     let at_left = text(Ink::Muted, TEXT - 1.0).pos(Pos::new(HPos::Left, VPos::Top));
     area.draw(&Text::new(up.title.clone(), (i32::try_from(UNIT).unwrap_or_default(), 0), at_left))?;
-    for (own, order) in series.iter().zip(0u32..).collect::<Vec<_>>().into_iter().rev() {
+    let (whole, dashed): (Vec<_>, Vec<_>) = series.iter().partition(|own| own.ink.is_whole());
+    for own in whole.into_iter().chain(dashed) {
         let places: Vec<(f64, f64)> = own.points.iter().map(|(x, y)| (across.at(*x), up.at(*y))).collect();
         let last = places.len().saturating_sub(1);
         let dotted = if dots == Dots::Each { 0 } else { last };
         let circles: Vec<(f64, f64)> = places.get(dotted..).unwrap_or_default().to_vec();
-        chart.draw_series([PathElement::new(places, line(own.ink, 8 + 4 * order.min(3)))])?;
+        chart.draw_series([PathElement::new(places, line(own.ink, 9))])?;
         chart.draw_series(
             circles.into_iter().map(|at| Circle::new(at, 3 * UNIT + UNIT / 2, own.ink.color().filled())),
         )?;

@@ -1,0 +1,186 @@
+//! The page of a report in a real browser: it loads without a complaint, shows all its data, and fits its window.
+//!
+//! Where there is no Chromium, this says so and passes, unless `RESCAN_REQUIRE_BROWSER=1`. Pictures of the page are left in
+//! `$RESCAN_ARTIFACTS`, or else in `report-page` in the target directory.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+mod browser;
+#[expect(dead_code, reason = "what else it makes is for the unit tests")]
+#[path = "../../src/compare/report/tests/example.rs"]
+mod example;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rescan_client::compare::report::{self, WrittenReport};
+use rescan_client::compare::{
+    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, ProgressPoint, Run, Server, WalletSize, Way,
+    WayId, WayResult,
+};
+use serde_json::{Value, json};
+
+use browser::Browser;
+
+/// Widths of windows, in CSS pixels: a small phone, a tablet, where the table unfolds, a usual window, a wide one.
+const WIDTHS: [u32; 7] = [320, 360, 768, 1_152, 1_160, 1_200, 1_920];
+
+/// What sticks out of the page, or of its drawing; and words of a drawing that lie on one another.
+const MISFITS: &str = r#"(() => {
+    const misfits = [];
+    const across = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth > across) misfits.push(`the page is ${document.documentElement.scrollWidth} wide`);
+    for (const element of document.querySelectorAll("body *")) {
+        const box = element.getBoundingClientRect();
+        if (box.width > 1 && (box.right > across + 0.5 || box.left < -0.5)) misfits.push(`${element.outerHTML.slice(0, 90)} sticks out of the window`);
+    }
+    for (const svg of document.querySelectorAll("figure > svg")) {
+        const frame = svg.getBoundingClientRect();
+        const words = [...svg.querySelectorAll("text")].filter(text => text.textContent.trim() !== "");
+        const boxes = words.map(text => [text.textContent.trim(), text.getBoundingClientRect()]);
+        boxes.forEach(([words, box], at) => {
+            const out = Math.max(frame.left - box.left, frame.top - box.top, box.right - frame.right, box.bottom - frame.bottom);
+            if (out > 0.5) misfits.push(`${svg.parentNode.id}: "${words}" sticks out by ${out}`);
+            for (const [other, its] of boxes.slice(at + 1)) {
+                const wide = Math.min(box.right, its.right) - Math.max(box.left, its.left);
+                const high = Math.min(box.bottom, its.bottom) - Math.max(box.top, its.top);
+                // The box of a line of text has room above and below its letters.
+                if (wide > 0.5 && high > box.height / 4) misfits.push(`${svg.parentNode.id}: "${words}" lies on "${other}"`);
+            }
+        });
+    }
+    return misfits;
+})()"#;
+
+/// For each chart its name, its marks that can be seen, and the points of its lines.
+const MARKS: &str = r#"Object.fromEntries([...document.querySelectorAll("figure")].map(figure => {
+    const seen = mark => { const box = mark.getBoundingClientRect(); return box.width > 0.5 && box.height > 0.5 && getComputedStyle(mark)[mark.tagName === "polyline" ? "stroke" : "fill"] !== "none"; };
+    const marks = [...figure.querySelectorAll("svg .mark")].filter(seen);
+    const points = marks.filter(mark => mark.tagName === "polyline").map(line => line.points.numberOfItems);
+    return [figure.id, { marks: marks.filter(mark => mark.tagName !== "polyline").length, points, rows: figure.querySelectorAll("tbody tr").length }];
+}))"#;
+
+/// The browser, unless there is none and none is required.
+fn browser() -> Option<Browser> {
+    let found = browser::find();
+    if found.is_none() {
+        assert!(std::env::var_os("RESCAN_REQUIRE_BROWSER").is_none_or(|value| value != "1"), "there is no Chromium");
+        eprintln!("skipped: there is no Chromium on the PATH, so nobody looked at the page");
+    }
+    found.map(|program| Browser::launch(&program))
+}
+
+fn written(comparison: &Comparison, folder: &Path) -> WrittenReport {
+    report::write(comparison, folder).unwrap()
+}
+
+/// Where pictures are left.
+fn artifacts() -> PathBuf {
+    let named = std::env::var_os("RESCAN_ARTIFACTS").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("report-page"));
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn assert_fits(browser: &mut Browser, what: &str) {
+    for width in WIDTHS {
+        browser.show(width, 800, "light");
+        // Folded out, since nothing that a reader unfolds may break the page.
+        for open in [false, true] {
+            browser.evaluate(&format!("document.querySelectorAll('details').forEach(it => it.open = {open})"));
+            assert_eq!(browser.evaluate(MISFITS), json!([]), "{what}, {width} pixels wide, details open: {open}");
+        }
+        browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = false)");
+    }
+}
+
+fn assert_no_complaint(browser: &Browser, address: &str) {
+    assert_eq!(browser.complaints(address), [] as [&str; 0]);
+}
+
+#[test]
+fn a_full_report_loads_shows_all_its_data_and_fits_every_window() {
+    let Some(mut browser) = browser() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let report = written(&example::full(), directory.path());
+    let address = browser.open(&report.page);
+    assert_no_complaint(&browser, &address);
+    let shares = 2 * example::SHARES.len();
+    let points = example::PROGRESS_POINTS;
+    let lines = |count: usize, points: usize| vec![points; count];
+    let expected: Value = json!({
+        "time": { "marks": 6, "points": [], "rows": 6 },
+        "bytes": { "marks": 6, "points": [], "rows": 6 },
+        "cpu": { "marks": 12, "points": [], "rows": 6 },
+        "memory": { "marks": 12, "points": [], "rows": 6 },
+        "bytes-over-blocks": { "marks": 6, "points": vec![points; 6], "rows": 66 },
+        "time-over-matches": { "marks": shares, "points": lines(2, shares / 2), "rows": shares },
+        "bytes-over-matches": { "marks": shares, "points": lines(2, shares / 2), "rows": shares },
+    });
+    assert_eq!(browser.evaluate(MARKS), expected);
+    assert_fits(&mut browser, "the full report");
+    assert_no_complaint(&browser, &address);
+    for (name, width, scheme) in
+        [("light", 1_200, "light"), ("dark", 1_200, "dark"), ("phone", 360, "light"), ("phone-dark", 360, "dark")]
+    {
+        browser.show(width, 800, scheme);
+        fs::write(artifacts().join(format!("{name}.png")), browser.screenshot()).unwrap();
+    }
+    let pdf = browser.pdf();
+    assert!(pdf.starts_with(b"%PDF-"));
+    fs::write(artifacts().join("print.pdf"), pdf).unwrap();
+}
+
+#[test]
+fn a_scant_report_loads_and_fits_every_window() {
+    let Some(mut browser) = browser() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let report = written(&example::scant(), directory.path());
+    let address = browser.open(&report.page);
+    assert_no_complaint(&browser, &address);
+    let expected =
+        json!({ "time": { "marks": 4, "points": [], "rows": 4 }, "bytes": { "marks": 4, "points": [], "rows": 4 } });
+    assert_eq!(browser.evaluate(MARKS), expected);
+    assert_fits(&mut browser, "the scant report");
+    browser.show(1_200, 800, "light");
+    fs::write(artifacts().join("scant.png"), browser.screenshot()).unwrap();
+}
+
+#[test]
+fn dark_and_light_are_different_pages_and_dark_is_not_printed() {
+    let Some(mut browser) = browser() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let report = written(&example::full(), directory.path());
+    browser.open(&report.page);
+    let mut colours = |scheme| {
+        browser.show(1_200, 800, scheme);
+        let of = |what: &str| format!("getComputedStyle({what}).");
+        let ground = browser.evaluate(&(of("document.body") + "backgroundColor"));
+        let word = browser.evaluate(&(of("document.querySelector('figure svg text')") + "fill"));
+        let mark = browser.evaluate(&(of("document.querySelector('#time .mark')") + "fill"));
+        [ground, word, mark]
+    };
+    let (light, dark) = (colours("light"), colours("dark"));
+    assert_eq!(light[0], "rgb(255, 255, 255)");
+    assert!(light.iter().zip(&dark).all(|(light, dark)| light != dark), "{light:?} {dark:?}");
+}
+
+#[test]
+fn text_from_outside_stays_text() {
+    let Some(mut browser) = browser() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let mut comparison = example::full();
+    let hostile = "\"><img src=x onerror=alert(1)><script>alert(2)</script></svg></title></style>\u{0}".to_owned();
+    for way in &mut comparison.ways {
+        (way.title, way.explanation) = (hostile.clone(), hostile.clone());
+    }
+    comparison.ways[5].result = WayResult::LeftOut(hostile.clone());
+    comparison.not_measured.push(hostile.clone());
+    comparison.machine.processor.clone_from(&hostile);
+    comparison.server.node = Some(hostile.clone());
+    comparison.command = hostile;
+    let report = written(&comparison, directory.path());
+    let address = browser.open(&report.page);
+    assert_no_complaint(&browser, &address);
+    assert_eq!(browser.evaluate("document.querySelectorAll('script, img').length"), json!(0));
+    assert_fits(&mut browser, "the hostile report");
+}
