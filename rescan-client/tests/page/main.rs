@@ -53,7 +53,7 @@ const MISFITS: &str = r#"(() => {
 
 /// For each chart its name, its marks that can be seen, and the points of its lines.
 const MARKS: &str = r#"Object.fromEntries([...document.querySelectorAll("figure")].map(figure => {
-    const seen = mark => { const box = mark.getBoundingClientRect(); return box.width > 0.5 && box.height > 0.5 && getComputedStyle(mark)[mark.tagName === "polyline" ? "stroke" : "fill"] !== "none"; };
+    const seen = mark => { const box = mark.getBoundingClientRect(); return Math.max(box.width, box.height) > 0.5 && getComputedStyle(mark)[mark.tagName === "polyline" ? "stroke" : "fill"] !== "none"; };
     const marks = [...figure.querySelectorAll("svg .mark")].filter(seen);
     const points = marks.filter(mark => mark.tagName === "polyline").map(line => line.points.numberOfItems);
     return [figure.id, { marks: marks.filter(mark => mark.tagName !== "polyline").length, points, rows: figure.querySelectorAll("tbody tr").length }];

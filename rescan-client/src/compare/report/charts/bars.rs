@@ -5,6 +5,7 @@ use plotters::element::{Circle, PathElement, Rectangle, Text};
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::super::escape::printable;
 use super::axis::Axis;
 use super::canvas::{self, Area, DrawError, TEXT, UNIT, WIDTH, Words, line, steps, text};
 use super::ink::Ink;
@@ -39,11 +40,11 @@ pub(super) enum Form {
 }
 
 // All in units, from the top of a row.
-const NAME_BASELINE: u32 = 14;
-const BAR_TOP: u32 = 17;
+const NAME_BASELINE: u32 = 16;
+const BAR_TOP: u32 = 19;
 const BAR_HEIGHT: u32 = 14;
 const BAR_BESIDE_HEIGHT: u32 = 8;
-const ROW_HEIGHT: u32 = 43;
+const ROW_HEIGHT: u32 = 44;
 const AXIS_HEIGHT: u32 = 40;
 const LEFT: u32 = 5;
 const RIGHT: u32 = 22;
@@ -51,8 +52,8 @@ const RIGHT: u32 = 22;
 /// A bar of more than nothing is never thinner, so that it is seen.
 const BAR_WIDTH_MIN: f64 = 1.5;
 
-/// Letters that fit side by side in [`WIDTH`] at [`TEXT`].
-const LETTERS: usize = 56;
+/// Letters that fit side by side in [`WIDTH`] at [`TEXT`], in the widest of the usual fonts.
+const LETTERS: usize = 46;
 
 /// Draws the rows from top to bottom.
 pub(super) fn draw(words: &Words<'_>, axis: &Axis, form: Form, rows: &[Row]) -> String {
@@ -117,7 +118,7 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
 /// The name at the left, the figure at the right, on one line.
 fn draw_words(area: &Area<'_>, row: &Row, top: u32) -> Result<(), DrawError> {
     let place = |units: u32| i32::try_from(steps(units)).unwrap_or(i32::MAX);
-    let name = shortened(&row.name, LETTERS.saturating_sub(row.figure.chars().count() + 2));
+    let name = shortened(&printable(&row.name), LETTERS.saturating_sub(row.figure.chars().count() + 2));
     let baseline = place(top + NAME_BASELINE);
     let at_left = text(Ink::Text, TEXT).pos(Pos::new(HPos::Left, VPos::Bottom));
     area.draw(&Text::new(name, (place(LEFT), baseline), at_left))?;

@@ -75,9 +75,10 @@ fn draw_lines(
         .x_desc(across.title.as_str())
         .set_all_tick_mark_size(i32::try_from(3 * UNIT).unwrap_or_default())
         .draw()?;
+    let unit = i32::try_from(UNIT).unwrap_or_default();
     // The library would write it upright along the axis, where it is hard to read.
     let at_left = text(Ink::Muted, TEXT - 1.0).pos(Pos::new(HPos::Left, VPos::Top));
-    area.draw(&Text::new(up.title.clone(), (i32::try_from(UNIT).unwrap_or_default(), 0), at_left))?;
+    area.draw(&Text::new(up.title.clone(), (2 * unit, 2 * unit), at_left))?;
     let (whole, dashed): (Vec<_>, Vec<_>) = series.iter().partition(|own| own.ink.is_whole());
     for own in whole.into_iter().chain(dashed) {
         let places: Vec<(f64, f64)> = own.points.iter().map(|(x, y)| (across.at(*x), up.at(*y))).collect();
@@ -97,8 +98,7 @@ fn draw_lines(
         let (side, shift) = if mark.at > half { (HPos::Right, -5) } else { (HPos::Left, 5) };
         let style = text(Ink::Text, TEXT - 1.0).pos(Pos::new(side, VPos::Top));
         let (x, y) = chart.backend_coord(&(mark.at, up.range.end));
-        let shift = shift * i32::try_from(UNIT).unwrap_or_default();
-        area.draw(&Text::new(mark.says.clone(), (x.saturating_add(shift), y), style))?;
+        area.draw(&Text::new(mark.says.clone(), (x.saturating_add(shift * unit), y), style))?;
     }
     Ok(())
 }
