@@ -32,7 +32,7 @@ pub(super) const COLUMNS: [Column; 11] = [
     Column { heading: "CPU, server", cell: |way| way.own.median_if_any(|run| run.server_cpu_us).map(time) },
     Column { heading: "Received", cell: |way| Some(units::bytes(way.own.median(|run| run.received_bytes))) },
     Column { heading: "Sent", cell: |way| Some(units::bytes(way.own.median(|run| run.sent_bytes))) },
-    Column { heading: "Messages in / out", cell: messages },
+    Column { heading: "Messages in\u{a0}/\u{a0}out", cell: messages },
     Column {
         heading: "Peak, wallet",
         cell: |way| way.own.median_if_any(|run| run.client_peak_bytes).map(units::bytes),

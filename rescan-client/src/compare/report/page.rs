@@ -63,7 +63,7 @@ impl Page {
         if rows.is_empty() {
             return;
         }
-        self.push(format_args!("<section>\n<h2>All ways</h2>\n<table class=\"ways\" role=\"table\">\n<thead role=\"rowgroup\"><tr role=\"row\"><th scope=\"col\" role=\"columnheader\">Way</th>"));
+        self.push(format_args!("<section>\n<h2>All ways</h2>\n<div class=\"scroll\"><table class=\"ways\" role=\"table\">\n<thead role=\"rowgroup\"><tr role=\"row\"><th scope=\"col\" role=\"columnheader\">Way</th>"));
         for column in &COLUMNS {
             self.push(format_args!("<th scope=\"col\" role=\"columnheader\">{}</th>", column.heading));
         }
@@ -80,7 +80,7 @@ impl Page {
             }
             self.push(format_args!("</tr>\n"));
         }
-        self.push(format_args!("</tbody>\n</table>\n<p class=\"note\">Figures are medians. {NOT_MEASURED} stands for what was not measured; see below.</p>\n</section>\n"));
+        self.push(format_args!("</tbody>\n</table></div>\n<p class=\"note\">Figures are medians. {NOT_MEASURED} stands for what was not measured; see below.</p>\n</section>\n"));
     }
 
     fn chart(&mut self, chart: &Chart) {

@@ -50,7 +50,10 @@ const LEFT: u32 = 5;
 const RIGHT: u32 = 22;
 
 /// A bar of more than nothing is never thinner, so that it is seen.
-const BAR_WIDTH_MIN: f64 = 1.5;
+const BAR_WIDTH_MIN: f64 = 2.0;
+
+/// Runs that differ less are all at the bar's end, which a line would only hide.
+const SPREAD_WIDTH_MIN: f64 = 3.0;
 
 /// Letters that fit side by side in [`WIDTH`] at [`TEXT`], in the widest of the usual fonts.
 const LETTERS: usize = 46;
@@ -85,12 +88,12 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
         .set_all_tick_mark_size(i32::try_from(3 * UNIT).unwrap_or_default())
         .draw()?;
     let width = f64::from(WIDTH - LEFT - RIGHT);
-    let thinnest = (axis.range.end - axis.range.start) * BAR_WIDTH_MIN / width;
+    let unit = (axis.range.end - axis.range.start) / width;
     for (row, top) in rows.iter().zip((0u32..).step_by(ROW_HEIGHT as usize)) {
         draw_words(area, row, top)?;
         for (bar, order) in row.bars.iter().zip(0u32..) {
             let begin = if form == Form::Dots { axis.range.start } else { axis.at(bar.from) };
-            let end = if bar.to > bar.from { axis.at(bar.to).max(begin + thinnest) } else { begin };
+            let end = if bar.to > bar.from { axis.at(bar.to).max(begin + unit * BAR_WIDTH_MIN) } else { begin };
             let (top, height) = match form {
                 Form::Beside => (top + BAR_TOP + order * BAR_BESIDE_HEIGHT, BAR_BESIDE_HEIGHT),
                 _ => (top + BAR_TOP, BAR_HEIGHT),
@@ -106,6 +109,9 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
         }
         if let Some((least, most)) = row.spread {
             let (least, most) = (axis.at(least), axis.at(most));
+            if most - least < unit * SPREAD_WIDTH_MIN {
+                continue;
+            }
             let middle = f64::from(top + BAR_TOP) + f64::from(BAR_HEIGHT) / 2.0;
             let cap = |at| [(at, middle - 3.0), (at, middle + 3.0)];
             let strokes = [[(least, middle), (most, middle)], cap(least), cap(most)];

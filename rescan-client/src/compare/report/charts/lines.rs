@@ -44,7 +44,8 @@ const RIGHT: u32 = 26;
 const LEFT_AXIS: u32 = 40;
 const BOTTOM_AXIS: u32 = 40;
 
-/// Draws the lines. Whole ones lie below those with dashes, whose gaps show what they cover.
+/// Draws the lines. Whole ones lie below those with dashes, whose gaps show what they cover; the first is the one that the
+/// others are held against, and broad enough to be seen below any of them.
 pub(super) fn draw(words: &Words<'_>, axes: &Axes, dots: Dots, series: &[Series], mark: Option<&Mark>) -> String {
     canvas::draw(words, HEIGHT, |area| draw_lines(area, axes, dots, series, mark))
 }
@@ -80,15 +81,15 @@ fn draw_lines(
     let at_left = text(Ink::Muted, TEXT - 1.0).pos(Pos::new(HPos::Left, VPos::Top));
     area.draw(&Text::new(up.title.clone(), (2 * unit, 2 * unit), at_left))?;
     let (whole, dashed): (Vec<_>, Vec<_>) = series.iter().partition(|own| own.ink.is_whole());
+    let first = series.first().map(|first| first.ink);
     for own in whole.into_iter().chain(dashed) {
+        let (breadth, radius) = if Some(own.ink) == first { (14, 5 * UNIT) } else { (9, 3 * UNIT + UNIT / 2) };
         let places: Vec<(f64, f64)> = own.points.iter().map(|(x, y)| (across.at(*x), up.at(*y))).collect();
         let last = places.len().saturating_sub(1);
         let dotted = if dots == Dots::Each { 0 } else { last };
         let circles: Vec<(f64, f64)> = places.get(dotted..).unwrap_or_default().to_vec();
-        chart.draw_series([PathElement::new(places, line(own.ink, 9))])?;
-        chart.draw_series(
-            circles.into_iter().map(|at| Circle::new(at, 3 * UNIT + UNIT / 2, own.ink.color().filled())),
-        )?;
+        chart.draw_series([PathElement::new(places, line(own.ink, breadth))])?;
+        chart.draw_series(circles.into_iter().map(|at| Circle::new(at, radius, own.ink.color().filled())))?;
     }
     if let Some(mark) = mark {
         let ends = [(mark.at, up.range.start), (mark.at, up.range.end)];
