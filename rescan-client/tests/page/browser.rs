@@ -81,11 +81,11 @@ impl Browser {
             }
         });
         let mut browser = Self { process, to, from, session: None, last_id: 0, events: Vec::new(), profile };
-        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
-        browser.session = browser.call("Target.attachToTarget", attach)["sessionId"].as_str().map(ToOwned::to_owned);
+        browser.session = browser.call("Target.attachToTarget", &attach)["sessionId"].as_str().map(ToOwned::to_owned);
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            browser.call(&format!("{domain}.enable"), json!({}));
+            browser.call(&format!("{domain}.enable"), &json!({}));
         }
         browser
     }
@@ -94,7 +94,7 @@ impl Browser {
     pub(crate) fn open(&mut self, path: &Path) -> String {
         let address = format!("file://{}", path.display());
         self.events.clear();
-        self.call("Page.navigate", json!({ "url": address }));
+        self.call("Page.navigate", &json!({ "url": address }));
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             let event = self.receive();
             self.events.push(event);
@@ -123,18 +123,27 @@ impl Browser {
         self.events.iter().filter(bad).map(ToString::to_string).collect()
     }
 
-    /// Makes the window so large, in CSS pixels, and its reader prefer `light` or `dark`.
-    pub(crate) fn show(&mut self, width: u32, height: u32, scheme: &str) {
-        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 2, "mobile": false });
-        self.call("Emulation.setDeviceMetricsOverride", metrics);
+    /// Makes the window so wide, in CSS pixels, and its reader prefer `light` or `dark`.
+    pub(crate) fn show(&mut self, width: u32, scheme: &str) {
+        self.lay_out(width, scheme, "screen");
+    }
+
+    /// Shows what a reader who prefers `light` or `dark` would print on paper so wide, in CSS pixels.
+    pub(crate) fn show_on_paper(&mut self, width: u32, scheme: &str) {
+        self.lay_out(width, scheme, "print");
+    }
+
+    fn lay_out(&mut self, width: u32, scheme: &str, media: &str) {
+        let metrics = json!({ "width": width, "height": 800, "deviceScaleFactor": 2, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", &metrics);
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
+        self.call("Emulation.setEmulatedMedia", &json!({ "media": media, "features": features }));
     }
 
     /// What an expression comes to in the page, as JSON.
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let question = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let answer = self.call("Runtime.evaluate", question);
+        let answer = self.call("Runtime.evaluate", &question);
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer:#}");
         answer["result"]["value"].clone()
     }
@@ -142,15 +151,15 @@ impl Browser {
     /// The whole page as a PNG, at the width that is shown.
     pub(crate) fn screenshot(&mut self) -> Vec<u8> {
         let question = json!({ "format": "png", "captureBeyondViewport": true });
-        decoded(&self.call("Page.captureScreenshot", question))
+        decoded(&self.call("Page.captureScreenshot", &question))
     }
 
     /// The page as it is printed on A4.
     pub(crate) fn pdf(&mut self) -> Vec<u8> {
-        decoded(&self.call("Page.printToPDF", json!({ "printBackground": false, "preferCSSPageSize": true })))
+        decoded(&self.call("Page.printToPDF", &json!({ "printBackground": false, "preferCSSPageSize": true })))
     }
 
-    fn call(&mut self, method: &str, params: Value) -> Value {
+    fn call(&mut self, method: &str, params: &Value) -> Value {
         self.last_id += 1;
         let mut message = json!({ "id": self.last_id, "method": method, "params": params });
         if let Some(session) = &self.session {

@@ -24,6 +24,9 @@ use browser::Browser;
 /// Widths of windows, in CSS pixels: a small phone, a tablet, where the table unfolds, a usual window, a wide one.
 const WIDTHS: [u32; 7] = [320, 360, 768, 1_152, 1_160, 1_200, 1_920];
 
+/// A4 without its margins, in CSS pixels.
+const PAPER_WIDTH: u32 = 688;
+
 /// What sticks out of the page, or of its drawing; and words of a drawing that lie on one another.
 const MISFITS: &str = r#"(() => {
     const misfits = [];
@@ -83,7 +86,7 @@ fn artifacts() -> PathBuf {
 
 fn assert_fits(browser: &mut Browser, what: &str) {
     for width in WIDTHS {
-        browser.show(width, 800, "light");
+        browser.show(width, "light");
         // Folded out, since nothing that a reader unfolds may break the page.
         for open in [false, true] {
             browser.evaluate(&format!("document.querySelectorAll('details').forEach(it => it.open = {open})"));
@@ -91,6 +94,8 @@ fn assert_fits(browser: &mut Browser, what: &str) {
         }
         browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = false)");
     }
+    browser.show_on_paper(PAPER_WIDTH, "light");
+    assert_eq!(browser.evaluate(MISFITS), json!([]), "{what} on paper");
 }
 
 fn assert_no_complaint(browser: &Browser, address: &str) {
@@ -122,7 +127,7 @@ fn a_full_report_loads_shows_all_its_data_and_fits_every_window() {
     for (name, width, scheme) in
         [("light", 1_200, "light"), ("dark", 1_200, "dark"), ("phone", 360, "light"), ("phone-dark", 360, "dark")]
     {
-        browser.show(width, 800, scheme);
+        browser.show(width, scheme);
         fs::write(artifacts().join(format!("{name}.png")), browser.screenshot()).unwrap();
     }
     let pdf = browser.pdf();
@@ -141,27 +146,31 @@ fn a_scant_report_loads_and_fits_every_window() {
         json!({ "time": { "marks": 4, "points": [], "rows": 4 }, "bytes": { "marks": 4, "points": [], "rows": 4 } });
     assert_eq!(browser.evaluate(MARKS), expected);
     assert_fits(&mut browser, "the scant report");
-    browser.show(1_200, 800, "light");
+    browser.show(1_200, "light");
     fs::write(artifacts().join("scant.png"), browser.screenshot()).unwrap();
 }
 
 #[test]
-fn dark_and_light_are_different_pages_and_dark_is_not_printed() {
+fn light_and_dark_differ_in_every_colour_and_only_light_is_printed() {
     let Some(mut browser) = browser() else { return };
     let directory = tempfile::tempdir().unwrap();
     let report = written(&example::full(), directory.path());
     browser.open(&report.page);
-    let mut colours = |scheme| {
-        browser.show(1_200, 800, scheme);
+    let colours = |browser: &mut Browser| {
         let of = |what: &str| format!("getComputedStyle({what}).");
         let ground = browser.evaluate(&(of("document.body") + "backgroundColor"));
         let word = browser.evaluate(&(of("document.querySelector('figure svg text')") + "fill"));
         let mark = browser.evaluate(&(of("document.querySelector('#time .mark')") + "fill"));
         [ground, word, mark]
     };
-    let (light, dark) = (colours("light"), colours("dark"));
+    browser.show(1_200, "light");
+    let light = colours(&mut browser);
+    browser.show(1_200, "dark");
+    let dark = colours(&mut browser);
+    browser.show_on_paper(PAPER_WIDTH, "dark");
     assert_eq!(light[0], "rgb(255, 255, 255)");
     assert!(light.iter().zip(&dark).all(|(light, dark)| light != dark), "{light:?} {dark:?}");
+    assert_eq!(colours(&mut browser), light);
 }
 
 #[test]

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     fn spread(values: &[u64]) -> Spread {
-        Spread::of(values.iter().copied()).unwrap()
+        Spread::of(values.iter().copied()).expect("there are values")
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Axis {
         // Where there is room for a thousandfold at a time only, 1 kB and 1 MB are known better than 10 kB and 10 MB.
         let every = if high - low > 4 { 3 } else { 1 };
         let label = |exponent: u32| match 10u64.checked_pow(exponent) {
-            Some(power) if exponent % every == 0 => power_of_ten(power),
+            Some(power) if exponent.is_multiple_of(every) => power_of_ten(power),
             _ => String::new(),
         };
         let ticks = (low..=high).map(|exponent| (f64::from(exponent), label(exponent))).collect();
@@ -153,7 +153,7 @@ fn in_unit(value: u128, step: u128, unit: u64) -> String {
     let unit = u128::from(unit);
     let mut places = 0;
     let mut scale = 1;
-    while places < 3 && (step * scale) % unit != 0 {
+    while places < 3 && !(step * scale).is_multiple_of(unit) {
         places += 1;
         scale *= 10;
     }

@@ -48,6 +48,7 @@ const ROW_HEIGHT: u32 = 44;
 const AXIS_HEIGHT: u32 = 40;
 const LEFT: u32 = 5;
 const RIGHT: u32 = 22;
+const BOTTOM: u32 = 2;
 
 /// A bar of more than nothing is never thinner, so that it is seen.
 const BAR_WIDTH_MIN: f64 = 2.0;
@@ -63,7 +64,7 @@ pub(super) fn draw(words: &Words<'_>, axis: &Axis, form: Form, rows: &[Row]) -> 
     // More rows than there are ways would be no chart any more; the table has them all.
     let rows = rows.get(..rows.len().min(ROWS_MAX)).unwrap_or_default();
     let body = ROW_HEIGHT * u32::try_from(rows.len()).unwrap_or_default();
-    canvas::draw(words, body + AXIS_HEIGHT, |area| draw_rows(area, axis, form, rows, body))
+    canvas::draw(words, body + AXIS_HEIGHT + BOTTOM, |area| draw_rows(area, axis, form, rows, body))
 }
 
 /// Above this a chart would be taller than what any screen or printer takes in one piece.
@@ -73,6 +74,7 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
     let mut chart = ChartBuilder::on(area)
         .margin_left(steps(LEFT))
         .margin_right(steps(RIGHT))
+        .margin_bottom(steps(BOTTOM))
         .x_label_area_size(steps(AXIS_HEIGHT))
         .build_cartesian_2d(axis.clone(), f64::from(body)..0.0)?;
     chart

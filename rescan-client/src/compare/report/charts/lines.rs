@@ -41,6 +41,7 @@ pub(super) struct Axes {
 const HEIGHT: u32 = 232;
 const TOP: u32 = 24;
 const RIGHT: u32 = 26;
+const BOTTOM: u32 = 2;
 const LEFT_AXIS: u32 = 40;
 const BOTTOM_AXIS: u32 = 40;
 
@@ -61,6 +62,7 @@ fn draw_lines(
     let mut chart = ChartBuilder::on(area)
         .margin_top(steps(TOP))
         .margin_right(steps(RIGHT))
+        .margin_bottom(steps(BOTTOM))
         .x_label_area_size(steps(BOTTOM_AXIS))
         .y_label_area_size(steps(LEFT_AXIS))
         .build_cartesian_2d(across.clone(), up.clone())?;
@@ -83,7 +85,8 @@ fn draw_lines(
     let (whole, dashed): (Vec<_>, Vec<_>) = series.iter().partition(|own| own.ink.is_whole());
     let first = series.first().map(|first| first.ink);
     for own in whole.into_iter().chain(dashed) {
-        let (breadth, radius) = if Some(own.ink) == first { (14, 5 * UNIT) } else { (9, 3 * UNIT + UNIT / 2) };
+        let (breadth, radius) =
+            if Some(own.ink) == first { (14, 4 * UNIT + UNIT / 2) } else { (9, 3 * UNIT + UNIT / 2) };
         let places: Vec<(f64, f64)> = own.points.iter().map(|(x, y)| (across.at(*x), up.at(*y))).collect();
         let last = places.len().saturating_sub(1);
         let dotted = if dots == Dots::Each { 0 } else { last };

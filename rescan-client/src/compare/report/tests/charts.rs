@@ -163,7 +163,7 @@ const PANELS: [(u8, u8, u8); 2] = [(0xf6, 0xf7, 0xf9), (0x1c, 0x20, 0x26)];
 #[test]
 fn ways_are_told_apart_by_whoever_looks() {
     let ways: Vec<Ink> = Ink::ALL.into_iter().filter(|ink| matches!(ink, Ink::Way(_))).collect();
-    let sides = vec![Ink::Wallet, Ink::Server];
+    let sides = [Ink::Wallet, Ink::Server];
     for (eyes, matrix) in EYES {
         for ground in 0..2 {
             for (at, one) in ways.iter().enumerate() {
