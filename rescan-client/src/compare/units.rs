@@ -59,7 +59,8 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// How many times `part` goes into `whole`, with two digits or three: `0.43`, `1.3`, `23`, `5,000`. None where `part` is nothing.
+/// How many times `part` goes into `whole`, with about two digits: `0.43`, `1.3`, `23`, `5,000`. None where `part` is
+/// nothing.
 pub fn times(whole: u64, part: u64) -> Option<String> {
     let hundredths = (u128::from(whole) * 200 + u128::from(part)).checked_div(u128::from(part) * 2)?;
     Some(match hundredths {

@@ -1,5 +1,5 @@
-//! A headless Chromium, spoken to in the DevTools protocol over a pipe: messages of JSON, each ended by a zero byte, in on
-//! descriptor 3 and out on 4. No port is opened, and nothing is fetched.
+//! A headless Chromium, spoken to in the DevTools protocol over a pipe: messages of JSON, each ended by a zero byte, in
+//! on descriptor 3 and out on 4. No port is opened, and nothing is fetched.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -156,6 +156,8 @@ impl Browser {
 
     /// The page as it is printed on A4.
     pub(crate) fn pdf(&mut self) -> Vec<u8> {
+        // What it was told to take the window for would hold for paper too.
+        self.call("Emulation.setEmulatedMedia", &json!({ "media": "", "features": [] }));
         decoded(&self.call("Page.printToPDF", &json!({ "printBackground": false, "preferCSSPageSize": true })))
     }
 

@@ -1,7 +1,7 @@
 //! The page of a report in a real browser: it loads without a complaint, shows all its data, and fits its window.
 //!
-//! Where there is no Chromium, this says so and passes, unless `RESCAN_REQUIRE_BROWSER=1`. Pictures of the page are left in
-//! `$RESCAN_ARTIFACTS`, or else in `report-page` in the target directory.
+//! Where there is no Chromium, this says so and passes, unless `RESCAN_REQUIRE_BROWSER=1`. Pictures of the page are left
+//! in `$RESCAN_ARTIFACTS`, or else in `report-page` in the target directory.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod browser;
@@ -28,39 +28,10 @@ const WIDTHS: [u32; 7] = [320, 360, 768, 1_152, 1_160, 1_200, 1_920];
 const PAPER_WIDTH: u32 = 688;
 
 /// What sticks out of the page, or of its drawing; and words of a drawing that lie on one another.
-const MISFITS: &str = r#"(() => {
-    const misfits = [];
-    const across = document.documentElement.clientWidth;
-    if (document.documentElement.scrollWidth > across) misfits.push(`the page is ${document.documentElement.scrollWidth} wide`);
-    for (const element of document.querySelectorAll("body *")) {
-        const box = element.getBoundingClientRect();
-        if (box.width > 1 && (box.right > across + 0.5 || box.left < -0.5)) misfits.push(`${element.outerHTML.slice(0, 90)} sticks out of the window`);
-    }
-    for (const svg of document.querySelectorAll("figure > svg")) {
-        const frame = svg.getBoundingClientRect();
-        const words = [...svg.querySelectorAll("text")].filter(text => text.textContent.trim() !== "");
-        const boxes = words.map(text => [text.textContent.trim(), text.getBoundingClientRect()]);
-        boxes.forEach(([words, box], at) => {
-            const out = Math.max(frame.left - box.left, frame.top - box.top, box.right - frame.right, box.bottom - frame.bottom);
-            if (out > 0.5) misfits.push(`${svg.parentNode.id}: "${words}" sticks out by ${out}`);
-            for (const [other, its] of boxes.slice(at + 1)) {
-                const wide = Math.min(box.right, its.right) - Math.max(box.left, its.left);
-                const high = Math.min(box.bottom, its.bottom) - Math.max(box.top, its.top);
-                // The box of a line of text has room above and below its letters.
-                if (wide > 0.5 && high > box.height / 4) misfits.push(`${svg.parentNode.id}: "${words}" lies on "${other}"`);
-            }
-        });
-    }
-    return misfits;
-})()"#;
+const MISFITS: &str = include_str!("misfits.js");
 
 /// For each chart its name, its marks that can be seen, and the points of its lines.
-const MARKS: &str = r#"Object.fromEntries([...document.querySelectorAll("figure")].map(figure => {
-    const seen = mark => { const box = mark.getBoundingClientRect(); return Math.max(box.width, box.height) > 0.5 && getComputedStyle(mark)[mark.tagName === "polyline" ? "stroke" : "fill"] !== "none"; };
-    const marks = [...figure.querySelectorAll("svg .mark")].filter(seen);
-    const points = marks.filter(mark => mark.tagName === "polyline").map(line => line.points.numberOfItems);
-    return [figure.id, { marks: marks.filter(mark => mark.tagName !== "polyline").length, points, rows: figure.querySelectorAll("tbody tr").length }];
-}))"#;
+const MARKS: &str = include_str!("marks.js");
 
 /// The browser, unless there is none and none is required.
 fn browser() -> Option<Browser> {
@@ -96,6 +67,8 @@ fn assert_fits(browser: &mut Browser, what: &str) {
     }
     browser.show_on_paper(PAPER_WIDTH, "light");
     assert_eq!(browser.evaluate(MISFITS), json!([]), "{what} on paper");
+    let cut = "[...document.querySelectorAll('figure, tr')].filter(it => getComputedStyle(it).breakInside !== 'avoid').length";
+    assert_eq!(browser.evaluate(cut), json!(0), "{what} has charts or rows that a page may cut");
 }
 
 fn assert_no_complaint(browser: &Browser, address: &str) {

@@ -1,4 +1,5 @@
-//! What the runs of one way come to: medians with the least and the most, never a mean, which one slow run would drag along.
+//! What the runs of one way come to: medians with the least and the most, never a mean, which one slow run would drag
+//! along.
 
 use super::{Comparison, Run, Way, WayId, WayResult};
 
