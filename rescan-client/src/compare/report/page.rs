@@ -46,6 +46,7 @@ pub(super) fn page(comparison: &Comparison) -> String {
         charts.iter().for_each(|chart| page.chart(chart));
         page.push(format_args!("</section>\n"));
     }
+    page.explanations(comparison);
     page.not_measured(comparison);
     page.circumstances(comparison);
     page.push(format_args!("</main>\n</body>\n</html>\n"));
@@ -81,11 +82,9 @@ impl Page {
         self.push(format_args!("</tr></thead>\n<tbody role=\"rowgroup\">\n"));
         let gaps = rows.iter().any(|(_, cells)| cells.contains(&None));
         for (figures, cells) in rows {
-            let (title, explanation) = (Html(&figures.way.title), Html(&figures.way.explanation));
+            let title = Html(&figures.way.title);
             let key = swatch(Ink::Way(figures.way.id), KeyShape::Bar);
-            self.push(format_args!(
-                "<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">{key}{title}<small>{explanation}</small></th>"
-            ));
+            self.push(format_args!("<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">{key}{title}</th>"));
             for (column, cell) in COLUMNS.iter().zip(cells) {
                 let cell = cell.unwrap_or_else(|| NOT_MEASURED.to_owned());
                 self.push(format_args!("<td role=\"cell\" data-name=\"{}\">{}</td>", column.heading, Html(cell)));
@@ -98,6 +97,20 @@ impl Page {
             self.push(format_args!(" {NOT_MEASURED} stands for what was not measured{why}."));
         }
         self.push(format_args!("</p>\n</section>\n"));
+    }
+
+    /// What each way does.
+    fn explanations(&mut self, comparison: &Comparison) {
+        if comparison.ways.is_empty() {
+            return;
+        }
+        self.push(format_args!("<section>\n<h2>What each way does</h2>\n<dl class=\"explanations\">\n"));
+        for way in &comparison.ways {
+            let key = swatch(Ink::Way(way.id), KeyShape::Bar);
+            let (title, explanation) = (Html(&way.title), Html(&way.explanation));
+            self.push(format_args!("<div><dt>{key}{title}</dt><dd>{explanation}</dd></div>\n"));
+        }
+        self.push(format_args!("</dl>\n</section>\n"));
     }
 
     fn chart(&mut self, chart: &Chart) {

@@ -56,8 +56,8 @@ const BAR_WIDTH_MIN: f64 = 2.0;
 /// Runs that differ less are all at the bar's end, which a line would only hide.
 const SPREAD_WIDTH_MIN: f64 = 3.0;
 
-/// Letters that fit side by side in [`WIDTH`] at [`TEXT`], in the widest of the usual fonts.
-const LETTERS: usize = 46;
+/// Kept free between a name and its figure, in units.
+const APART: f64 = 8.0;
 
 /// Draws the rows from top to bottom.
 pub(super) fn draw(words: &Words<'_>, axis: &Axis, form: Form, rows: &[Row]) -> String {
@@ -126,7 +126,8 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
 /// The name at the left, the figure at the right, on one line.
 fn draw_words(area: &Area<'_>, row: &Row, top: u32) -> Result<(), DrawError> {
     let place = |units: u32| i32::try_from(steps(units)).unwrap_or(i32::MAX);
-    let name = shortened(&printable(&row.name), LETTERS.saturating_sub(row.figure.chars().count() + 2));
+    let room = f64::from(WIDTH - LEFT - RIGHT) - APART - TEXT * breadth(&row.figure);
+    let name = shortened(&printable(&row.name), room / TEXT);
     let baseline = place(top + NAME_BASELINE);
     let at_left = text(Ink::Text, TEXT).pos(Pos::new(HPos::Left, VPos::Bottom));
     area.draw(&Text::new(name, (place(LEFT), baseline), at_left))?;
@@ -134,10 +135,32 @@ fn draw_words(area: &Area<'_>, row: &Row, top: u32) -> Result<(), DrawError> {
     area.draw(&Text::new(row.figure.clone(), (place(WIDTH - RIGHT), baseline), at_right))
 }
 
-/// The text, or as much of it as so many letters hold.
-fn shortened(text: &str, letters: usize) -> String {
-    if text.chars().count() <= letters {
+/// The text, or as much of it as is so broad.
+fn shortened(text: &str, breadth_max: f64) -> String {
+    if breadth(text) <= breadth_max {
         return text.to_owned();
     }
-    text.chars().take(letters.saturating_sub(1)).chain(['\u{2026}']).collect()
+    let mut short = String::new();
+    for c in text.chars() {
+        short.push(c);
+        if breadth(&short) + 1.0 > breadth_max {
+            short.pop();
+            break;
+        }
+    }
+    short + "\u{2026}"
+}
+
+/// About how broad a text is, as a multiple of its size: as in DejaVu Sans, which is broader than most. Which font a
+/// reader has is not known here, and a name that is cut short is better than two texts on one another.
+fn breadth(text: &str) -> f64 {
+    let letter = |c: char| match c {
+        'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 0.34,
+        ' ' | 'f' | 'r' | 't' | '(' | ')' | '-' | '/' => 0.42,
+        'm' | 'w' | 'M' | 'W' | '@' | '%' => 1.0,
+        'a'..='z' | '0'..='9' => 0.64,
+        c if c.is_ascii() => 0.84,
+        _ => 1.0,
+    };
+    text.chars().map(letter).sum()
 }

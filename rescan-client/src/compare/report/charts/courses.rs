@@ -47,7 +47,7 @@ pub(super) fn bytes_over_blocks(comparison: &Comparison) -> Option<Chart> {
         rows: rows.collect(),
         note: Some("About ten points of each line; report.json has them all.".to_owned()),
     };
-    let says = "What the wallet had received when its answer had reached a height, in the run nearest the median. \
+    let says = "What the wallet had received when its answer had reached a height, in the median run. \
                 Ways that ship every block lie on one another."
         .to_owned();
     Some(Chart { id, title, width: Width::Whole, says, legend, svg, table })

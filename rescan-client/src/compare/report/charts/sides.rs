@@ -61,8 +61,8 @@ fn costs(
 ) -> Vec<Cost<'_>> {
     let costs = figures::measured(comparison).into_iter().map(|way| Cost {
         way,
-        wallet: way.median_if_any(&wallet),
-        server: way.median_if_any(&server),
+        wallet: way.median_if_measured(&wallet),
+        server: way.median_if_measured(&server),
     });
     costs.filter(|cost| cost.wallet.is_some() || cost.server.is_some()).collect()
 }

@@ -103,7 +103,7 @@ fn markdown_has_the_finding_the_table_and_all_that_a_sceptic_asks() {
     for says in [
         "**Asking the server for summaries was 23 times as fast as",
         "\n| Way | Time | Least to most | Times the first |",
-        "\n| Blocks, decoded here | 2.16 s | 2.13 s to 2.25 s | 23 | 0.24 s | 2.09 s | 0.29 s | 1.08 GB | 141 kB |",
+        "\n| blocks, decoded by the wallet | 2.16 s | 2.13 s to 2.25 s | 23 | 0.24 s | 2.09 s | 0.29 s | 1.08 GB | 141 kB |",
         "\n- Machine: AMD EPYC 9R14, 2 cores, 16.4 GB of memory, Linux 6.1.0-31-amd64",
         "\n- Blocks: 878,001 to 878,588: 588 blocks, 1.08 GB",
         "\n- Runs: 3 a way; figures are medians",
@@ -121,8 +121,8 @@ fn markdown_has_the_finding_the_table_and_all_that_a_sceptic_asks() {
 #[test]
 fn markdown_shows_a_dash_for_what_is_missing_and_says_why() {
     let text = markdown(&scant());
-    assert!(text.contains("| Summaries | 97 ms | one run | 1 | no match | \u{2013} | \u{2013} |"), "{text}");
-    assert!(text.contains("\nLeft out:\n\n- Node: scanblocks: no RPC of a node was given"), "{text}");
+    assert!(text.contains("| summaries | 97 ms | one run | 1 | no match | \u{2013} | \u{2013} |"), "{text}");
+    assert!(text.contains("\nLeft out:\n\n- the node's scanblocks: no RPC of a node was given"), "{text}");
 }
 
 #[test]
@@ -133,6 +133,6 @@ fn markdown_keeps_text_from_outside_in_its_cell() {
     left_out(&mut comparison, WayId::BlocksDecoded);
     let text = markdown(&comparison);
     assert!(text.contains("\n| a \\| b \\| c &lt;script&gt; | 0.40 s |"), "{text}");
-    assert!(text.contains("\n- Blocks, decoded here: a &lt;b&gt;reason&lt;/b&gt;\n"), "{text}");
+    assert!(text.contains("\n- blocks, decoded by the wallet: a &lt;b&gt;reason&lt;/b&gt;\n"), "{text}");
     assert!(text.ends_with("Made by `` rescan `compare` ``\n"), "{text}");
 }
