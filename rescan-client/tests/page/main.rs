@@ -97,9 +97,13 @@ fn a_full_report_loads_shows_all_its_data_and_fits_every_window() {
     assert_eq!(browser.evaluate(MARKS), expected);
     assert_fits(&mut browser, "the full report");
     assert_no_complaint(&browser, &address);
-    for (name, width, scheme) in
-        [("light", 1_200, "light"), ("dark", 1_200, "dark"), ("phone", 360, "light"), ("phone-dark", 360, "dark")]
-    {
+    for (name, width, scheme) in [
+        ("light", 1_200, "light"),
+        ("dark", 1_200, "dark"),
+        ("tablet", 768, "light"),
+        ("phone", 360, "light"),
+        ("phone-dark", 360, "dark"),
+    ] {
         browser.show(width, scheme);
         fs::write(artifacts().join(format!("{name}.png")), browser.screenshot()).unwrap();
     }
