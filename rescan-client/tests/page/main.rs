@@ -2,7 +2,7 @@
 //!
 //! Where there is no Chromium, this says so and passes, unless `RESCAN_REQUIRE_BROWSER=1`. Pictures of the page are left
 //! in `$RESCAN_ARTIFACTS`, or else in `report-page` in the target directory.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod browser;
 #[expect(dead_code, reason = "what else it makes is for the unit tests")]
@@ -10,6 +10,7 @@ mod browser;
 mod example;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rescan_client::compare::report::{self, WrittenReport};
@@ -38,7 +39,8 @@ fn browser() -> Option<Browser> {
     let found = browser::find();
     if found.is_none() {
         assert!(std::env::var_os("RESCAN_REQUIRE_BROWSER").is_none_or(|value| value != "1"), "there is no Chromium");
-        eprintln!("skipped: there is no Chromium on the PATH, so nobody looked at the page");
+        // Past the test's own capture, so that it is read.
+        writeln!(std::io::stderr(), "skipped: there is no Chromium on the PATH, so nobody looked at the page").unwrap();
     }
     found.map(|program| Browser::launch(&program))
 }
