@@ -40,7 +40,8 @@ fn browser() -> Option<Browser> {
     if found.is_none() {
         assert!(std::env::var_os("RESCAN_REQUIRE_BROWSER").is_none_or(|value| value != "1"), "there is no Chromium");
         // Past the test's own capture, so that it is read.
-        writeln!(std::io::stderr(), "skipped: there is no Chromium on the PATH, so nobody looked at the page").unwrap();
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "skipped: there is no Chromium on the PATH, so nobody looked at the page").unwrap();
     }
     found.map(|program| Browser::launch(&program))
 }
