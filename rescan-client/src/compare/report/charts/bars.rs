@@ -47,6 +47,8 @@ const BAR_BESIDE_HEIGHT: u32 = 8;
 const ROW_HEIGHT: u32 = 44;
 const AXIS_HEIGHT: u32 = 40;
 const LEFT: u32 = 5;
+/// A logarithmic axis begins with a label, half of which lies before it.
+const LEFT_OF_DOTS: u32 = 20;
 const RIGHT: u32 = 22;
 const BOTTOM: u32 = 2;
 
@@ -71,8 +73,9 @@ pub(super) fn draw(words: &Words<'_>, axis: &Axis, form: Form, rows: &[Row]) -> 
 const ROWS_MAX: usize = 24;
 
 fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) -> Result<(), DrawError> {
+    let left = if form == Form::Dots { LEFT_OF_DOTS } else { LEFT };
     let mut chart = ChartBuilder::on(area)
-        .margin_left(steps(LEFT))
+        .margin_left(steps(left))
         .margin_right(steps(RIGHT))
         .margin_bottom(steps(BOTTOM))
         .x_label_area_size(steps(AXIS_HEIGHT))
@@ -89,10 +92,10 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
         .x_desc(axis.title.as_str())
         .set_all_tick_mark_size(i32::try_from(3 * UNIT).unwrap_or_default())
         .draw()?;
-    let width = f64::from(WIDTH - LEFT - RIGHT);
+    let width = f64::from(WIDTH - left - RIGHT);
     let unit = (axis.range.end - axis.range.start) / width;
     for (row, top) in rows.iter().zip((0u32..).step_by(ROW_HEIGHT as usize)) {
-        draw_words(area, row, top)?;
+        draw_words(area, row, left, top)?;
         for (bar, order) in row.bars.iter().zip(0u32..) {
             let begin = if form == Form::Dots { axis.range.start } else { axis.at(bar.from) };
             let end = if bar.to > bar.from { axis.at(bar.to).max(begin + unit * BAR_WIDTH_MIN) } else { begin };
@@ -124,13 +127,13 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
 }
 
 /// The name at the left, the figure at the right, on one line.
-fn draw_words(area: &Area<'_>, row: &Row, top: u32) -> Result<(), DrawError> {
+fn draw_words(area: &Area<'_>, row: &Row, left: u32, top: u32) -> Result<(), DrawError> {
     let place = |units: u32| i32::try_from(steps(units)).unwrap_or(i32::MAX);
-    let room = f64::from(WIDTH - LEFT - RIGHT) - APART - TEXT * breadth(&row.figure);
+    let room = f64::from(WIDTH - left - RIGHT) - APART - TEXT * breadth(&row.figure);
     let name = shortened(&printable(&row.name), room / TEXT);
     let baseline = place(top + NAME_BASELINE);
     let at_left = text(Ink::Text, TEXT).pos(Pos::new(HPos::Left, VPos::Bottom));
-    area.draw(&Text::new(name, (place(LEFT), baseline), at_left))?;
+    area.draw(&Text::new(name, (place(left), baseline), at_left))?;
     let at_right = text(Ink::Text, TEXT).pos(Pos::new(HPos::Right, VPos::Bottom));
     area.draw(&Text::new(row.figure.clone(), (place(WIDTH - RIGHT), baseline), at_right))
 }
