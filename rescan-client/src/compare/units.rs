@@ -59,7 +59,8 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// How many times `part` goes into `whole`, with two digits or three: `0.43`, `1.3`, `23`, `5,000`. None where `part` is nothing.
+/// How many times `part` goes into `whole`, with about two digits: `0.43`, `1.3`, `23`, `5,000`. None where `part` is
+/// nothing.
 pub fn times(whole: u64, part: u64) -> Option<String> {
     let hundredths = (u128::from(whole) * 200 + u128::from(part)).checked_div(u128::from(part) * 2)?;
     Some(match hundredths {
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_ratio_has_two_digits_and_no_more_than_it_can_claim() {
-        let of = |whole, part| times(whole, part).unwrap();
+        let of = |whole, part| times(whole, part).expect("the part is not nothing");
         assert_eq!([of(43, 100), of(1, 1), of(13, 10), of(994, 100)], ["0.43", "1.0", "1.3", "9.9"]);
         assert_eq!([of(2_345, 100), of(99, 1), of(4_987, 1), of(123_456, 1)], ["23", "99", "5,000", "120,000"]);
         assert_eq!([of(0, 7), of(u64::MAX, 1)], ["0.00", "18,000,000,000,000,000,000"]);

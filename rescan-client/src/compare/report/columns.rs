@@ -28,18 +28,18 @@ pub(super) const COLUMNS: [Column; 11] = [
     Column { heading: "Least to most", cell: least_to_most },
     Column { heading: "Times the first", cell: times_the_first },
     Column { heading: "First match", cell: first_match },
-    Column { heading: "CPU, wallet", cell: |way| way.own.median_if_any(|run| run.client_cpu_us).map(time) },
-    Column { heading: "CPU, server", cell: |way| way.own.median_if_any(|run| run.server_cpu_us).map(time) },
+    Column { heading: "CPU, wallet", cell: |way| way.own.median_if_measured(|run| run.client_cpu_us).map(time) },
+    Column { heading: "CPU, server", cell: |way| way.own.median_if_measured(|run| run.server_cpu_us).map(time) },
     Column { heading: "Received", cell: |way| Some(units::bytes(way.own.median(|run| run.received_bytes))) },
     Column { heading: "Sent", cell: |way| Some(units::bytes(way.own.median(|run| run.sent_bytes))) },
-    Column { heading: "Messages in / out", cell: messages },
+    Column { heading: "Messages in\u{a0}/\u{a0}out", cell: messages },
     Column {
         heading: "Peak, wallet",
-        cell: |way| way.own.median_if_any(|run| run.client_peak_bytes).map(units::bytes),
+        cell: |way| way.own.median_if_measured(|run| run.client_peak_bytes).map(units::bytes),
     },
     Column {
         heading: "Peak, server",
-        cell: |way| way.own.median_if_any(|run| run.server_peak_bytes).map(units::bytes),
+        cell: |way| way.own.median_if_measured(|run| run.server_peak_bytes).map(units::bytes),
     },
 ];
 
@@ -74,7 +74,7 @@ fn times_the_first(way: &Subject<'_>) -> Option<String> {
 }
 
 fn first_match(way: &Subject<'_>) -> Option<String> {
-    let after = way.own.median_if_any(|run| run.first_match_us).map(time);
+    let after = way.own.median_if_measured(|run| run.first_match_us).map(time);
     after.or_else(|| way.nothing_matches.then(|| "no match".to_owned()))
 }
 

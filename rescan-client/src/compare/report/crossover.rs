@@ -1,4 +1,5 @@
-//! Where the busy-wallet curves of two ways cross: from which share of matching blocks on the one that was ahead is not.
+//! Where the busy-wallet curves of two ways cross: from which share of matching blocks on the one that was ahead no longer
+//! is.
 
 use super::{Comparison, WayId};
 use crate::compare::CurveRun;
@@ -10,8 +11,8 @@ pub(super) enum Crossover {
     FirstAhead,
     /// The second does.
     SecondAhead,
-    /// They cross, for the first time, where so many of a thousand blocks match: between two measured points, by a straight
-    /// line from the one to the other.
+    /// They cross, for the first time, where so many of a thousand blocks match: between two measured points, by a
+    /// straight line from the one to the other.
     At(f64),
     /// Fewer than two points have both.
     Unknown,

@@ -1,4 +1,5 @@
-//! What the runs of one way come to: medians with the least and the most, never a mean, which one slow run would drag along.
+//! What the runs of one way come to: medians with the least and the most, never a mean, which one slow run would drag
+//! along.
 
 use super::{Comparison, Run, Way, WayId, WayResult};
 
@@ -11,14 +12,14 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// None of no values. Of an even number of values, the median lies between the two in the middle.
+    /// None of no values. Of an even number of values, the median is the lower of the two in the middle, so that it is always
+    /// a value that was measured.
     pub(super) fn of(values: impl IntoIterator<Item = u64>) -> Option<Self> {
         let mut values: Vec<u64> = values.into_iter().collect();
         values.sort_unstable();
         let (min, max) = (*values.first()?, *values.last()?);
-        let below = *values.get((values.len() - 1) / 2)?;
-        let above = *values.get(values.len() / 2)?;
-        Some(Self { min, median: below.midpoint(above), max })
+        let median = *values.get((values.len() - 1) / 2)?;
+        Some(Self { min, median, max })
     }
 
     /// Whether some run of the one came out like some run of the other: their medians then do not tell them apart.
@@ -48,9 +49,10 @@ impl<'a> Figures<'a> {
         Spread::of(self.runs.iter().map(of)).map_or(0, |spread| spread.median)
     }
 
-    /// The median of something that may not have been measured; none if no run has it.
-    pub(super) fn median_if_any(&self, of: impl Fn(&Run) -> Option<u64>) -> Option<u64> {
-        Spread::of(self.runs.iter().filter_map(of)).map(|spread| spread.median)
+    /// The median of something that may not have been measured; none if a run lacks it.
+    pub(super) fn median_if_measured(&self, of: impl Fn(&Run) -> Option<u64>) -> Option<u64> {
+        let values: Option<Vec<u64>> = self.runs.iter().map(of).collect();
+        Spread::of(values?).map(|spread| spread.median)
     }
 
     /// Bytes that crossed the socket, both ways: median.
@@ -58,9 +60,9 @@ impl<'a> Figures<'a> {
         self.median(|run| run.received_bytes.saturating_add(run.sent_bytes))
     }
 
-    /// The run whose time is nearest the middle: the one to draw, where only one can be.
+    /// A run that took the median of all: the one to draw, where only one can be.
     pub(super) fn typical_run(&self) -> Option<&'a Run> {
-        self.runs.iter().min_by_key(|run| run.wall_us.abs_diff(self.wall.median))
+        self.runs.iter().find(|run| run.wall_us == self.wall.median)
     }
 }
 
@@ -90,13 +92,13 @@ mod tests {
     use super::*;
 
     fn spread(values: &[u64]) -> Spread {
-        Spread::of(values.iter().copied()).unwrap()
+        Spread::of(values.iter().copied()).expect("there are values")
     }
 
     #[test]
     fn the_median_is_in_the_middle_whatever_the_order() {
         assert_eq!(spread(&[9, 1, 5]), Spread { min: 1, median: 5, max: 9 });
-        assert_eq!(spread(&[4, 1, 2, 9]).median, 3);
+        assert_eq!(spread(&[4, 1, 2, 9]).median, 2);
         assert_eq!(spread(&[u64::MAX, u64::MAX]).median, u64::MAX);
         assert_eq!(Spread::of([]), None);
     }

@@ -35,7 +35,7 @@ pub(super) fn remarks(comparison: &Comparison) -> Vec<String> {
         && first.wall.overlaps(rival.wall)
     {
         remarks.push(
-            "The slowest run of the one took as long as the fastest of the other: more runs would tell them apart."
+            "The slowest run of the one took no less than the fastest of the other: more runs may tell them apart."
                 .to_owned(),
         );
     }

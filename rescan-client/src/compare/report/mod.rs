@@ -1,7 +1,7 @@
 //! A comparison as people read it: one page that needs no network, Markdown to paste, and the figures for machines.
 //!
-//! All of it is drawn from a [`Comparison`] and nothing else: what is written here measures nothing and judges nothing that
-//! the figures do not say. Any comparison can be drawn, whatever its numbers; text from outside stays text.
+//! All of it is drawn from a [`Comparison`] and nothing else: what is written here measures nothing and judges nothing
+//! that the figures do not say. Any comparison can be drawn, whatever its numbers; text from outside stays text.
 
 mod charts;
 mod circumstances;

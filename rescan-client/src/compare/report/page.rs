@@ -1,11 +1,11 @@
 //! The page: one file that fetches nothing and runs nothing.
 //!
-//! A policy in its head forbids both, so that even a mistake in escaping could not make it load or run what a node's name
-//! says. Style and charts are within it; figures are tables, which fold into cards on a phone.
+//! A policy in its head forbids both, so that even a mistake in escaping could not make it load or run what a node's
+//! name says. Style and charts are within it; figures are tables, which fold into cards on a phone.
 
 use std::fmt::{Arguments, Write};
 
-use super::charts::{self, Chart, Ink, Key, KeyShape, Table, UNIT};
+use super::charts::{self, Chart, Ink, Key, KeyShape, Table, UNIT, Width};
 use super::circumstances::circumstances;
 use super::columns::{self, COLUMNS, NOT_MEASURED};
 use super::escape::Html;
@@ -14,19 +14,30 @@ use super::{Comparison, WayResult};
 
 const STYLE: &str = include_str!("style.css");
 
+/// Up to the title. The empty icon keeps a browser from asking a web server for one.
+const HEAD: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,">
+"#;
+
+/// Up to the headings of the table of all ways. On a narrow screen it is laid out as cards, which would take from it that
+/// it is a table; the roles say it again.
+const WAYS: &str = r#"<section>
+<h2>All ways</h2>
+<div class="scroll"><table class="ways" role="table">
+<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Way</th>"#;
+
 /// The whole of `index.html`.
 pub(super) fn page(comparison: &Comparison) -> String {
     let mut page = Page(String::with_capacity(64 * 1024));
     let headline = headline(comparison);
-    page.push(format_args!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n<title>rescan compare: {}</title>\n<style>\n{}{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        Html(&headline),
-        charts::style_sheet(),
-    ));
+    page.push(format_args!("{HEAD}<title>rescan compare: {}</title>\n", Html(&headline)));
+    page.push(format_args!("<style>\n{}{STYLE}</style>\n</head>\n<body>\n<main>\n", charts::style_sheet()));
     page.head(comparison, &headline);
     page.ways(comparison);
     let charts = charts::charts(comparison);
@@ -35,6 +46,7 @@ pub(super) fn page(comparison: &Comparison) -> String {
         charts.iter().for_each(|chart| page.chart(chart));
         page.push(format_args!("</section>\n"));
     }
+    page.explanations(comparison);
     page.not_measured(comparison);
     page.circumstances(comparison);
     page.push(format_args!("</main>\n</body>\n</html>\n"));
@@ -63,30 +75,49 @@ impl Page {
         if rows.is_empty() {
             return;
         }
-        self.push(format_args!("<section>\n<h2>All ways</h2>\n<table class=\"ways\" role=\"table\">\n<thead role=\"rowgroup\"><tr role=\"row\"><th scope=\"col\" role=\"columnheader\">Way</th>"));
+        self.push(format_args!("{WAYS}"));
         for column in &COLUMNS {
             self.push(format_args!("<th scope=\"col\" role=\"columnheader\">{}</th>", column.heading));
         }
         self.push(format_args!("</tr></thead>\n<tbody role=\"rowgroup\">\n"));
+        let gaps = rows.iter().any(|(_, cells)| cells.contains(&None));
         for (figures, cells) in rows {
-            let (title, explanation) = (Html(&figures.way.title), Html(&figures.way.explanation));
+            let title = Html(&figures.way.title);
             let key = swatch(Ink::Way(figures.way.id), KeyShape::Bar);
-            self.push(format_args!(
-                "<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">{key}{title}<small>{explanation}</small></th>"
-            ));
+            self.push(format_args!("<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">{key}{title}</th>"));
             for (column, cell) in COLUMNS.iter().zip(cells) {
                 let cell = cell.unwrap_or_else(|| NOT_MEASURED.to_owned());
                 self.push(format_args!("<td role=\"cell\" data-name=\"{}\">{}</td>", column.heading, Html(cell)));
             }
             self.push(format_args!("</tr>\n"));
         }
-        self.push(format_args!("</tbody>\n</table>\n<p class=\"note\">Figures are medians. {NOT_MEASURED} stands for what was not measured; see below.</p>\n</section>\n"));
+        self.push(format_args!("</tbody>\n</table></div>\n<p class=\"note\">Figures are medians."));
+        if gaps {
+            let why = if comparison.not_measured.is_empty() { "" } else { "; the reasons stand below" };
+            self.push(format_args!(" {NOT_MEASURED} stands for what was not measured{why}."));
+        }
+        self.push(format_args!("</p>\n</section>\n"));
+    }
+
+    /// What each way does.
+    fn explanations(&mut self, comparison: &Comparison) {
+        if comparison.ways.is_empty() {
+            return;
+        }
+        self.push(format_args!("<section>\n<h2>What each way does</h2>\n<dl class=\"explanations\">\n"));
+        for way in &comparison.ways {
+            let key = swatch(Ink::Way(way.id), KeyShape::Bar);
+            let (title, explanation) = (Html(&way.title), Html(&way.explanation));
+            self.push(format_args!("<div><dt>{key}{title}</dt><dd>{explanation}</dd></div>\n"));
+        }
+        self.push(format_args!("</dl>\n</section>\n"));
     }
 
     fn chart(&mut self, chart: &Chart) {
-        let Chart { id, title, says, legend, svg, table } = chart;
+        let Chart { id, title, width, says, legend, svg, table } = chart;
+        let class = if *width == Width::Whole { " class=\"whole\"" } else { "" };
         self.push(format_args!(
-            "<figure id=\"{id}\">\n<figcaption><h2>{title}</h2><p>{}</p></figcaption>\n",
+            "<figure id=\"{id}\"{class}>\n<figcaption><h2>{title}</h2><p>{}</p></figcaption>\n",
             Html(says)
         ));
         if !legend.is_empty() {
@@ -151,23 +182,14 @@ impl Page {
 
 /// A small piece of what a chart draws.
 fn swatch(ink: Ink, shape: KeyShape) -> String {
-    let (wide, high) = (28 * UNIT, 12 * UNIT);
-    let name = ink.name();
-    let drawn = match shape {
-        KeyShape::Bar => format!("<rect class=\"fill-{name}\" width=\"{}\" height=\"{high}\"/>", 12 * UNIT),
-        KeyShape::Line => format!(
-            "<line class=\"stroke-{name}\" stroke-width=\"{}\" x1=\"0\" x2=\"{wide}\" y1=\"{middle}\" y2=\"{middle}\"/>",
-            3 * UNIT,
-            middle = high / 2
-        ),
+    let (name, high) = (ink.name(), 12 * UNIT);
+    let (class, wide, drawn) = match shape {
+        KeyShape::Bar => ("bar", high, format!("<rect class=\"fill-{name}\" width=\"{high}\" height=\"{high}\"/>")),
+        KeyShape::Line => {
+            let (wide, middle, breadth) = (28 * UNIT, high / 2, 3 * UNIT);
+            let place = format!("x1=\"0\" x2=\"{wide}\" y1=\"{middle}\" y2=\"{middle}\"");
+            ("line", wide, format!("<line class=\"stroke-{name}\" stroke-width=\"{breadth}\" {place}/>"))
+        }
     };
-    let wide = if shape == KeyShape::Bar { 12 * UNIT } else { wide };
-    format!("<svg class=\"swatch {}\" viewBox=\"0 0 {wide} {high}\" aria-hidden=\"true\">{drawn}</svg>", class(shape))
-}
-
-fn class(shape: KeyShape) -> &'static str {
-    match shape {
-        KeyShape::Bar => "bar",
-        KeyShape::Line => "line",
-    }
+    format!("<svg class=\"swatch {class}\" viewBox=\"0 0 {wide} {high}\" aria-hidden=\"true\">{drawn}</svg>")
 }

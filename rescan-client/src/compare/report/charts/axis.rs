@@ -66,7 +66,7 @@ impl Axis {
         // Where there is room for a thousandfold at a time only, 1 kB and 1 MB are known better than 10 kB and 10 MB.
         let every = if high - low > 4 { 3 } else { 1 };
         let label = |exponent: u32| match 10u64.checked_pow(exponent) {
-            Some(power) if exponent % every == 0 => power_of_ten(power),
+            Some(power) if exponent.is_multiple_of(every) => power_of_ten(power),
             _ => String::new(),
         };
         let ticks = (low..=high).map(|exponent| (f64::from(exponent), label(exponent))).collect();
@@ -147,10 +147,13 @@ fn round_step(length: u128, most: u64, unit: u64) -> u128 {
 
 /// A tick in a unit, with as many places as the step between ticks needs.
 fn in_unit(value: u128, step: u128, unit: u64) -> String {
+    if value == 0 {
+        return "0".to_owned();
+    }
     let unit = u128::from(unit);
     let mut places = 0;
     let mut scale = 1;
-    while places < 3 && (step * scale) % unit != 0 {
+    while places < 3 && !(step * scale).is_multiple_of(unit) {
         places += 1;
         scale *= 10;
     }
@@ -187,8 +190,8 @@ mod tests {
         let axis = Axis::time("time", 4_700_000);
         assert_eq!((axis.title.as_str(), labels(&axis)), ("time, seconds", vec!["0", "1", "2", "3", "4", "5"]));
         assert_eq!(axis.range, 0.0..5_000_000.0);
-        assert_eq!(labels(&Axis::time("time", 1_100_000)), ["0.0", "0.5", "1.0", "1.5"]);
-        assert_eq!(labels(&Axis::bytes("size", 1_077_814_507)), ["0.0", "0.5", "1.0", "1.5"]);
+        assert_eq!(labels(&Axis::time("time", 1_100_000)), ["0", "0.5", "1.0", "1.5"]);
+        assert_eq!(labels(&Axis::bytes("size", 1_077_814_507)), ["0", "0.5", "1.0", "1.5"]);
         assert_eq!(Axis::time("time", 240_000).title, "time, milliseconds");
     }
 

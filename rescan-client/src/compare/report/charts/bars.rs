@@ -5,6 +5,7 @@ use plotters::element::{Circle, PathElement, Rectangle, Text};
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::super::escape::printable;
 use super::axis::Axis;
 use super::canvas::{self, Area, DrawError, TEXT, UNIT, WIDTH, Words, line, steps, text};
 use super::ink::Ink;
@@ -39,36 +40,44 @@ pub(super) enum Form {
 }
 
 // All in units, from the top of a row.
-const NAME_BASELINE: u32 = 13;
+const NAME_BASELINE: u32 = 16;
 const BAR_TOP: u32 = 19;
 const BAR_HEIGHT: u32 = 14;
-const BAR_BESIDE_HEIGHT: u32 = 9;
-const ROW_HEIGHT: u32 = 42;
+const BAR_BESIDE_HEIGHT: u32 = 8;
+const ROW_HEIGHT: u32 = 44;
 const AXIS_HEIGHT: u32 = 40;
 const LEFT: u32 = 5;
+/// A logarithmic axis begins with a label, half of which lies before it.
+const LEFT_OF_DOTS: u32 = 20;
 const RIGHT: u32 = 22;
+const BOTTOM: u32 = 2;
 
 /// A bar of more than nothing is never thinner, so that it is seen.
-const BAR_WIDTH_MIN: f64 = 1.5;
+const BAR_WIDTH_MIN: f64 = 2.0;
 
-/// Letters that fit side by side in [`WIDTH`] at [`TEXT`].
-const LETTERS: usize = 56;
+/// Runs that differ less are all at the bar's end, which a line would only hide.
+const SPREAD_WIDTH_MIN: f64 = 3.0;
+
+/// Kept free between a name and its figure, in units.
+const APART: f64 = 8.0;
 
 /// Draws the rows from top to bottom.
 pub(super) fn draw(words: &Words<'_>, axis: &Axis, form: Form, rows: &[Row]) -> String {
     // More rows than there are ways would be no chart any more; the table has them all.
     let rows = rows.get(..rows.len().min(ROWS_MAX)).unwrap_or_default();
     let body = ROW_HEIGHT * u32::try_from(rows.len()).unwrap_or_default();
-    canvas::draw(words, body + AXIS_HEIGHT, |area| draw_rows(area, axis, form, rows, body))
+    canvas::draw(words, body + AXIS_HEIGHT + BOTTOM, |area| draw_rows(area, axis, form, rows, body))
 }
 
 /// Above this a chart would be taller than what any screen or printer takes in one piece.
 const ROWS_MAX: usize = 24;
 
 fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) -> Result<(), DrawError> {
+    let left = if form == Form::Dots { LEFT_OF_DOTS } else { LEFT };
     let mut chart = ChartBuilder::on(area)
-        .margin_left(steps(LEFT))
+        .margin_left(steps(left))
         .margin_right(steps(RIGHT))
+        .margin_bottom(steps(BOTTOM))
         .x_label_area_size(steps(AXIS_HEIGHT))
         .build_cartesian_2d(axis.clone(), f64::from(body)..0.0)?;
     chart
@@ -83,15 +92,15 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
         .x_desc(axis.title.as_str())
         .set_all_tick_mark_size(i32::try_from(3 * UNIT).unwrap_or_default())
         .draw()?;
-    let width = f64::from(WIDTH - LEFT - RIGHT);
-    let thinnest = (axis.range.end - axis.range.start) * BAR_WIDTH_MIN / width;
+    let width = f64::from(WIDTH - left - RIGHT);
+    let unit = (axis.range.end - axis.range.start) / width;
     for (row, top) in rows.iter().zip((0u32..).step_by(ROW_HEIGHT as usize)) {
-        draw_words(area, row, top)?;
+        draw_words(area, row, left, top)?;
         for (bar, order) in row.bars.iter().zip(0u32..) {
             let begin = if form == Form::Dots { axis.range.start } else { axis.at(bar.from) };
-            let end = if bar.to > bar.from { axis.at(bar.to).max(begin + thinnest) } else { begin };
+            let end = if bar.to > bar.from { axis.at(bar.to).max(begin + unit * BAR_WIDTH_MIN) } else { begin };
             let (top, height) = match form {
-                Form::Beside => (top + BAR_TOP + order * (BAR_BESIDE_HEIGHT + 1), BAR_BESIDE_HEIGHT),
+                Form::Beside => (top + BAR_TOP + order * BAR_BESIDE_HEIGHT, BAR_BESIDE_HEIGHT),
                 _ => (top + BAR_TOP, BAR_HEIGHT),
             };
             let middle = f64::from(top) + f64::from(height) / 2.0;
@@ -105,6 +114,9 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
         }
         if let Some((least, most)) = row.spread {
             let (least, most) = (axis.at(least), axis.at(most));
+            if most - least < unit * SPREAD_WIDTH_MIN {
+                continue;
+            }
             let middle = f64::from(top + BAR_TOP) + f64::from(BAR_HEIGHT) / 2.0;
             let cap = |at| [(at, middle - 3.0), (at, middle + 3.0)];
             let strokes = [[(least, middle), (most, middle)], cap(least), cap(most)];
@@ -115,20 +127,43 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
 }
 
 /// The name at the left, the figure at the right, on one line.
-fn draw_words(area: &Area<'_>, row: &Row, top: u32) -> Result<(), DrawError> {
+fn draw_words(area: &Area<'_>, row: &Row, left: u32, top: u32) -> Result<(), DrawError> {
     let place = |units: u32| i32::try_from(steps(units)).unwrap_or(i32::MAX);
-    let name = shortened(&row.name, LETTERS.saturating_sub(row.figure.chars().count() + 2));
+    let room = f64::from(WIDTH - left - RIGHT) - APART - TEXT * breadth(&row.figure);
+    let name = shortened(&printable(&row.name), room / TEXT);
     let baseline = place(top + NAME_BASELINE);
     let at_left = text(Ink::Text, TEXT).pos(Pos::new(HPos::Left, VPos::Bottom));
-    area.draw(&Text::new(name, (place(LEFT), baseline), at_left))?;
+    area.draw(&Text::new(name, (place(left), baseline), at_left))?;
     let at_right = text(Ink::Text, TEXT).pos(Pos::new(HPos::Right, VPos::Bottom));
     area.draw(&Text::new(row.figure.clone(), (place(WIDTH - RIGHT), baseline), at_right))
 }
 
-/// The text, or as much of it as so many letters hold.
-fn shortened(text: &str, letters: usize) -> String {
-    if text.chars().count() <= letters {
+/// The text, or as much of it as is so broad.
+fn shortened(text: &str, breadth_max: f64) -> String {
+    if breadth(text) <= breadth_max {
         return text.to_owned();
     }
-    text.chars().take(letters.saturating_sub(1)).chain(['\u{2026}']).collect()
+    let mut short = String::new();
+    for c in text.chars() {
+        short.push(c);
+        if breadth(&short) + 1.0 > breadth_max {
+            short.pop();
+            break;
+        }
+    }
+    short + "\u{2026}"
+}
+
+/// About how broad a text is, as a multiple of its size: as in DejaVu Sans, which is broader than most. Which font a
+/// reader has is not known here, and a name that is cut short is better than two texts on one another.
+fn breadth(text: &str) -> f64 {
+    let letter = |c: char| match c {
+        'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 0.34,
+        ' ' | 'f' | 'r' | 't' | '(' | ')' | '-' | '/' => 0.42,
+        'm' | 'w' | 'M' | 'W' | '@' | '%' => 1.0,
+        'a'..='z' | '0'..='9' => 0.64,
+        c if c.is_ascii() => 0.84,
+        _ => 1.0,
+    };
+    text.chars().map(letter).sum()
 }

@@ -46,11 +46,11 @@ pub(super) fn draw(words: &Words<'_>, height: u32, draw: impl Fn(&Area<'_>) -> R
     let body = svg.split_once('>').map_or("", |(_, body)| body);
     let Words { id, title, description } = words;
     let (title, description) = (Html(title), Html(description));
+    let (width, height) = size;
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{id}-title {id}-words\">\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+         role=\"img\" aria-labelledby=\"{id}-title {id}-words\">\
          <title id=\"{id}-title\">{title}</title><desc id=\"{id}-words\">{description}</desc>{}",
-        size.0,
-        size.1,
         with_classes(body)
     )
 }

@@ -8,7 +8,7 @@ use super::axis::Axis;
 use super::canvas::Words;
 use super::ink::Ink;
 use super::lines::{self, Axes, Dots, Mark, Series};
-use super::{Chart, Comparison, Key, KeyShape, Table};
+use super::{Chart, Comparison, Key, KeyShape, Table, Width};
 use crate::compare::{CurveRun, units};
 
 /// The ways whose curves are held against each other.
@@ -47,10 +47,10 @@ pub(super) fn bytes_over_blocks(comparison: &Comparison) -> Option<Chart> {
         rows: rows.collect(),
         note: Some("About ten points of each line; report.json has them all.".to_owned()),
     };
-    let says = "What the wallet had received when its answer had reached a height, in the run nearest the median. \
+    let says = "What the wallet had received when its answer had reached a height, in the median run. \
                 Ways that ship every block lie on one another."
         .to_owned();
-    Some(Chart { id, title, says, legend, svg, table })
+    Some(Chart { id, title, width: Width::Whole, says, legend, svg, table })
 }
 
 /// How long it takes as more blocks match.
@@ -118,7 +118,15 @@ fn over_matches(comparison: &Comparison, figure: &Figure, up: fn(u64) -> Axis) -
     let svg = lines::draw(&words, &axes, Dots::Each, &series, mark.as_ref());
     let head = ["Share", "Blocks", "Way", "Median"].map(ToOwned::to_owned).to_vec();
     let legend = ids.iter().map(|id| line_key(*id, title(comparison, *id))).collect();
-    Some(Chart { id: figure.id, title: figure.title, says, legend, svg, table: Table { head, rows, note: None } })
+    Some(Chart {
+        id: figure.id,
+        title: figure.title,
+        width: Width::Half,
+        says,
+        legend,
+        svg,
+        table: Table { head, rows, note: None },
+    })
 }
 
 /// What the curve says, in a sentence.

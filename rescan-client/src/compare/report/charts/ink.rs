@@ -67,14 +67,14 @@ impl Ink {
             Self::Note => ("note", (0x24, 0x29, 0x2f), (0xf5, 0xf6, 0xf7), &[3, 2]),
             Self::Wallet => ("wallet", (0x2e, 0x3a, 0x47), (0xdd, 0xe3, 0xea), &[]),
             Self::Server => ("server", (0x7d, 0x8a, 0x98), (0x77, 0x84, 0x93), &[]),
-            Self::Way(WayId::Summaries) => ("summaries", (0x00, 0x66, 0xb3), (0x5c, 0xb8, 0xf5), &[]),
-            Self::Way(WayId::BlocksMatched) => ("blocks-matched", (0xb8, 0x79, 0x00), (0xf0, 0xb4, 0x3c), &[]),
-            Self::Way(WayId::BlocksDecoded) => ("blocks-decoded", (0xa6, 0x24, 0x1c), (0xff, 0x7a, 0x66), &[7, 4]),
-            Self::Way(WayId::RequestPerBlock) => ("request-per-block", (0xc0, 0x5a, 0xa8), (0xe3, 0xa6, 0xe6), &[2, 3]),
+            Self::Way(WayId::Summaries) => ("summaries", (0x03, 0x50, 0xae), (0x1d, 0x7e, 0xff), &[]),
+            Self::Way(WayId::BlocksMatched) => ("blocks-matched", (0xba, 0x6f, 0x00), (0xf7, 0xb7, 0x26), &[]),
+            Self::Way(WayId::BlocksDecoded) => ("blocks-decoded", (0xa6, 0x02, 0x29), (0xf5, 0x4f, 0x23), &[7, 4]),
+            Self::Way(WayId::RequestPerBlock) => ("request-per-block", (0x56, 0x0e, 0x5b), (0xb0, 0x51, 0xae), &[2, 3]),
             Self::Way(WayId::NodeScanBlocks) => {
-                ("node-scan-blocks", (0x00, 0x85, 0x65), (0x3a, 0xcf, 0xa6), &[10, 3, 2, 3])
+                ("node-scan-blocks", (0x28, 0x97, 0x80), (0x5f, 0xf6, 0xc9), &[10, 3, 2, 3])
             }
-            Self::Way(WayId::NodeGetBlock) => ("node-get-block", (0x4b, 0x2e, 0x83), (0xb3, 0x9d, 0xf0), &[5, 2, 2, 2]),
+            Self::Way(WayId::NodeGetBlock) => ("node-get-block", (0x9f, 0x71, 0xda), (0xb7, 0xaf, 0xed), &[5, 2, 2, 2]),
         };
         Tone { name, light, dark, dashes }
     }
@@ -85,6 +85,12 @@ impl Ink {
         RGBColor(red, green, blue)
     }
 
+    /// On light ground and on dark.
+    #[cfg(test)]
+    pub(in super::super) fn tones(self) -> [(u8, u8, u8); 2] {
+        [self.tone().light, self.tone().dark]
+    }
+
     /// The end of the names of its classes and of its variable.
     pub(in super::super) fn name(self) -> &'static str {
         self.tone().name
@@ -93,6 +99,11 @@ impl Ink {
     /// Whether it draws data, and not what stands about them.
     pub(in super::super) fn is_data(self) -> bool {
         matches!(self, Self::Wallet | Self::Server | Self::Way(_))
+    }
+
+    /// Whether its lines have no dashes.
+    pub(super) fn is_whole(self) -> bool {
+        self.tone().dashes.is_empty()
     }
 
     /// As the drawing library writes it.

@@ -41,10 +41,12 @@ pub(super) struct Axes {
 const HEIGHT: u32 = 232;
 const TOP: u32 = 24;
 const RIGHT: u32 = 26;
+const BOTTOM: u32 = 2;
 const LEFT_AXIS: u32 = 40;
 const BOTTOM_AXIS: u32 = 40;
 
-/// Draws the lines, the first of them on top and thinnest, so that one which covers another lets it be seen.
+/// Draws the lines. Whole ones lie below those with dashes, whose gaps show what they cover; the first is the one that the
+/// others are held against, and broad enough to be seen below any of them.
 pub(super) fn draw(words: &Words<'_>, axes: &Axes, dots: Dots, series: &[Series], mark: Option<&Mark>) -> String {
     canvas::draw(words, HEIGHT, |area| draw_lines(area, axes, dots, series, mark))
 }
@@ -60,6 +62,7 @@ fn draw_lines(
     let mut chart = ChartBuilder::on(area)
         .margin_top(steps(TOP))
         .margin_right(steps(RIGHT))
+        .margin_bottom(steps(BOTTOM))
         .x_label_area_size(steps(BOTTOM_AXIS))
         .y_label_area_size(steps(LEFT_AXIS))
         .build_cartesian_2d(across.clone(), up.clone())?;
@@ -75,18 +78,21 @@ fn draw_lines(
         .x_desc(across.title.as_str())
         .set_all_tick_mark_size(i32::try_from(3 * UNIT).unwrap_or_default())
         .draw()?;
+    let unit = i32::try_from(UNIT).unwrap_or_default();
     // The library would write it upright along the axis, where it is hard to read.
     let at_left = text(Ink::Muted, TEXT - 1.0).pos(Pos::new(HPos::Left, VPos::Top));
-    area.draw(&Text::new(up.title.clone(), (i32::try_from(UNIT).unwrap_or_default(), 0), at_left))?;
-    for (own, order) in series.iter().zip(0u32..).collect::<Vec<_>>().into_iter().rev() {
+    area.draw(&Text::new(up.title.clone(), (2 * unit, 2 * unit), at_left))?;
+    let (whole, dashed): (Vec<_>, Vec<_>) = series.iter().partition(|own| own.ink.is_whole());
+    let first = series.first().map(|first| first.ink);
+    for own in whole.into_iter().chain(dashed) {
+        let (breadth, radius) =
+            if Some(own.ink) == first { (14, 4 * UNIT + UNIT / 2) } else { (9, 3 * UNIT + UNIT / 2) };
         let places: Vec<(f64, f64)> = own.points.iter().map(|(x, y)| (across.at(*x), up.at(*y))).collect();
         let last = places.len().saturating_sub(1);
         let dotted = if dots == Dots::Each { 0 } else { last };
         let circles: Vec<(f64, f64)> = places.get(dotted..).unwrap_or_default().to_vec();
-        chart.draw_series([PathElement::new(places, line(own.ink, 8 + 4 * order.min(3)))])?;
-        chart.draw_series(
-            circles.into_iter().map(|at| Circle::new(at, 3 * UNIT + UNIT / 2, own.ink.color().filled())),
-        )?;
+        chart.draw_series([PathElement::new(places, line(own.ink, breadth))])?;
+        chart.draw_series(circles.into_iter().map(|at| Circle::new(at, radius, own.ink.color().filled())))?;
     }
     if let Some(mark) = mark {
         let ends = [(mark.at, up.range.start), (mark.at, up.range.end)];
@@ -96,8 +102,7 @@ fn draw_lines(
         let (side, shift) = if mark.at > half { (HPos::Right, -5) } else { (HPos::Left, 5) };
         let style = text(Ink::Text, TEXT - 1.0).pos(Pos::new(side, VPos::Top));
         let (x, y) = chart.backend_coord(&(mark.at, up.range.end));
-        let shift = shift * i32::try_from(UNIT).unwrap_or_default();
-        area.draw(&Text::new(mark.says.clone(), (x.saturating_add(shift), y), style))?;
+        area.draw(&Text::new(mark.says.clone(), (x.saturating_add(shift * unit), y), style))?;
     }
     Ok(())
 }

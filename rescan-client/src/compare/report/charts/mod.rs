@@ -19,12 +19,22 @@ pub(super) struct Chart {
     /// Unique on the page.
     pub(super) id: &'static str,
     pub(super) title: &'static str,
+    pub(super) width: Width,
     /// What there is to see, in a sentence or two.
     pub(super) says: String,
     /// What colours and dashes mean, where the chart itself does not say it.
     pub(super) legend: Vec<Key>,
     pub(super) svg: String,
     pub(super) table: Table,
+}
+
+/// How much of the page a chart takes where there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Width {
+    /// Two stand side by side.
+    Half,
+    /// It stands alone, with its words beside it.
+    Whole,
 }
 
 /// One entry of a legend.

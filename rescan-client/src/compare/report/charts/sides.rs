@@ -8,7 +8,7 @@ use super::bars::{self, Bar, Form, Row};
 use super::canvas::Words;
 use super::ink::Ink;
 use super::ways::in_words;
-use super::{Chart, Comparison, Key, KeyShape, Table};
+use super::{Chart, Comparison, Key, KeyShape, Table, Width};
 use crate::compare::units;
 
 /// What a way cost both sides: medians.
@@ -34,7 +34,7 @@ pub(super) fn processor(comparison: &Comparison) -> Option<Chart> {
     let words = Words { id, title, description: &format!("Wallet / server. {}", in_words(&rows)) };
     let svg = bars::draw(&words, &Axis::time("processor time, wallet and server", most), Form::Stacked, &rows);
     let says = "What both processes computed, whichever waited for the other.".to_owned();
-    Some(Chart { id, title, says, legend: legend(), svg, table: table(&costs, shown_time) })
+    Some(Chart { id, title, width: Width::Half, says, legend: legend(), svg, table: table(&costs, shown_time) })
 }
 
 /// The most memory of either side. Peaks at different times do not add up, so they lie beside each other.
@@ -50,7 +50,7 @@ pub(super) fn memory(comparison: &Comparison) -> Option<Chart> {
     let words = Words { id, title, description: &format!("Wallet / server. {}", in_words(&rows)) };
     let svg = bars::draw(&words, &Axis::bytes("peak above what was held before", most), Form::Beside, &rows);
     let says = "The most that each process held at once beyond what it held before, without files mapped.".to_owned();
-    Some(Chart { id, title, says, legend: legend(), svg, table: table(&costs, units::bytes) })
+    Some(Chart { id, title, width: Width::Half, says, legend: legend(), svg, table: table(&costs, units::bytes) })
 }
 
 /// The ways for which at least one side was measured.
@@ -61,8 +61,8 @@ fn costs(
 ) -> Vec<Cost<'_>> {
     let costs = figures::measured(comparison).into_iter().map(|way| Cost {
         way,
-        wallet: way.median_if_any(&wallet),
-        server: way.median_if_any(&server),
+        wallet: way.median_if_measured(&wallet),
+        server: way.median_if_measured(&server),
     });
     costs.filter(|cost| cost.wallet.is_some() || cost.server.is_some()).collect()
 }

@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::bars::{self, Bar, Form, Row};
 use super::canvas::Words;
 use super::ink::Ink;
-use super::{Chart, Comparison, Table};
+use super::{Chart, Comparison, Table, Width};
 use crate::compare::units;
 
 /// How long each way took.
@@ -33,7 +33,7 @@ pub(super) fn time(comparison: &Comparison) -> Option<Chart> {
     };
     let head = ["Way", "Least", "Median", "Most", "Runs"].map(ToOwned::to_owned).to_vec();
     let table = Table { head, rows: measured.iter().map(cells).collect(), note: None };
-    Some(Chart { id, title, says, legend: Vec::new(), svg, table })
+    Some(Chart { id, title, width: Width::Half, says, legend: Vec::new(), svg, table })
 }
 
 /// What crossed the socket, both ways, for each way.
@@ -60,7 +60,7 @@ pub(super) fn bytes(comparison: &Comparison) -> Option<Chart> {
     let head = ["Way", "Received", "Sent", "Both"].map(ToOwned::to_owned).to_vec();
     let table = Table { head, rows: measured.iter().map(cells).collect(), note: None };
     let says = "Received and sent by the wallet, on a logarithmic scale.".to_owned();
-    Some(Chart { id, title, says, legend: Vec::new(), svg, table })
+    Some(Chart { id, title, width: Width::Half, says, legend: Vec::new(), svg, table })
 }
 
 /// The rows for those who hear them.
