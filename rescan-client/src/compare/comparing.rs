@@ -17,6 +17,7 @@ use super::comparison::{BlockRange, CacheState, Comparison, Machine, Server, Wal
 use super::curve;
 use super::error::CompareError;
 use super::meter::Meter;
+use super::node::{NodeGround, NodeWay};
 use super::pinned::{self, Pinned};
 use super::request::{CompareRequest, Curve, Step};
 use super::watched::Watched;
@@ -39,8 +40,8 @@ pub async fn compare(
 ) -> Result<Comparison, CompareError> {
     let begun = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let rounds = Rounds { counted: request.runs };
-    let ways = SocketWay::ALL;
-    let mut total = 1 + rounds.run_count(ways.len());
+    let node_ways = if request.node.is_some() { NodeWay::ALL.len() } else { 0 };
+    let mut total = 1 + rounds.run_count(SocketWay::ALL.len() + node_ways);
     if request.curve == Curve::Measured {
         total += curve::run_count(rounds.run_count(1));
     }
@@ -52,7 +53,18 @@ pub async fn compare(
     let watched = Watched::derive(&request.keychains, &summary.keychains, network).await?;
     let meter = Meter::new(client);
     let ground = Ground { client, meter: &meter, pinned, watched: &watched };
-    let measured = rounds.go(&ways, ground, "the wallet", &mut steps).await?;
+    let mut arms = SocketWay::ALL.map(|way| Arm::Socket(way, ground)).to_vec();
+    let node_meter = request.node.as_ref().map(Meter::of_node);
+    if let Some((node, meter)) = request.node.as_ref().zip(node_meter.as_ref()) {
+        node.check(client.greeting().network, pinned).await?;
+        let ground = NodeGround { node, meter, pinned, watched: &watched };
+        arms.extend(NodeWay::ALL.map(|way| Arm::Node(way, ground)));
+    }
+    let mut measured = rounds.go(&arms, "the wallet", &mut steps).await?;
+    if request.node.is_none() {
+        let no_node = || WayResult::LeftOut("no node's RPC was given (--bitcoin-rpc URL --cookie FILE)".to_owned());
+        measured.ways.extend(NodeWay::ALL.map(|way| (way.id(), no_node())));
+    }
     first.agrees_with(&measured.answer, "the first scan")?;
     let curve = match request.curve {
         Curve::Measured => curve::measure(client, &meter, pinned, rounds, &mut steps).await?,
@@ -72,8 +84,8 @@ pub async fn compare(
         format: FORMAT,
         begun_seconds: begun,
         command: request.command.clone(),
-        server: server(client),
-        not_measured: not_measured(&meter, cache, request.curve, &range),
+        server: server(client, request),
+        not_measured: not_measured(&meter, node_meter.as_ref(), cache, request.curve, &range),
         machine,
         range,
         wallet: WalletSize {
@@ -83,7 +95,7 @@ pub async fn compare(
             unspent_count: summary.unspent_count,
         },
         cache,
-        ways: measured.ways.into_iter().map(|(way, result)| shown(way.id(), result)).collect(),
+        ways: measured.ways.into_iter().map(|(way, result)| shown(way, result)).collect(),
         curve,
     })
 }
@@ -114,6 +126,29 @@ async fn first_scan(client: &Client, request: &CompareRequest) -> Result<(Answer
     }
 }
 
+/// A way, with what it is given.
+#[derive(Clone, Copy)]
+pub(crate) enum Arm<'g> {
+    Socket(SocketWay, Ground<'g>),
+    Node(NodeWay, NodeGround<'g>),
+}
+
+impl Arm<'_> {
+    fn id(self) -> WayId {
+        match self {
+            Self::Socket(way, _) => way.id(),
+            Self::Node(way, _) => way.id(),
+        }
+    }
+
+    async fn go(self) -> Result<Gone, CompareError> {
+        match self {
+            Self::Socket(way, ground) => way.go(ground).await,
+            Self::Node(way, ground) => way.go(ground).await,
+        }
+    }
+}
+
 /// How often each way is gone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rounds {
@@ -123,7 +158,7 @@ pub(crate) struct Rounds {
 
 /// What came of some ways, and the answer that all gave.
 pub(crate) struct Measured {
-    pub(crate) ways: Vec<(SocketWay, WayResult)>,
+    pub(crate) ways: Vec<(WayId, WayResult)>,
     pub(crate) answer: Answer,
 }
 
@@ -135,23 +170,22 @@ impl Rounds {
     /// Goes all of these ways, the first of which gives the answer that the others are held against.
     pub(crate) async fn go(
         self,
-        ways: &[SocketWay],
-        ground: Ground<'_>,
+        arms: &[Arm<'_>],
         what: &str,
         steps: &mut Steps<'_>,
     ) -> Result<Measured, CompareError> {
-        let mut results: Vec<(SocketWay, WayResult)> =
-            ways.iter().map(|way| (*way, WayResult::Measured(Vec::new()))).collect();
+        let mut results: Vec<(&Arm<'_>, WayResult)> =
+            arms.iter().map(|arm| (arm, WayResult::Measured(Vec::new()))).collect();
         let mut expected: Option<Answer> = None;
         for round in 0..=self.counted.get() {
-            for (way, result) in &mut results {
+            for (arm, result) in &mut results {
                 let WayResult::Measured(runs) = result else { continue };
-                let title = way.id().title();
+                let title = arm.id().title();
                 steps.next(match round {
                     0 => format!("{what}: {title}, to warm up"),
                     _ => format!("{what}: {title}, {round} of {}", self.counted),
                 });
-                let (run, answer) = match way.go(ground).await? {
+                let (run, answer) = match arm.go().await? {
                     Gone::Came(run, answer) => (run, answer),
                     Gone::LeftOut(why) => {
                         *result = WayResult::LeftOut(why);
@@ -167,7 +201,8 @@ impl Rounds {
                 }
             }
         }
-        Ok(Measured { ways: results, answer: expected.unwrap_or_default() })
+        let ways = results.into_iter().map(|(arm, result)| (arm.id(), result)).collect();
+        Ok(Measured { ways, answer: expected.unwrap_or_default() })
     }
 }
 
@@ -197,18 +232,24 @@ fn cache_state(bytes: u64, memory: Option<u64>) -> CacheState {
     if memory.is_some_and(|memory| bytes <= memory / 2) { CacheState::Warm } else { CacheState::Unknown }
 }
 
-fn server(client: &Client) -> Server {
+fn server(client: &Client, request: &CompareRequest) -> Server {
     let greeting = client.greeting();
     Server {
         software: greeting.software.clone(),
         client: format!("rescan {}", env!("CARGO_PKG_VERSION")),
         network: greeting.network.to_core_arg().to_owned(),
-        node: None,
+        node: request.node.as_ref().map(|node| node.version().to_owned()),
     }
 }
 
 /// What the figures leave out, one sentence each.
-fn not_measured(meter: &Meter, cache: CacheState, curve: Curve, range: &BlockRange) -> Vec<String> {
+fn not_measured(
+    meter: &Meter,
+    node_meter: Option<&Meter>,
+    cache: CacheState,
+    curve: Curve,
+    range: &BlockRange,
+) -> Vec<String> {
     let mut sentences = vec![
         "Derivation: all ways look for the same scripts, which were derived, sent to the server and compiled before the clock \
          started; only the request for each block sends them again with every block."
@@ -222,6 +263,9 @@ fn not_measured(meter: &Meter, cache: CacheState, curve: Curve, range: &BlockRan
             "The server's processor time and memory: its process cannot be seen from here, as from within a container."
                 .to_owned(),
         );
+    }
+    if node_meter.is_some_and(|meter| !meter.sees_server()) {
+        sentences.push("The node's processor time and memory: its process cannot be seen from here.".to_owned());
     }
     sentences.push(match cache {
         CacheState::Warm => "Cold files: a first run of each way left the blocks in the page cache.".to_owned(),

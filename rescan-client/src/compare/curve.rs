@@ -1,7 +1,7 @@
 //! The busy-wallet curve: the same blocks with more and more of them matching, summaries against blocks shipped.
 
-use super::comparing::{Rounds, Steps, median};
-use super::comparison::{CurvePoint, CurveRun, WayResult};
+use super::comparing::{Arm, Rounds, Steps, median};
+use super::comparison::{CurvePoint, CurveRun, WayId, WayResult};
 use super::error::CompareError;
 use super::meter::Meter;
 use super::pinned::Pinned;
@@ -43,7 +43,7 @@ pub(crate) async fn measure(
         let watched = Watched::new(sample::spread(&scripts, wanted))?;
         let ground = Ground { client, meter, pinned, watched: &watched };
         let what = format!("{wanted} sampled scripts");
-        let measured = rounds.go(&WAYS, ground, &what, steps).await?;
+        let measured = rounds.go(&WAYS.map(|way| Arm::Socket(way, ground)), &what, steps).await?;
         let matching_blocks = measured.answer.matching_blocks();
         let per_mille = matching_blocks.saturating_mul(1_000).checked_div(pinned.range.count()).unwrap_or(0);
         points.push(CurvePoint {
@@ -70,10 +70,10 @@ fn wanted_matches(scripts: usize) -> Vec<usize> {
 }
 
 /// None of a way that was left out.
-fn medians(way: SocketWay, result: &WayResult) -> Option<CurveRun> {
+fn medians(id: WayId, result: &WayResult) -> Option<CurveRun> {
     let WayResult::Measured(runs) = result else { return None };
     Some(CurveRun {
-        id: way.id(),
+        id,
         wall_us: median(runs.iter().map(|run| run.wall_us)),
         received_bytes: median(runs.iter().map(|run| run.received_bytes)),
     })

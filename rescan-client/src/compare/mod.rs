@@ -5,7 +5,8 @@
 //! it, since the cost of a wrong answer is no figure.
 //!
 //! In the order in which it is used: `pinned` blocks, `watched` scripts, the `ways` with the `meter` (which asks `process`),
-//! the `answer` that all must give, the `curve` over scripts that are a `sample` of the blocks, and the [`Comparison`].
+//! the `answer` that all must give, the `curve` over scripts that are a `sample` of the blocks, the
+//! [`Comparison`], and the [`report`] that is drawn of it.
 
 mod answer;
 mod comparing;
@@ -17,8 +18,10 @@ mod meter;
 pub mod node;
 mod pinned;
 mod process;
+pub mod report;
 mod request;
 mod sample;
+pub mod units;
 mod watched;
 mod ways;
 

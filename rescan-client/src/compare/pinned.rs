@@ -106,3 +106,61 @@ fn complete(summary: &Summary) -> Result<(), CompareError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::Amount;
+    use bitcoin::hashes::Hash;
+    use rescan_core::report::BlockId;
+
+    use super::*;
+
+    fn heights(first: u32, last: u32) -> HeightRange {
+        HeightRange::new(Height(first), Height(last)).expect("it is not upside down")
+    }
+
+    fn summary(outcome: Outcome, range: HeightRange, tip: u8) -> Summary {
+        Summary {
+            outcome,
+            range,
+            tip: BlockId { height: range.last(), hash: BlockHash::from_byte_array([tip; 32]), time: 0 },
+            transactions: 0,
+            unspent_count: 0,
+            unspent: Amount::ZERO,
+            keychains: Vec::new(),
+            blocks_scanned: range.count(),
+            bytes_scanned: 0,
+            watched_through: Vec::new(),
+            prepare_micros: 0,
+            elapsed_micros: 0,
+            locator: Vec::new(),
+            passes: 1,
+        }
+    }
+
+    #[test]
+    fn a_way_that_went_over_other_blocks_ends_the_comparison() {
+        let pinned = Pinned::of(&summary(Outcome::Complete, heights(3, 9), 1)).expect("it is complete");
+        assert!(pinned.check(&summary(Outcome::Complete, heights(3, 9), 1)).is_ok());
+        let other_tip = pinned.check(&summary(Outcome::Complete, heights(3, 9), 2));
+        assert!(matches!(other_tip, Err(CompareError::Reorganised { from: Height(3) })), "{other_tip:?}");
+        let other_range = pinned.check(&summary(Outcome::Complete, heights(4, 9), 1));
+        assert!(matches!(other_range, Err(CompareError::Scan(_))), "{other_range:?}");
+    }
+
+    #[test]
+    fn a_scan_that_did_not_come_to_its_end_says_why() {
+        let ended = |outcome| Pinned::of(&summary(outcome, heights(3, 9), 1)).expect_err("it is not complete");
+        assert!(matches!(ended(Outcome::ReorganisedFrom(Height(5))), CompareError::Reorganised { from: Height(5) }));
+        assert!(matches!(ended(Outcome::PrunedBelow(Height(6))), CompareError::Pruned { lowest: Height(6) }));
+        assert!(matches!(ended(Outcome::Cancelled), CompareError::Scan(_)));
+    }
+
+    #[test]
+    fn the_last_blocks_are_no_more_than_there_are() {
+        let pinned = Pinned { range: heights(3, 9), tip: BlockHash::all_zeros() };
+        assert_eq!(pinned.last_blocks(2).range, heights(8, 9));
+        assert_eq!(pinned.last_blocks(7).range, heights(3, 9));
+        assert_eq!(pinned.last_blocks(100).range, heights(3, 9));
+    }
+}

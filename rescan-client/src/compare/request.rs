@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use super::node::Node;
 use crate::GivenKeychain;
 
 /// How many blocks are compared where no range is named: enough to measure by, and no hour of anyone's time.
@@ -23,6 +24,8 @@ pub struct CompareRequest {
     pub runs: NonZeroU32,
     /// Whether the busy-wallet curve is measured too.
     pub curve: Curve,
+    /// The node that is asked for the same beside the server, where there is one.
+    pub node: Option<Node>,
     /// The command, for the report: without its descriptors.
     pub command: String,
 }

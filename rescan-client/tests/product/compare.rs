@@ -139,6 +139,32 @@ fn the_table_has_every_way_and_the_curve_reaches_every_block() {
 }
 
 #[test]
+fn a_report_is_three_files_that_hold_the_comparison_and_nothing_of_the_wallet() {
+    let wallet = TestWallet::new("ivan");
+    let mut chain = ChainBuilder::new();
+    chain.mine(110).pay(&wallet.script(ScriptKind::P2tr, 3), 2);
+    let scene = Scene::serve(chain, Manner::default());
+    let descriptor = wallet.descriptor(ScriptKind::P2tr);
+    let folder = scene.server.beside("report");
+    let words = ["--descriptor", &descriptor, "--gap-limit", "20", "--json", "--report", folder.to_str().unwrap()];
+    let ended = Ended::of(&mut compare(&scene.server, &words));
+    let printed = comparison(&ended);
+    let files =
+        ["report.json", "report.md", "index.html"].map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
+    let written: Comparison = serde_json::from_str(&files[0]).unwrap();
+    assert_eq!(written, printed);
+    let key = descriptor.split(['(', ')', '/', ']']).max_by_key(|part| part.len()).unwrap();
+    let secrets = [key.to_owned(), wallet.script(ScriptKind::P2tr, 3).to_hex_string()];
+    for (text, secret) in files.iter().flat_map(|text| secrets.iter().map(move |secret| (text, secret))) {
+        assert!(!text.contains(secret) && !ended.stdout.contains(secret));
+    }
+    // Where a file lies there is no folder to write into.
+    std::fs::write(scene.server.beside("file"), "").unwrap();
+    let taken = scene.server.beside("file").to_str().unwrap().to_owned();
+    Ended::of(compare(&scene.server, &words[..4]).args(["--no-curve", "--report", &taken])).assert_trouble(1, "report");
+}
+
+#[test]
 fn mistakes_have_the_exit_code_of_the_contract_and_a_hint() {
     let mut chain = ChainBuilder::new();
     chain.mine(9);

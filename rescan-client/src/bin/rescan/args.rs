@@ -13,6 +13,7 @@ use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use rescan_client::bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
 use rescan_client::compare::RUNS_DEFAULT;
+use rescan_client::compare::node::{Address, AddressError};
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenOutpoint, Verify};
 
 use crate::exit_code::{EXIT_CODES_HELP, Exit};
@@ -204,7 +205,19 @@ pub(crate) struct CompareArgs {
     /// Leave out the curve of busier and busier wallets, which takes about as long as the rest
     #[arg(long, help_heading = MEASURED)]
     pub(crate) no_curve: bool,
-    /// Print one line of JSON instead of tables
+    /// Ask a running node for the same too, at this address of its RPC
+    ///
+    /// Its scanblocks, where it has the block filter index, with getdescriptoractivity; and getblock, block by block. Nothing
+    /// on the node is changed.
+    #[arg(long, value_name = "URL", value_parser = parse_address, requires = "cookie", help_heading = MEASURED)]
+    pub(crate) bitcoin_rpc: Option<Address>,
+    /// The node's cookie file: .cookie in its network's folder
+    #[arg(long, value_name = "FILE", requires = "bitcoin_rpc", help_heading = MEASURED)]
+    pub(crate) cookie: Option<PathBuf>,
+    /// Write a report into this folder: index.html, to look at; report.md, to paste; report.json, for machines
+    #[arg(long, value_name = "DIR", help_heading = PRINTED)]
+    pub(crate) report: Option<PathBuf>,
+    /// Print one line of JSON, what report.json holds, instead of tables
     #[arg(long, help_heading = PRINTED)]
     pub(crate) json: bool,
     #[command(flatten, next_help_heading = SERVER)]
@@ -229,6 +242,8 @@ impl CompareArgs {
         number("to-height", self.to_height);
         number("runs", Some(self.runs.get()));
         words.push_str(if self.no_curve { " --no-curve" } else { "" });
+        words.push_str(if self.bitcoin_rpc.is_some() { " --bitcoin-rpc URL --cookie FILE" } else { "" });
+        words.push_str(if self.report.is_some() { " --report DIR" } else { "" });
         words
     }
 }
@@ -236,7 +251,7 @@ impl CompareArgs {
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   rescan compare --descriptor 'wpkh(xpub6.../<0;1>/*)'    over the last 2000 blocks
-  rescan compare --descriptor 'wpkh(xpub6.../0/*)' --from-height 800000 --to-height 810000 --runs 5";
+  rescan compare --descriptor 'wpkh(xpub6.../0/*)' --from-height 800000 --to-height 810000 --report there";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES_HELP)]
@@ -328,6 +343,9 @@ fn bad_value(error: &clap::Error) -> String {
         _ if error.kind() == ErrorKind::TooManyValues => "no value".to_owned(),
         _ if flag.contains("--gap-limit") => format!("a number from 1 to {GAP_LIMIT_MAX}"),
         _ if flag.contains("--runs") => format!("a number from 1 to {RUNS_MAX}"),
+        _ if flag.contains("--bitcoin-rpc") => {
+            "the address of a node's RPC, http://HOST:PORT, and no user or password".to_owned()
+        }
         _ if flag.contains("HEIGHT") => format!("a block's height, a number from 0 to {}", u32::MAX),
         _ if flag.contains("TIME") => "YYYY-MM-DD or seconds since 1970".to_owned(),
         _ if flag.contains("SECONDS") => "a number of seconds, such as 0.5".to_owned(),
@@ -383,6 +401,10 @@ fn parse_birthday(text: &str) -> Result<u32, String> {
         .ok()
         .or_else(|| units::day_start(text))
         .ok_or_else(|| "expected seconds since 1970 or YYYY-MM-DD".to_owned())
+}
+
+fn parse_address(text: &str) -> Result<Address, String> {
+    text.parse().map_err(|error: AddressError| error.to_string())
 }
 
 /// More runs than this take an hour and say no more.

@@ -4,6 +4,8 @@ use std::{fmt, io};
 
 use rescan_client::checkpoint::{ForeignCheckpoint, LoadError, SaveError};
 use rescan_client::compare::CompareError;
+use rescan_client::compare::node::NodeError;
+use rescan_client::compare::report::ReportError;
 use rescan_client::descriptor::DescriptorError;
 use rescan_client::report::{Failure, FailureKind, Refusal, RefusalReason};
 use rescan_client::{CallError, ConnectError, ScanError};
@@ -159,11 +161,24 @@ impl From<CompareError> for Trouble {
             CompareError::NoBlocks => "is the node still at its first blocks? `rescan info` shows what the server sees".to_owned(),
             CompareError::Pruned { lowest } => format!("compare from there: --from-height {lowest}"),
             CompareError::Reorganised { .. } => "nothing is reported; run it again, or --to-height a few blocks below the tip".to_owned(),
+            CompareError::Node(error) => return error.into(),
             CompareError::Thread(_) => "the operating system refused; its limits (ulimit -a) may be reached".to_owned(),
             _ => "this is a defect of rescan or of rescan-server, and worth a report: a scan may be wrong where answers differ"
                 .to_owned(),
         };
         Self::failed(with_causes(&error), hint)
+    }
+}
+
+impl From<NodeError> for Trouble {
+    fn from(error: NodeError) -> Self {
+        Self::failed(with_causes(&error), "without --bitcoin-rpc, the ways over the server's socket are compared alone")
+    }
+}
+
+impl From<ReportError> for Trouble {
+    fn from(error: ReportError) -> Self {
+        Self::failed(with_causes(&error), "name another folder with --report; nothing of an older report was changed")
     }
 }
 

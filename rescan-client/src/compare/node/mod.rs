@@ -19,7 +19,7 @@ mod scan_blocks;
 #[cfg(test)]
 mod tests;
 
-pub use self::address::Address;
+pub use self::address::{Address, AddressError};
 pub use self::asked::Node;
 pub use self::error::NodeError;
 

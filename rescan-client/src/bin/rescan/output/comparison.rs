@@ -121,35 +121,11 @@ fn median(runs: &[Run], what: impl Fn(&Run) -> Option<u64>) -> Option<u64> {
     values.get(values.len().checked_sub(1)? / 2).copied()
 }
 
-/// How many times the first, to two digits: `1.0`, `23`, `12,345`.
+/// How many times the first.
 fn times_of(value: Option<u64>, first: Option<u64>) -> String {
-    let (Some(value), Some(first)) = (value, first) else { return "-".to_owned() };
-    let tenths = u128::from(value) * 10 / u128::from(first.max(1));
-    let tenths = u64::try_from(tenths).unwrap_or(u64::MAX);
-    if tenths < 100 { format!("{}.{}", tenths / 10, tenths % 10) } else { units::grouped(tenths / 10) }
+    value.zip(first).and_then(|(value, first)| units::times(value, first)).unwrap_or_else(|| "-".to_owned())
 }
 
-/// Microseconds as a person reads them.
 fn duration(micros: u64) -> String {
-    match micros {
-        0..10_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
-        _ => units::duration(Duration::from_micros(micros)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ratio_has_a_digit_behind_the_point_while_that_says_something() {
-        let shown = [(5, 10), (10, 10), (99, 10), (100, 10), (123_456, 10)].map(|(v, f)| times_of(Some(v), Some(f)));
-        assert_eq!(shown, ["0.5", "1.0", "9.9", "10", "12,345"]);
-        assert_eq!(times_of(None, Some(1)), "-");
-    }
-
-    #[test]
-    fn short_times_keep_a_digit() {
-        assert_eq!([0, 950, 9_990, 10_000, 2_000_000].map(duration), ["0.0 ms", "0.9 ms", "9.9 ms", "10 ms", "2.00 s"]);
-    }
+    units::duration(Duration::from_micros(micros))
 }

@@ -3,11 +3,11 @@
 pub(crate) mod comparison;
 pub(crate) mod human;
 pub(crate) mod json;
-pub(crate) mod units;
 
 use std::io::{self, BufWriter, Stdout, Write};
 
 use rescan_client::compare::Comparison;
+pub(crate) use rescan_client::compare::units;
 
 use crate::exit_code::Exit;
 use crate::trouble::Trouble;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Satoshi as bitcoin with all eight places, without passing through floating point.
-pub(crate) fn bitcoin(sat: i128) -> String {
+pub fn bitcoin(sat: i128) -> String {
     const SAT_PER_BITCOIN: u128 = 100_000_000;
     let sign = if sat < 0 { "-" } else { "" };
     let sat = sat.unsigned_abs();
@@ -11,7 +11,7 @@ pub(crate) fn bitcoin(sat: i128) -> String {
 }
 
 /// Bytes with a decimal unit and three digits: `812 B`, `81.2 kB`, `1.08 GB`.
-pub(crate) fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     const UNITS: [(u64, &str); 4] =
         [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     let Some((size, unit)) = UNITS.into_iter().find(|(size, _)| count >= *size) else { return format!("{count} B") };
@@ -23,14 +23,14 @@ pub(crate) fn bytes(count: u64) -> String {
 }
 
 /// Bytes a second over a time, in the units of [`bytes`].
-pub(crate) fn rate(count: u64, time: Duration) -> String {
+pub fn rate(count: u64, time: Duration) -> String {
     let micros = time.as_micros().max(1);
     let per_second = u128::from(count) * 1_000_000 / micros;
     format!("{}/s", bytes(u64::try_from(per_second).unwrap_or(u64::MAX)))
 }
 
 /// A count with its thousands apart.
-pub(crate) fn grouped(count: u64) -> String {
+pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {
@@ -43,22 +43,44 @@ pub(crate) fn grouped(count: u64) -> String {
 }
 
 /// A noun with its count: `1 block`, `2 blocks`.
-pub(crate) fn counted(count: u64, noun: &str) -> String {
+pub fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
-/// Seconds with three digits: `12 ms`, `0.24 s`, `9.20 s`, `132 s`.
-pub(crate) fn duration(time: Duration) -> String {
+/// A time with about three digits: `1.24 ms`, `12 ms`, `0.24 s`, `9.20 s`, `132 s`.
+pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {
+        _ if time.is_zero() => "0 s".to_owned(),
+        _ if seconds < 0.009_995 => format!("{:.2} ms", seconds * 1_000.0),
         _ if seconds < 0.1 => format!("{} ms", time.as_millis()),
         _ if seconds < 100.0 => format!("{seconds:.2} s"),
         _ => format!("{seconds:.0} s"),
     }
 }
 
+/// How many times `part` goes into `whole`, with two digits or three: `0.43`, `1.3`, `23`, `5,000`. None where `part` is nothing.
+pub fn times(whole: u64, part: u64) -> Option<String> {
+    let hundredths = (u128::from(whole) * 200 + u128::from(part)).checked_div(u128::from(part) * 2)?;
+    Some(match hundredths {
+        0..95 => format!("0.{hundredths:02}"),
+        95..995 => format!("{}.{}", (hundredths + 5) / 100, (hundredths + 5) % 100 / 10),
+        _ => grouped(two_digits((hundredths + 50) / 100)),
+    })
+}
+
+/// A whole number rounded to its first two digits, if it has more than two: more would claim what no measurement of
+/// times can.
+fn two_digits(count: u128) -> u64 {
+    let mut place = 1;
+    while count / place >= 100 {
+        place *= 10;
+    }
+    u64::try_from((count + place / 2) / place * place).unwrap_or(u64::MAX)
+}
+
 /// Seconds since 1970 as `YYYY-MM-DD HH:MM` in UTC.
-pub(crate) fn utc(seconds: u32) -> String {
+pub fn utc(seconds: u32) -> String {
     let days = i64::from(seconds / 86_400);
     let minutes = seconds % 86_400 / 60;
     let (year, month, day) = civil_from_days(days);
@@ -66,7 +88,7 @@ pub(crate) fn utc(seconds: u32) -> String {
 }
 
 /// `YYYY-MM-DD` as the seconds since 1970 at which that day began in UTC; none if it is no such day.
-pub(crate) fn day_start(text: &str) -> Option<u32> {
+pub fn day_start(text: &str) -> Option<u32> {
     let mut parts = text.splitn(3, '-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
     let widths = (year.len(), month.len(), day.len());
@@ -124,6 +146,21 @@ mod tests {
     fn a_rate_is_bytes_over_time() {
         assert_eq!(rate(3_000_000, Duration::from_millis(1_500)), "2.00 MB/s");
         assert_eq!(rate(1, Duration::ZERO), "1.00 MB/s");
+    }
+
+    #[test]
+    fn a_time_shows_what_little_there_is_of_it() {
+        let shown = [0, 350, 1_240, 12_400, 240_000, 9_200_000, 132_000_000].map(Duration::from_micros).map(duration);
+        assert_eq!(shown, ["0 s", "0.35 ms", "1.24 ms", "12 ms", "0.24 s", "9.20 s", "132 s"]);
+    }
+
+    #[test]
+    fn a_ratio_has_two_digits_and_no_more_than_it_can_claim() {
+        let of = |whole, part| times(whole, part).unwrap();
+        assert_eq!([of(43, 100), of(1, 1), of(13, 10), of(994, 100)], ["0.43", "1.0", "1.3", "9.9"]);
+        assert_eq!([of(2_345, 100), of(99, 1), of(4_987, 1), of(123_456, 1)], ["23", "99", "5,000", "120,000"]);
+        assert_eq!([of(0, 7), of(u64::MAX, 1)], ["0.00", "18,000,000,000,000,000,000"]);
+        assert_eq!(times(7, 0), None);
     }
 
     #[test]

@@ -1,0 +1,127 @@
+//! What does a rescan cost when only summaries cross the socket, against shipping full blocks? The project's main comparison.
+//!
+//! The ways of `rescan compare`, by its own code: same files, same wallet, same socket, the same answer checked equal. The
+//! server is a process of its own, so that processor time and memory are each side's. A chain of 1 GB, whole and its last
+//! blocks alone, for three wallets: a quiet one, with transactions in a few blocks, one with a match in every tenth block,
+//! one with a match in every block. Beside it, what the transport itself carries when nobody does any work: shipped blocks
+//! that come far short of it would be a straw man.
+//!
+//! It needs the server's program in the same profile: `cargo build --release -p rescan-server`. `RESCAN_BENCH_DIR` names a
+//! folder on a disk for the chain, which is used again if it is there; `RESCAN_BENCH_SHORT` makes everything small, to see
+//! that it runs.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its table, and what it is doing")]
+
+mod table;
+mod transport;
+
+use std::num::NonZeroU32;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use bitcoin::consensus::deserialize;
+use bitcoin::{Block, ScriptBuf};
+use futures::StreamExt;
+use rescan_client::compare::{CompareRequest, Comparison, Curve, RUNS_DEFAULT, compare};
+use rescan_client::position::Height;
+use rescan_client::{BlockEvent, Client, GivenKeychain, RangeEnd, RangeRequest, RangeStart};
+use rescan_fixtures::block_file_writer::BlockFileLayout;
+use rescan_fixtures::bulk::{BulkSpec, Busyness, ChainLength, write_block_files};
+use rescan_tests::{Manner, ServerProcess, TestServer};
+
+/// Of the chain, so many blocks are the small range.
+const SMALL_RANGE_BLOCKS: u32 = 20;
+
+/// Of the wallet that is neither quiet nor busy, a match in every block of this many.
+const ORDINARY_EVERY: usize = 10;
+
+fn main() {
+    // `cargo test` runs benches too, to see that they run; what they measure is asked for with `cargo bench`.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return;
+    }
+    let is_short = std::env::var_os("RESCAN_BENCH_SHORT").is_some();
+    let (bytes, runs) = if is_short { (20_000_000, NonZeroU32::MIN) } else { (1_000_000_000, RUNS_DEFAULT) };
+    let made = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let directory = std::env::var_os("RESCAN_BENCH_DIR").map_or_else(|| made.path().to_owned(), PathBuf::from);
+    let mut spec = BulkSpec::new(ChainLength::Bytes(bytes));
+    spec.busyness = Busyness::Quiet;
+    let datadir = directory.join("quiet");
+    if !datadir.join("wallet.json").exists() {
+        write_block_files(spec, &datadir, BlockFileLayout::default()).expect("the disk has room");
+    }
+    let place = TestServer::new(Manner::default());
+    symlink(datadir.canonicalize().expect("it is there"), place.datadir()).expect("nothing lies there yet");
+    let server = ServerProcess::start(&program(), &place, &["--network", "regtest"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(measure(&server, &spec.descriptors(), bytes, runs));
+}
+
+/// The server's program, beside the directory of this one.
+fn program() -> PathBuf {
+    let own = std::env::current_exe().expect("the system says what runs");
+    let profile = own.parent().and_then(Path::parent).expect("benches are built two levels below the target directory");
+    profile.join("rescan-server")
+}
+
+async fn measure(server: &ServerProcess, descriptors: &[String], bytes: u64, runs: NonZeroU32) {
+    let client = server.client().await;
+    let scripts = scripts_of_blocks(&client).await;
+    let every = |step: usize| scripts.iter().step_by(step).map(raw).collect::<Vec<_>>();
+    let wallets = [
+        ("quiet", descriptors.iter().map(GivenKeychain::from).collect()),
+        ("ordinary", every(ORDINARY_EVERY)),
+        ("busy", every(1)),
+    ];
+    let rates: Vec<f64> = (0..=runs.get()).map(|_| transport::bytes_per_second(bytes)).collect();
+    let tip = client.info().await.expect("it answers").chain.tip.expect("there are blocks").height.0;
+    for (range, from) in [("whole", 0), ("small", tip.saturating_sub(SMALL_RANGE_BLOCKS - 1))] {
+        for (name, keychains) in &wallets {
+            let curve = if (range, *name) == ("whole", "quiet") { Curve::Measured } else { Curve::LeftOut };
+            let comparison = compared(&client, keychains, from, runs, curve).await;
+            table::print(range, name, &comparison);
+            if range == "whole" {
+                table::print_bars(name, &comparison, &rates);
+            }
+        }
+    }
+}
+
+async fn compared(
+    client: &Client,
+    keychains: &[GivenKeychain],
+    from: u32,
+    runs: NonZeroU32,
+    curve: Curve,
+) -> Comparison {
+    let request = CompareRequest {
+        keychains: keychains.to_vec(),
+        from_height: Some(from),
+        to_height: None,
+        runs,
+        curve,
+        node: None,
+        command: "cargo bench -p rescan-benches --bench session".to_owned(),
+    };
+    let mut tell = |step: &rescan_client::compare::Step| eprintln!("{}/{}: {}", step.done, step.total, step.doing);
+    compare(client, &request, &mut tell).await.unwrap_or_else(|error| panic!("no comparison: {error}"))
+}
+
+fn raw(script: &ScriptBuf) -> GivenKeychain {
+    GivenKeychain::new(format!("raw({})", script.to_hex_string()))
+}
+
+/// The first output of the last transaction of each block.
+async fn scripts_of_blocks(client: &Client) -> Vec<ScriptBuf> {
+    let range = RangeRequest { from: RangeStart::Height(Height(1)), to: RangeEnd::Tip };
+    let mut blocks = client.blocks(range).await.expect("it takes requests");
+    let mut scripts = Vec::new();
+    while let Some(event) = blocks.next().await {
+        if let BlockEvent::Block(block) = event.expect("the chain is whole") {
+            let block: Block = deserialize(&block.data).expect("it is a block");
+            let output = block.txdata.last().and_then(|transaction| transaction.output.first());
+            scripts.extend(output.map(|output| output.script_pubkey.clone()));
+        }
+    }
+    scripts
+}

@@ -1,0 +1,134 @@
+//! The colours of the charts, by what they stand for.
+//!
+//! Each way keeps its colour on the whole page; wallet and server, which meet within a bar, are told apart by lightness
+//! alone. A line has its own dashes as well, so that no line is known by its colour only. The library writes plain
+//! colours; the drawing turns them into classes, and the style sheet made here gives those a light and a dark value.
+
+use std::fmt::Write;
+
+use plotters::style::RGBColor;
+
+use super::super::WayId;
+
+/// What is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Ink {
+    /// Words and figures.
+    Text,
+    /// Words that stand back: ticks and axes.
+    Muted,
+    /// The mesh behind the data.
+    Grid,
+    /// The line on which bars stand.
+    Axis,
+    /// Notes within a chart: where two lines cross, how far runs vary.
+    Note,
+    /// The wallet's side.
+    Wallet,
+    /// The server's side.
+    Server,
+    /// One way.
+    Way(WayId),
+}
+
+/// A colour on light and on dark ground. The light one also stands for the ink while a chart is drawn, so no two may
+/// be the same.
+struct Tone {
+    name: &'static str,
+    light: (u8, u8, u8),
+    dark: (u8, u8, u8),
+    /// Lengths of dash and gap in units of a chart; empty where a line is whole.
+    dashes: &'static [u32],
+}
+
+impl Ink {
+    pub(in super::super) const ALL: [Self; 13] = [
+        Self::Text,
+        Self::Muted,
+        Self::Grid,
+        Self::Axis,
+        Self::Note,
+        Self::Wallet,
+        Self::Server,
+        Self::Way(WayId::Summaries),
+        Self::Way(WayId::BlocksMatched),
+        Self::Way(WayId::BlocksDecoded),
+        Self::Way(WayId::RequestPerBlock),
+        Self::Way(WayId::NodeScanBlocks),
+        Self::Way(WayId::NodeGetBlock),
+    ];
+
+    const fn tone(self) -> Tone {
+        let (name, light, dark, dashes): (_, _, _, &'static [u32]) = match self {
+            Self::Text => ("text", (0x1b, 0x1f, 0x24), (0xe8, 0xea, 0xed), &[]),
+            Self::Muted => ("muted", (0x59, 0x61, 0x6b), (0xa6, 0xae, 0xb8), &[]),
+            Self::Grid => ("grid", (0xe3, 0xe6, 0xea), (0x30, 0x36, 0x3e), &[]),
+            Self::Axis => ("axis", (0x9a, 0xa3, 0xae), (0x69, 0x73, 0x7e), &[]),
+            Self::Note => ("note", (0x24, 0x29, 0x2f), (0xf5, 0xf6, 0xf7), &[3, 2]),
+            Self::Wallet => ("wallet", (0x2e, 0x3a, 0x47), (0xdd, 0xe3, 0xea), &[]),
+            Self::Server => ("server", (0x7d, 0x8a, 0x98), (0x77, 0x84, 0x93), &[]),
+            Self::Way(WayId::Summaries) => ("summaries", (0x00, 0x66, 0xb3), (0x5c, 0xb8, 0xf5), &[]),
+            Self::Way(WayId::BlocksMatched) => ("blocks-matched", (0xb8, 0x79, 0x00), (0xf0, 0xb4, 0x3c), &[]),
+            Self::Way(WayId::BlocksDecoded) => ("blocks-decoded", (0xa6, 0x24, 0x1c), (0xff, 0x7a, 0x66), &[7, 4]),
+            Self::Way(WayId::RequestPerBlock) => ("request-per-block", (0xc0, 0x5a, 0xa8), (0xe3, 0xa6, 0xe6), &[2, 3]),
+            Self::Way(WayId::NodeScanBlocks) => {
+                ("node-scan-blocks", (0x00, 0x85, 0x65), (0x3a, 0xcf, 0xa6), &[10, 3, 2, 3])
+            }
+            Self::Way(WayId::NodeGetBlock) => ("node-get-block", (0x4b, 0x2e, 0x83), (0xb3, 0x9d, 0xf0), &[5, 2, 2, 2]),
+        };
+        Tone { name, light, dark, dashes }
+    }
+
+    /// As the drawing library wants it.
+    pub(super) fn color(self) -> RGBColor {
+        let (red, green, blue) = self.tone().light;
+        RGBColor(red, green, blue)
+    }
+
+    /// The end of the names of its classes and of its variable.
+    pub(in super::super) fn name(self) -> &'static str {
+        self.tone().name
+    }
+
+    /// Whether it draws data, and not what stands about them.
+    pub(in super::super) fn is_data(self) -> bool {
+        matches!(self, Self::Wallet | Self::Server | Self::Way(_))
+    }
+
+    /// As the drawing library writes it.
+    pub(super) fn written(self) -> String {
+        hex(self.tone().light)
+    }
+}
+
+/// Variables and classes of all inks, for light ground and dark.
+pub(in super::super) fn style_sheet() -> String {
+    let mut sheet = String::from(":root{");
+    for ink in Ink::ALL {
+        push(&mut sheet, format_args!("--{}:{};", ink.name(), hex(ink.tone().light)));
+    }
+    sheet.push_str("}\n@media screen and (prefers-color-scheme:dark){:root{");
+    for ink in Ink::ALL {
+        push(&mut sheet, format_args!("--{}:{};", ink.name(), hex(ink.tone().dark)));
+    }
+    sheet.push_str("}}\n");
+    for ink in Ink::ALL {
+        let name = ink.name();
+        push(&mut sheet, format_args!(".fill-{name}{{fill:var(--{name})}}.stroke-{name}{{stroke:var(--{name})"));
+        if !ink.tone().dashes.is_empty() {
+            let dashes: Vec<String> =
+                ink.tone().dashes.iter().map(|units| (units * super::canvas::UNIT).to_string()).collect();
+            push(&mut sheet, format_args!(";stroke-dasharray:{}", dashes.join(" ")));
+        }
+        sheet.push_str("}\n");
+    }
+    sheet
+}
+
+fn push(sheet: &mut String, text: std::fmt::Arguments<'_>) {
+    sheet.write_fmt(text).expect("a String takes all that is written");
+}
+
+fn hex((red, green, blue): (u8, u8, u8)) -> String {
+    format!("#{red:02X}{green:02X}{blue:02X}")
+}

@@ -1,0 +1,106 @@
+//! Lines over an axis, one a way, each known by its colour and its dashes.
+
+use plotters::chart::ChartBuilder;
+use plotters::element::{Circle, PathElement, Text};
+use plotters::style::Color;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::axis::Axis;
+use super::canvas::{self, Area, DrawError, TEXT, UNIT, WIDTH, Words, line, steps, text};
+use super::ink::Ink;
+
+/// One line.
+pub(super) struct Series {
+    pub(super) ink: Ink,
+    pub(super) points: Vec<(u64, u64)>,
+}
+
+/// Which points of a line get a dot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dots {
+    /// Each of them: there are few, and between them nothing was measured.
+    Each,
+    /// The last, where the line ends.
+    Last,
+}
+
+/// A place on the horizontal axis that is pointed out.
+pub(super) struct Mark {
+    /// In the axis's own places.
+    pub(super) at: f64,
+    pub(super) says: String,
+}
+
+/// Both axes.
+pub(super) struct Axes {
+    pub(super) across: Axis,
+    pub(super) up: Axis,
+}
+
+// In units.
+const HEIGHT: u32 = 232;
+const TOP: u32 = 24;
+const RIGHT: u32 = 26;
+const LEFT_AXIS: u32 = 40;
+const BOTTOM_AXIS: u32 = 40;
+
+/// Draws the lines, the first of them on top and thinnest, so that one which covers another lets it be seen.
+pub(super) fn draw(words: &Words<'_>, axes: &Axes, dots: Dots, series: &[Series], mark: Option<&Mark>) -> String {
+    canvas::draw(words, HEIGHT, |area| draw_lines(area, axes, dots, series, mark))
+}
+
+fn draw_lines(
+    area: &Area<'_>,
+    axes: &Axes,
+    dots: Dots,
+    series: &[Series],
+    mark: Option<&Mark>,
+) -> Result<(), DrawError> {
+    let Axes { across, up } = axes;
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(steps(TOP))
+        .margin_right(steps(RIGHT))
+        .x_label_area_size(steps(BOTTOM_AXIS))
+        .y_label_area_size(steps(LEFT_AXIS))
+        .build_cartesian_2d(across.clone(), up.clone())?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .bold_line_style(line(Ink::Grid, 4))
+        .axis_style(line(Ink::Axis, 4))
+        .label_style(text(Ink::Muted, TEXT - 1.0))
+        .axis_desc_style(text(Ink::Muted, TEXT - 1.0))
+        .x_label_formatter(&|at| across.label(*at))
+        .y_label_formatter(&|at| up.label(*at))
+        .x_desc(across.title.as_str())
+        .set_all_tick_mark_size(i32::try_from(3 * UNIT).unwrap_or_default())
+        .draw()?;
+    // The library would write it upright along the axis, where it is hard to read.
+    let at_left = text(Ink::Muted, TEXT - 1.0).pos(Pos::new(HPos::Left, VPos::Top));
+    area.draw(&Text::new(up.title.clone(), (i32::try_from(UNIT).unwrap_or_default(), 0), at_left))?;
+    for (own, order) in series.iter().zip(0u32..).collect::<Vec<_>>().into_iter().rev() {
+        let places: Vec<(f64, f64)> = own.points.iter().map(|(x, y)| (across.at(*x), up.at(*y))).collect();
+        let last = places.len().saturating_sub(1);
+        let dotted = if dots == Dots::Each { 0 } else { last };
+        let circles: Vec<(f64, f64)> = places.get(dotted..).unwrap_or_default().to_vec();
+        chart.draw_series([PathElement::new(places, line(own.ink, 8 + 4 * order.min(3)))])?;
+        chart.draw_series(
+            circles.into_iter().map(|at| Circle::new(at, 3 * UNIT + UNIT / 2, own.ink.color().filled())),
+        )?;
+    }
+    if let Some(mark) = mark {
+        let ends = [(mark.at, up.range.start), (mark.at, up.range.end)];
+        chart.draw_series([PathElement::new(ends, line(Ink::Note, 5))])?;
+        // On the side where there is room.
+        let half = across.range.start.midpoint(across.range.end);
+        let (side, shift) = if mark.at > half { (HPos::Right, -5) } else { (HPos::Left, 5) };
+        let style = text(Ink::Text, TEXT - 1.0).pos(Pos::new(side, VPos::Top));
+        let (x, y) = chart.backend_coord(&(mark.at, up.range.end));
+        let shift = shift * i32::try_from(UNIT).unwrap_or_default();
+        area.draw(&Text::new(mark.says.clone(), (x.saturating_add(shift), y), style))?;
+    }
+    Ok(())
+}
+
+/// Wide enough for what is drawn beside the lines.
+const _: () = assert!(WIDTH > LEFT_AXIS + RIGHT);
