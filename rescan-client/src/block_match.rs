@@ -53,9 +53,8 @@ impl Question {
 pub(crate) async fn ask(rescan: &rescan::Client, question: &Question) -> Result<MatchedBlock, ScanError> {
     let Question { height, hash, entries } = question;
     let response = send(rescan, *height, *hash, entries).await?;
-    let found =
-        wire::read_block_match(response.get().and_then(|results| results.get_result()).map_err(CallError::from)?);
-    match found.map_err(CallError::from)? {
+    let result = response.get().and_then(rescan::match_block_results::Reader::get_result).map_err(CallError::from)?;
+    match wire::read_block_match(result).map_err(CallError::from)? {
         BlockMatch::Answered(matched) => Ok(checked(matched, *height, *hash)?),
         BlockMatch::Refused(refusal) => Err(ScanError::Refused(refusal)),
         BlockMatch::Failed(failure) => Err(ScanError::Failed(failure)),

@@ -46,6 +46,9 @@ pub(crate) enum Step {
     Garbage,
 }
 
+/// A call about a single block: its height, hash, scripts and outpoints.
+pub(crate) type Matched = (u32, Vec<u8>, Vec<Vec<u8>>, Vec<OutPoint>);
+
 /// What the server was told.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -55,8 +58,8 @@ pub(crate) struct Seen {
     pub(crate) uploads: usize,
     pub(crate) request: Option<ScanRequest>,
     pub(crate) located: Vec<BlockHash>,
-    /// The height, hash, scripts and outpoints of the last call about a single block.
-    pub(crate) matched: Option<(u32, Vec<u8>, Vec<Vec<u8>>, Vec<OutPoint>)>,
+    /// The last call about a single block.
+    pub(crate) matched: Option<Matched>,
     /// Batches that found room.
     pub(crate) pushed: usize,
 }

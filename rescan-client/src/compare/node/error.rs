@@ -1,7 +1,7 @@
 //! Why a node gave no answer, told apart by what its operator can do about it.
 
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
 
 use bitcoin::BlockHash;
 use rescan_core::position::Height;
@@ -185,7 +185,7 @@ impl NodeError {
     }
 
     /// An answer to `method` that is not as it should be.
-    pub(super) fn unexpected(method: &'static str, detail: impl ToString) -> Self {
-        Self::Unexpected { method, detail: detail.to_string() }
+    pub(super) fn unexpected(method: &'static str, detail: impl fmt::Display) -> Self {
+        Self::Unexpected { method, detail: format!("{detail}") }
     }
 }

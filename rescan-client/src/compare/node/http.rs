@@ -249,9 +249,6 @@ impl Head {
 fn line(reader: &mut impl BufRead) -> Result<String, HttpError> {
     let mut line = Vec::new();
     reader.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(HttpError::Broken)?;
-    let text = String::from_utf8(line).map_err(|_| HttpError::Malformed("it does not speak HTTP".to_owned()))?;
-    match text.strip_suffix("\r\n") {
-        Some(line) => Ok(line.to_owned()),
-        None => Err(HttpError::Malformed("it does not speak HTTP".to_owned())),
-    }
+    let text = std::str::from_utf8(&line).ok().and_then(|line| line.strip_suffix("\r\n"));
+    text.map(str::to_owned).ok_or_else(|| HttpError::Malformed("it does not speak HTTP".to_owned()))
 }
