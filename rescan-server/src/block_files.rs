@@ -18,6 +18,7 @@ use rescan_core::position::{FileNumber, RecordSpan};
 
 use crate::block_buffers::BlockBuffers;
 use crate::block_file::{Access, Change, OpenFile};
+use crate::page_cache;
 
 /// Blocks closer together than this are covered by one stretch: the records that lie between are mostly the same window's.
 const GAP_BYTES_MAX: u64 = 1 << 16;
@@ -234,7 +235,7 @@ impl Window {
         let covers = |piece: &&Piece| {
             piece.file.number == span.file && piece.range.start <= range.start && range.end <= piece.range.end
         };
-        let Some(Piece { file, seen_to, .. }) = self.pieces.iter().find(covers) else { return Ok(None) };
+        let Some(Piece { file, seen_to, from_disk, .. }) = self.pieces.iter().find(covers) else { return Ok(None) };
         let failed = |source| unreadable(&file.path, range.start, source);
         let key = self.files.key().advanced(range.start);
         if let Some(limit) = *seen_to
@@ -244,7 +245,11 @@ impl Window {
         }
         let bytes = usize::try_from(span.size).map_err(|error| failed(io::Error::other(error)))?;
         let mut buffer = self.files.0.buffers.lend(bytes);
-        file.read(buffer.bytes_mut(), range.start).map_err(failed)?;
+        match from_disk {
+            Some(own) => own.read_exact_at(buffer.bytes_mut(), range.start),
+            None => file.read(buffer.bytes_mut(), range.start),
+        }
+        .map_err(failed)?;
         Ok(Some(see(RawBlock::new(buffer.bytes_mut(), key))))
     }
 
@@ -295,6 +300,8 @@ struct Piece {
     is_mappable: bool,
     /// How far the file is mapped, where the stretch is seen in place.
     seen_to: Option<u64>,
+    /// Through what it is copied, where some of it comes from the disk.
+    from_disk: Option<File>,
 }
 
 impl Piece {
@@ -302,7 +309,9 @@ impl Piece {
     fn new(file: Arc<OpenFile>, range: Range<u64>, limit: Option<u64>) -> Self {
         // Asked of what is copied, too: it says what is to be dropped afterwards.
         let was_cached = file.was_cached(&range);
-        Self { file, range, is_mappable: limit.is_some(), seen_to: limit.filter(|_| was_cached) }
+        // Without a handle of its own, or where the file is gone, the one that all share serves.
+        let from_disk = if was_cached { None } else { page_cache::open_to_read_in_order(&file.path).ok() };
+        Self { file, range, is_mappable: limit.is_some(), seen_to: limit.filter(|_| was_cached), from_disk }
     }
 
     fn recheck(&self) -> Result<(), BlockFileError> {

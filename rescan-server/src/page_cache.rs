@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::IoSliceMut;
 use std::num::NonZeroU64;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::Advice;
@@ -20,8 +21,13 @@ use rustix::io::{Errno, ReadWriteFlags};
 /// Bytes of a cell. Smaller ones are judged better and take more asking: at this size it is a hundredth of a walk.
 const CELL_BYTES: u64 = 128 << 10;
 
-/// How far the disk reads ahead of a window, in bytes, so that it does not rest while the window is walked.
-const AHEAD_BYTES: u64 = 8 << 20;
+/// Cells between two that are asked about where both are absent: to ask for an absent page fetches it, and a page that lies
+/// there alone breaks the kernel's readahead in two.
+const STRIDE: u64 = 8;
+
+/// How far behind a window is judged with it, in bytes: more than the kernel reads ahead on our account, which is 256 KiB by default and
+/// 16 MiB on disks that say they want it.
+const AHEAD_BYTES: u64 = 32 << 20;
 
 /// What a scan leaves in the page cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -41,30 +47,27 @@ pub(crate) struct Residency {
 }
 
 impl Residency {
-    /// Nothing asked yet of `file`, which is only ever read through this handle.
+    /// Nothing asked yet of `file`.
     pub(crate) fn new(page_cache: PageCache, file: &File) -> Self {
-        if page_cache == PageCache::Restore {
-            // The kernel's own readahead would fetch what nobody judged.
-            advise(file, &(0..0), Advice::Random);
-        }
+        // Each question would fetch what lies behind.
+        advise(file, &(0..0), Advice::Random);
         Self { page_cache, absent: Mutex::default() }
     }
 
-    /// Whether all of `range` was in the cache. What was not, and some of what follows up to `end`, is on its way there
-    /// from here on.
-    pub(crate) fn was_cached(&self, file: &File, range: &Range<u64>, end: u64) -> bool {
+    /// Whether all of `range` was in the cache of a file with `len` bytes.
+    pub(crate) fn was_cached(&self, file: &File, range: &Range<u64>, len: u64) -> bool {
         let mut absent = self.lock();
         if !any_absent(&mut absent, file, range) {
             return true;
         }
-        let wanted = range.start..range.end.saturating_add(AHEAD_BYTES).min(end.max(range.end));
-        any_absent(&mut absent, file, &(range.end..wanted.end));
-        let runs = runs(&absent, &wanted);
-        if self.page_cache == PageCache::Keep {
-            absent.clear();
+        match self.page_cache {
+            PageCache::Restore => drop(any_absent(
+                &mut absent,
+                file,
+                &(range.end..range.end.saturating_add(AHEAD_BYTES).min(len).max(range.end)),
+            )),
+            PageCache::Keep => absent.clear(),
         }
-        drop(absent);
-        runs.iter().for_each(|run| advise(file, run, Advice::WillNeed));
         false
     }
 
@@ -92,16 +95,29 @@ impl Residency {
 
 /// Asks about every cell of `range` that is not known to be absent, and says whether any is.
 fn any_absent(absent: &mut BTreeSet<u64>, file: &File, range: &Range<u64>) -> bool {
+    let is_absent =
+        |absent: &BTreeSet<u64>, cell: u64| absent.contains(&cell) || !is_cached(file, cell.saturating_mul(CELL_BYTES));
+    let Range { start: mut cell, end } = cells(range);
     let mut any = false;
-    for cell in cells(range) {
-        if absent.contains(&cell) {
+    while cell < end {
+        if is_absent(absent, cell) {
             any = true;
-        } else if !is_cached(file, cell.saturating_mul(CELL_BYTES)) {
             absent.insert(cell);
-            any = true;
+            while cell.saturating_add(STRIDE) < end && is_absent(absent, cell.saturating_add(STRIDE)) {
+                absent.extend(cell..=cell.saturating_add(STRIDE));
+                cell = cell.saturating_add(STRIDE);
+            }
         }
+        cell = cell.saturating_add(1);
     }
     any
+}
+
+/// A handle of one's own on a file, for reading from disk in order: the kernel reads ahead by handle.
+pub(crate) fn open_to_read_in_order(path: &Path) -> std::io::Result<File> {
+    let file = File::open(path)?;
+    advise(&file, &(0..0), Advice::Sequential);
+    Ok(file)
 }
 
 /// The cells that `range` touches, by number.
@@ -134,7 +150,7 @@ fn is_cached(file: &File, offset: u64) -> bool {
 /// An empty range is all of the file.
 fn advise(file: &File, range: &Range<u64>, advice: Advice) {
     let len = NonZeroU64::new(range.end.saturating_sub(range.start));
-    // Advice is only advice: without it the kernel's own readahead serves, and what is not dropped ages away.
+    // Advice is only advice: what is not dropped ages away.
     let _ = rustix::fs::fadvise(file, range.start, len, advice);
 }
 

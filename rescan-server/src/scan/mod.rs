@@ -372,8 +372,8 @@ impl Scan {
     }
 
     /// No more of `width` than takes about as long to derive as the walk has taken so far, which is what going over it
-    /// again costs at the most. So deriving never costs more than the walk, nor does being outrun again; and since each
-    /// time it is at least twice as many as the time before, that does not happen often.
+    /// again costs at the most: deriving then costs no more than the walk. Since the least doubles each time, a keychain
+    /// is not outrun often.
     fn worthwhile(&self, width: u32, keychains: usize) -> u32 {
         width.min(self.lookahead.affordable(self.started.elapsed(), keychains).max(self.width_min))
     }
