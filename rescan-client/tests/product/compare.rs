@@ -63,11 +63,12 @@ fn assert_is_measured(comparison: &Comparison) {
 
 #[test]
 fn all_ways_find_what_bitcoin_core_found_of_its_own_wallets() {
-    for which in Which::ALL {
+    // Beyond the gaps that the wallets of each leave; every request for a block carries so many scripts.
+    for (which, gap_limit) in [(Which::A, "20"), (Which::C, "300")] {
         let (server, datadir) = TestServer::of_core(which, Manner::default());
         for (name, wallet) in &datadir.expected().wallets {
             let words = wallet.descriptors.iter().flat_map(|entry| ["--descriptor", entry.descriptor.as_str()]);
-            let words: Vec<&str> = words.chain(["--gap-limit", "300", "--no-curve", "--json"]).collect();
+            let words: Vec<&str> = words.chain(["--gap-limit", gap_limit, "--no-curve", "--json"]).collect();
             let ended = Ended::of(&mut compare(&server, &words));
             let comparison = comparison(&ended);
             assert_is_measured(&comparison);

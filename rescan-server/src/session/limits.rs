@@ -46,7 +46,7 @@ pub const BLOCK_IDS_PER_CALL_MAX: u32 = 4_096;
 pub const REFUSALS_WAITING_MAX: u32 = 16;
 
 /// Bytes that may be on their way to one sink before its scan waits. Measured over a Unix socket: larger windows gain
-/// nothing for reports, and 2 MiB made the shipping of full blocks three times as slow (`benches/README.md`); this is also
+/// nothing for reports, and 2 MiB nearly doubled the time of shipping full blocks (`benches/README.md`); this is also
 /// memory that each stalled wallet holds.
 pub const WINDOW_BYTES: usize = 512 << 10;
 
