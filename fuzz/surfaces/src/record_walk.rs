@@ -290,7 +290,9 @@ fn assert_is_on_disk(chain: &Chain, snapshot: &ChainSnapshot) {
     for height in heights(snapshot) {
         let Some(block) = snapshot.block(height) else { continue };
         let window = chain.files().window(&[block.span]).expect("the file is as long as its records");
-        let header = window.block(block.span).and_then(RawBlock::header).expect("the window is of the block");
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method itself is of one lifetime only")]
+        let header = window.with_block(block.span, |raw| raw.header()).expect("the block can be read");
+        let header = header.flatten().expect("the window is of the block");
         let header = Header::new(header);
         assert_eq!((header.hash(), header.time()), (block.hash, block.time), "{height:?}");
         assert_eq!(snapshot.height_of(&block.hash), Some(height));
