@@ -9,7 +9,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use rescan_benches::{WATCHED_OUTPOINTS, WATCHED_SCRIPTS, strangers};
+use rescan_benches::{WATCHED_OUTPOINTS, WATCHED_SCRIPTS, input_bytes, is_short, strangers};
 use rescan_core::coin_map::CoinMap;
 use rescan_core::matching::{BlockPlace, Matcher};
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
@@ -19,9 +19,6 @@ use rescan_core::watch::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::bulk::{BulkBlocks, BulkSpec, Busyness, ChainLength, Shape};
 use rescan_hash::Implementation;
 
-const ROUNDS: usize = 9;
-/// More than any cache holds.
-const CHAIN_BYTES: u64 = 1_000_000_000;
 /// No byte of it is zero or equals another.
 const KEY: [u8; 8] = [0x1f, 0xa2, 0x35, 0xc8, 0x5b, 0xee, 0x71, 0x94];
 
@@ -47,7 +44,7 @@ struct Scene {
 
 impl Scene {
     fn new(shape: Shape) -> Self {
-        let mut spec = BulkSpec::new(ChainLength::Bytes(CHAIN_BYTES));
+        let mut spec = BulkSpec::new(ChainLength::Bytes(input_bytes()));
         (spec.shape, spec.busyness) = (shape, Busyness::Busy);
         let mut wallet = WatchSetBuilder::new();
         let scripts = spec.wallet_scripts();
@@ -99,7 +96,8 @@ fn measure(name: &str, shape: Shape) {
     assert_eq!(matched, scene.chain.spans.len() - 1, "every block but genesis has a match");
     assert_eq!(scene.walk(&scene.quiet, |_, _| {}), 0);
     let mut times: [Vec<Duration>; 4] = Default::default();
-    for _ in 0..ROUNDS {
+    let rounds = if is_short() { 1 } else { 9 };
+    for _ in 0..rounds {
         let arms: [&dyn Fn() -> usize; 4] = [
             &|| scene.walk(&scene.quiet, |_, _| {}),
             &|| scene.walk(&scene.busy, |_, _| {}),
@@ -114,7 +112,7 @@ fn measure(name: &str, shape: Shape) {
     }
     let [quiet, busy, hashing, proven] = times.map(|mut times| {
         times.sort_unstable();
-        times[ROUNDS / 2].as_secs_f64()
+        times[rounds / 2].as_secs_f64()
     });
     println!(
         "| {name}, {matched} blocks | {:.1} ms | {:.1} ms | {:.2} | {:.1} ms | {:.1} ms | {:.1} ms | {:.2} |",

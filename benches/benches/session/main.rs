@@ -55,7 +55,7 @@ fn main() {
     }
     let place = TestServer::new(Manner::default());
     symlink(datadir.canonicalize().expect("it is there"), place.datadir()).expect("nothing lies there yet");
-    let server = ServerProcess::start(&program(), &place, &["--network", "regtest"]);
+    let server = ServerProcess::start(&program(), &place, &["--network", "regtest", "--page-cache", "keep"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(measure(&server, &spec.descriptors(), bytes, runs));
 }

@@ -72,7 +72,7 @@ pub async fn compare(
     };
     pinned.check_now(client).await?;
     let machine = Machine::this();
-    let cache = cache_state(summary.bytes_scanned, machine.memory_bytes);
+    let cache = cache_state(summary.bytes_scanned, &measured.ways);
     let range = BlockRange {
         from_height: pinned.range.first().0,
         to_height: pinned.range.last().0,
@@ -220,9 +220,20 @@ impl Steps<'_> {
     }
 }
 
-/// A run before the first leaves in memory what fits there; of more than half of it, nobody knows what stays.
-fn cache_state(bytes: u64, memory: Option<u64>) -> CacheState {
-    if memory.is_some_and(|memory| bytes <= memory / 2) { CacheState::Warm } else { CacheState::Unknown }
+/// By what the server read from disk in the runs that count. The node's own ways do not say how the files were read.
+fn cache_state(bytes: u64, ways: &[Way]) -> CacheState {
+    let asks_server = |way: &&Way| !NodeWay::ALL.iter().any(|node| node.id() == way.id);
+    let runs = ways.iter().filter(asks_server).filter_map(|way| match &way.result {
+        WayResult::Measured(runs) => Some(runs),
+        WayResult::LeftOut(_) => None,
+    });
+    let most: Option<u64> = runs.flatten().try_fold(0, |most, run| Some(run.server_disk_bytes?.max(most)));
+    match most {
+        // A page here and there of something else is no read of the files.
+        Some(most) if most <= bytes / 100 => CacheState::Warm,
+        Some(_) => CacheState::FromDisk,
+        None => CacheState::Unknown,
+    }
 }
 
 fn server(client: &Client, request: &CompareRequest) -> Server {
@@ -262,11 +273,15 @@ fn not_measured(
         sentences.push("The node's processor time and memory: its process cannot be seen from here.".to_owned());
     }
     sentences.push(match cache {
-        CacheState::Warm => "Cold files: a first run of each way left the blocks in the page cache.".to_owned(),
-        CacheState::Unknown => {
-            "What the page cache held: the blocks are more than half of this machine's memory, or that is unknown."
+        CacheState::Warm => {
+            "Cold files: a run of each way that is not counted left the blocks in the page cache.".to_owned()
+        }
+        CacheState::FromDisk => {
+            "The ways at the speed of memory: the server read blocks from disk. Started with `--page-cache \
+                                 keep` it leaves in the page cache what the first run read."
                 .to_owned()
         }
+        CacheState::Unknown => "What the page cache held: the server's process cannot be looked at.".to_owned(),
     });
     match curve {
         Curve::LeftOut => sentences.push("The curve of busier and busier wallets: it was left out.".to_owned()),
@@ -281,12 +296,17 @@ fn not_measured(
 
 #[cfg(test)]
 mod tests {
+    use super::super::comparison::Run;
     use super::*;
 
     #[test]
-    fn blocks_that_fill_memory_are_not_called_warm() {
-        assert_eq!(cache_state(1_000, Some(2_000)), CacheState::Warm);
-        assert_eq!(cache_state(1_001, Some(2_000)), CacheState::Unknown);
-        assert_eq!(cache_state(1, None), CacheState::Unknown);
+    fn files_are_called_warm_only_where_no_run_read_them_from_disk() {
+        let way = |disk: &[Option<u64>]| {
+            let runs = disk.iter().map(|read| Run { server_disk_bytes: *read, ..Run::default() });
+            shown(WayId::Summaries, WayResult::Measured(runs.collect()))
+        };
+        assert_eq!(cache_state(1_000, &[way(&[Some(0), Some(10)]), way(&[Some(0)])]), CacheState::Warm);
+        assert_eq!(cache_state(1_000, &[way(&[Some(0)]), way(&[Some(0), Some(11)])]), CacheState::FromDisk);
+        assert_eq!(cache_state(1_000, &[way(&[Some(0), None])]), CacheState::Unknown);
     }
 }

@@ -90,9 +90,12 @@ pub struct WalletSize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheState {
-    /// Each way was preceded by a run that is not counted.
+    /// The server read next to nothing from disk in the runs that count: the files were in the page cache.
     Warm,
-    /// Nothing was done to warm them, and nobody looked.
+    /// It did read from disk, in one of the runs at least: of files that were not cached, a server that leaves the page cache
+    /// as it finds it reads the same again in each run.
+    FromDisk,
+    /// Its process cannot be looked at.
     Unknown,
 }
 
@@ -158,7 +161,7 @@ pub enum WayResult {
 }
 
 /// One run of one way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// From the first request to the last of the answer.
     pub wall_us: u64,
@@ -172,6 +175,9 @@ pub struct Run {
     pub client_peak_bytes: Option<u64>,
     /// The same of the server or node.
     pub server_peak_bytes: Option<u64>,
+    /// What the server or node had read for it from disk, and not from the page cache.
+    #[serde(default)]
+    pub server_disk_bytes: Option<u64>,
     /// What the wallet read from the socket.
     pub received_bytes: u64,
     /// What it wrote to the socket.
@@ -222,16 +228,8 @@ mod tests {
     fn way(walls: &[u64], last_cpu: Option<u64>) -> Way {
         let run = |(at, wall_us): (usize, &u64)| Run {
             wall_us: *wall_us,
-            first_match_us: None,
             client_cpu_us: if at + 1 == walls.len() { last_cpu } else { Some(1) },
-            server_cpu_us: None,
-            client_peak_bytes: None,
-            server_peak_bytes: None,
-            received_bytes: 0,
-            sent_bytes: 0,
-            received_messages: 0,
-            sent_messages: 0,
-            progress: Vec::new(),
+            ..Run::default()
         };
         let result = WayResult::Measured(walls.iter().enumerate().map(run).collect());
         Way { id: WayId::Summaries, title: String::new(), explanation: String::new(), result }

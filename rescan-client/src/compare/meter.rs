@@ -55,6 +55,7 @@ pub(crate) struct Running<'m> {
     server: Option<Process>,
     own_time: Option<ProcessorTime>,
     server_time: Option<ProcessorTime>,
+    server_disk: Option<u64>,
     looking: Looking,
     traffic: Traffic,
     first_match: Option<Duration>,
@@ -103,6 +104,7 @@ impl Meter {
         let looking = Looking::start(self.server)?;
         let stride = u32::try_from(blocks / POINTS_MAX).unwrap_or(u32::MAX).max(1);
         let server_time = server.as_ref().and_then(Process::processor_time);
+        let server_disk = server.as_ref().and_then(Process::read_from_disk);
         let own_time = own.processor_time();
         Ok(Running {
             meter: self,
@@ -110,6 +112,7 @@ impl Meter {
             server,
             own_time,
             server_time,
+            server_disk,
             looking,
             traffic: self.asked.traffic(),
             first_match: None,
@@ -140,6 +143,7 @@ impl Running<'_> {
         let wall = self.started.elapsed();
         let client_cpu_us = self.own_time.as_ref().and_then(|then| self.own.processor_time_since(then));
         let server_cpu_us = self.server_time.as_ref().and_then(|then| self.server.as_ref()?.processor_time_since(then));
+        let disk_now = self.server.as_ref().and_then(Process::read_from_disk);
         let now = self.meter.asked.traffic();
         self.progress.retain(|point| point.height < last.0);
         self.progress.push(ProgressPoint { height: last.0, received_bytes: self.received() });
@@ -152,6 +156,7 @@ impl Running<'_> {
             server_cpu_us,
             client_peak_bytes: above(own, self.meter.own_before),
             server_peak_bytes: above(server, self.meter.server_before),
+            server_disk_bytes: disk_now.zip(self.server_disk).map(|(now, then)| now.saturating_sub(then)),
             received_bytes: now.received.bytes.saturating_sub(self.traffic.received.bytes),
             sent_bytes: now.sent.bytes.saturating_sub(self.traffic.sent.bytes),
             received_messages: now.received.messages.saturating_sub(self.traffic.received.messages),

@@ -67,6 +67,12 @@ impl Process {
         Some(nanoseconds / 1_000)
     }
 
+    /// What was read for it from disk since it began, in bytes, through maps and otherwise; what came from the page cache is
+    /// not counted.
+    pub(crate) fn read_from_disk(&self) -> Option<u64> {
+        Some(self.files.as_ref()?.io().ok()?.read_bytes)
+    }
+
     /// Memory that is resident and of its own, in bytes: what it maps of files is the page cache's, and not counted. The
     /// kernel's figure may lag behind by some pages a processor.
     pub(crate) fn own_memory(&self) -> Option<u64> {

@@ -62,8 +62,9 @@ fn wallet(comparison: &Comparison) -> String {
 
 fn cache(state: CacheState) -> &'static str {
     match state {
-        CacheState::Warm => "warm: each way had a run before that is not counted",
-        CacheState::Unknown => "unknown: nothing was done to warm it, and nobody looked",
+        CacheState::Warm => "warm: the server read nothing to speak of from disk",
+        CacheState::FromDisk => "not warm, or not all of it: the server read from disk",
+        CacheState::Unknown => "unknown: nobody could look",
     }
 }
 

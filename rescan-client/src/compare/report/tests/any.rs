@@ -39,14 +39,14 @@ prop_compose! {
 prop_compose! {
     fn run()(
         numbers in prop::array::uniform5(number()),
-        maybe in prop::array::uniform5(option::of(number())),
+        maybe in prop::array::uniform6(option::of(number())),
         progress in vec(progress(), 0..30),
     ) -> Run {
         let [wall_us, received_bytes, sent_bytes, received_messages, sent_messages] = numbers;
-        let [first_match_us, client_cpu_us, server_cpu_us, client_peak_bytes, server_peak_bytes] = maybe;
+        let [first_match_us, client_cpu_us, server_cpu_us, client_peak_bytes, server_peak_bytes, server_disk_bytes] = maybe;
         Run {
             wall_us, first_match_us, client_cpu_us, server_cpu_us, client_peak_bytes, server_peak_bytes,
-            received_bytes, sent_bytes, received_messages, sent_messages, progress,
+            server_disk_bytes, received_bytes, sent_bytes, received_messages, sent_messages, progress,
         }
     }
 }

@@ -144,6 +144,7 @@ fn run((wall, client, server, client_peak, server_peak, received): Cost, share: 
         server_cpu_us: Some(server * share),
         client_peak_bytes: Some(client_peak * 1_050_000),
         server_peak_bytes: Some(server_peak * 1_050_000),
+        server_disk_bytes: Some(0),
         received_bytes: received,
         sent_bytes: 576,
         received_messages: received / 100_000 + 9,
