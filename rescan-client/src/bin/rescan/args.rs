@@ -3,19 +3,20 @@
 //! It checks their form and how they go together; what they mean for a scan is made of them in `watch`. No message
 //! repeats a word that could hold a key.
 
+mod compare;
+mod complaint;
+
 use std::ffi::OsString;
-use std::io::Write;
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use rescan_client::bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
-use rescan_client::compare::RUNS_DEFAULT;
-use rescan_client::compare::node::{Address, AddressError};
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenOutpoint, Verify};
 
+pub(crate) use self::compare::CompareArgs;
+pub(crate) use self::complaint::could_hold_a_key;
+use self::complaint::{complain, write_stderr};
 use crate::exit_code::{EXIT_CODES_HELP, Exit};
 use crate::output::units;
 
@@ -148,7 +149,6 @@ pub(crate) struct ScanArgs {
 /// What the options of a scan are about, in the order in which a person meets the questions.
 const WATCHED: &str = "What to look for";
 const BLOCKS: &str = "Which blocks";
-const MEASURED: &str = "What is measured";
 const PRINTED: &str = "What is printed";
 const SERVER: &str = "Where the server is";
 
@@ -180,78 +180,6 @@ impl From<VerifyName> for Verify {
         }
     }
 }
-
-#[derive(Debug, Args)]
-#[command(after_help = format!("{COMPARE_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
-pub(crate) struct CompareArgs {
-    /// An output descriptor with public keys only; can be given more than once
-    ///
-    /// Nothing that is printed or written holds it, nor a script or key of it.
-    #[arg(long = "descriptor", value_name = "DESC", required = true, help_heading = WATCHED)]
-    pub(crate) descriptors: Vec<String>,
-    /// How many indexes of a ranged descriptor beyond its last used one are watched, 1 to 1000000
-    #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
-    pub(crate) gap_limit: u32,
-    /// The first block [default: so that 2000 are compared]
-    #[arg(long, value_name = "HEIGHT", help_heading = BLOCKS)]
-    pub(crate) from_height: Option<u32>,
-    /// The last block [default: the tip]
-    #[arg(long, value_name = "HEIGHT", help_heading = BLOCKS)]
-    pub(crate) to_height: Option<u32>,
-    /// How often each way is run and counted, 1 to 100
-    #[arg(long, value_name = "N", default_value_t = RUNS_DEFAULT, value_parser = parse_runs, help_heading = MEASURED)]
-    pub(crate) runs: NonZeroU32,
-    /// Leave out the curve of busier and busier wallets, which takes about as long as the rest
-    #[arg(long, help_heading = MEASURED)]
-    pub(crate) no_curve: bool,
-    /// Ask a running node for the same too, at this address of its RPC
-    ///
-    /// Its scanblocks, where it has the block filter index, with getdescriptoractivity; and getblock, block by block. Nothing
-    /// on the node is changed.
-    #[arg(long, value_name = "URL", value_parser = parse_address, requires = "cookie", help_heading = MEASURED)]
-    pub(crate) bitcoin_rpc: Option<Address>,
-    /// The node's cookie file: .cookie in its network's folder
-    #[arg(long, value_name = "FILE", requires = "bitcoin_rpc", help_heading = MEASURED)]
-    pub(crate) cookie: Option<PathBuf>,
-    /// Write a report into this folder: index.html, to look at; report.md, to paste; report.json, for machines
-    #[arg(long, value_name = "DIR", help_heading = PRINTED)]
-    pub(crate) report: Option<PathBuf>,
-    /// Print one line of JSON, what report.json holds, instead of tables
-    #[arg(long, help_heading = PRINTED)]
-    pub(crate) json: bool,
-    #[command(flatten, next_help_heading = SERVER)]
-    pub(crate) socket: SocketArgs,
-}
-
-impl CompareArgs {
-    /// The command as a report may show it: without descriptors, and without paths, which name people.
-    pub(crate) fn shown(&self) -> String {
-        let mut words =
-            format!("rescan compare --socket PATH{}", " --descriptor DESC".repeat(self.descriptors.len().min(8)));
-        if self.descriptors.len() > 8 {
-            words.push_str(&format!(" .. ({} in all)", self.descriptors.len()));
-        }
-        let mut number = |flag: &str, value: Option<u32>| {
-            if let Some(value) = value {
-                words.push_str(&format!(" --{flag} {value}"));
-            }
-        };
-        number("gap-limit", Some(self.gap_limit).filter(|limit| *limit != GAP_LIMIT_DEFAULT));
-        number("from-height", self.from_height);
-        number("to-height", self.to_height);
-        number("runs", Some(self.runs.get()));
-        words.push_str(if self.no_curve { " --no-curve" } else { "" });
-        words.push_str(if self.bitcoin_rpc.is_some() { " --bitcoin-rpc URL --cookie FILE" } else { "" });
-        words.push_str(if self.report.is_some() { " --report DIR" } else { "" });
-        words
-    }
-}
-
-const COMPARE_EXAMPLES: &str = "\
-Examples:
-  rescan compare --descriptor 'wpkh(xpub6.../<0;1>/*)'    over the last 2000 blocks
-  rescan compare --descriptor 'wpkh(xpub6.../0/*)' --from-height 800000 --to-height 810000 --report there";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES_HELP)]
@@ -293,126 +221,11 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Ex
     Ok(cli)
 }
 
-fn complain(error: &clap::Error) -> Exit {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A reader of the help that goes away is no failure.
-            drop(error.print());
-            Exit::Complete
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            drop(error.print());
-            Exit::Usage
-        }
-        // These repeat the word, and a descriptor that lost its flag may hold a key.
-        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand if !names_a_flag(error) => {
-            write_stderr(
-                "error: a word that is no option (not repeated here, since it could hold a key)\n\
-                 hint: descriptors go after --descriptor, in quotes; see `rescan scan --help`\n",
-            );
-            Exit::Usage
-        }
-        // These name what the program itself is made of, and repeat no value.
-        ErrorKind::MissingRequiredArgument
-        | ErrorKind::MissingSubcommand
-        | ErrorKind::ArgumentConflict
-        | ErrorKind::UnknownArgument
-        | ErrorKind::InvalidSubcommand => {
-            let shown = error.render().ansi().to_string();
-            let shown = strip_styles(shown.split("\nFor more information").next().unwrap_or(&shown).trim_end());
-            write_stderr(&format!("{shown}\nhint: see `rescan --help`, `rescan scan --help`\n"));
-            Exit::Usage
-        }
-        _ => {
-            write_stderr(&bad_value(error));
-            Exit::Usage
-        }
-    }
-}
-
-/// A value that its flag does not take. It is not repeated: a key may have landed behind the wrong flag.
-fn bad_value(error: &clap::Error) -> String {
-    use clap::error::{ContextKind, ContextValue};
-    // The flag with the name of its value, as the definition has them.
-    let flag = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) => flag.as_str(),
-        _ => "a flag",
-    };
-    let expected = match error.get(ContextKind::ValidValue) {
-        Some(ContextValue::Strings(names)) if !names.is_empty() => format!("one of {}", names.join(", ")),
-        _ if error.kind() == ErrorKind::TooManyValues => "no value".to_owned(),
-        _ if flag.contains("--gap-limit") => format!("a number from 1 to {GAP_LIMIT_MAX}"),
-        _ if flag.contains("--runs") => format!("a number from 1 to {RUNS_MAX}"),
-        _ if flag.contains("--bitcoin-rpc") => {
-            "the address of a node's RPC, http://HOST:PORT, and no user or password".to_owned()
-        }
-        _ if flag.contains("HEIGHT") => format!("a block's height, a number from 0 to {}", u32::MAX),
-        _ if flag.contains("TIME") => "YYYY-MM-DD or seconds since 1970".to_owned(),
-        _ if flag.contains("SECONDS") => "a number of seconds, such as 0.5".to_owned(),
-        _ if flag.contains("TXID") => "TXID:VOUT or TXID:VOUT:SAT:SCRIPT, with txid and script in hex".to_owned(),
-        _ => "a value of another form".to_owned(),
-    };
-    format!(
-        "error: {flag} takes {expected}; something else was given (not repeated here, since it could hold a key)\n\
-         hint: see `rescan --help`, `rescan scan --help`\n"
-    )
-}
-
-/// Whether a word that should be a path looks like a private key or a descriptor with one: it is no path from the root
-/// or from here, and has more letters and digits in a row than names usually do, as every encoding of a key has.
-pub(crate) fn could_hold_a_key(path: &Path) -> bool {
-    /// A private key alone has 51 characters or 52, 64 in hex; an extended one 111.
-    const KEY_CHARS_MIN: usize = 48;
-    let text = path.to_string_lossy();
-    let longest = text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::len).max();
-    !text.starts_with(['/', '.']) && longest >= Some(KEY_CHARS_MIN)
-}
-
-/// Whether the word that the error repeats is a flag, and a plain one: without a value after `=`.
-fn names_a_flag(error: &clap::Error) -> bool {
-    use clap::error::{ContextKind, ContextValue};
-    match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(word)) => {
-            word.starts_with('-') && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
-        }
-        _ => false,
-    }
-}
-
-/// The text without escape sequences: errors are read in logs as often as on terminals.
-fn strip_styles(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\u{1b}') {
-        plain.push_str(before);
-        rest = after.split_once('m').map_or("", |(_style, after)| after);
-    }
-    plain.push_str(rest);
-    plain
-}
-
-fn write_stderr(text: &str) {
-    // If stderr is gone, the exit code has to say it alone.
-    drop(std::io::stderr().write_all(text.as_bytes()));
-}
-
 fn parse_birthday(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
         .or_else(|| units::day_start(text))
         .ok_or_else(|| "expected seconds since 1970 or YYYY-MM-DD".to_owned())
-}
-
-fn parse_address(text: &str) -> Result<Address, String> {
-    text.parse().map_err(|error: AddressError| error.to_string())
-}
-
-/// More runs than this take an hour and say no more.
-const RUNS_MAX: u32 = 100;
-
-fn parse_runs(text: &str) -> Result<NonZeroU32, String> {
-    let runs: Option<NonZeroU32> = text.parse().ok();
-    runs.filter(|runs| runs.get() <= RUNS_MAX).ok_or_else(|| format!("expected a number from 1 to {RUNS_MAX}"))
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
@@ -446,6 +259,7 @@ fn parse_output(sat: &str, script: &str) -> Result<TxOut, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use clap::error::ErrorKind;
 
     use super::*;
 
@@ -534,10 +348,5 @@ mod tests {
     #[test]
     fn streaming_is_for_json() {
         assert!(words("rescan scan --descriptor d --stream").is_err());
-    }
-
-    #[test]
-    fn styles_leave_the_text() {
-        assert_eq!(strip_styles("\u{1b}[1merror:\u{1b}[0m no"), "error: no");
     }
 }
