@@ -1,7 +1,7 @@
 //! Ways to rescan that ask a running node itself, over its JSON-RPC: rows of the same table, for whoever gives its address
 //! and its cookie file.
 //!
-//! Nothing here depends on the node being the one whose files the server reads: [`Node::check`] shows that it has the same
+//! Nothing here depends on the node being the one whose files the server reads: `Node::check` shows that it has the same
 //! blocks, and a way that it cannot go is left out with a sentence. Calls that change anything on the node are not made.
 //!
 //! In the order in which it is used: [`Address`] and cookie, the `http` transport that counts what crosses, the [`Node`], and
