@@ -6,32 +6,17 @@ use bitcoin::{Block, OutPoint, consensus};
 use rescan_core::matching::can_be_coin;
 use rescan_core::position::Height;
 
-use super::{Gone, Ground, Shipment, Shipped};
+use super::{Gone, Ground, look_through_shipment};
 use crate::compare::answer::Answer;
 use crate::compare::comparison::WayId;
 use crate::compare::error::CompareError;
 use crate::compare::watched::Watched;
 
 pub(super) async fn go(ground: Ground<'_>) -> Result<Gone, CompareError> {
-    let Ground { client, meter, pinned, watched } = ground;
-    let mut wallet = DecodingWallet::new(watched);
-    let mut running = meter.start(pinned.range.count()).await?;
-    let mut shipment = Shipment::begin(client, pinned).await?;
-    loop {
-        match shipment.next().await? {
-            Shipped::Block(block) => {
-                if wallet.take(block.height, &block.data, WayId::BlocksDecoded)? {
-                    running.matched();
-                }
-                running.reached(block.height);
-            }
-            Shipped::End(summary) => {
-                let run = running.finish(pinned.range.last());
-                pinned.check(&summary)?;
-                return Ok(Gone::Came(run, wallet.answer));
-            }
-        }
-    }
+    let mut wallet = DecodingWallet::new(ground.watched);
+    let run =
+        look_through_shipment(ground, |block| wallet.take(block.height, &block.data, WayId::BlocksDecoded)).await?;
+    Ok(Gone::Came(run, wallet.answer))
 }
 
 /// A wallet that decodes every block whole, and what it has found.

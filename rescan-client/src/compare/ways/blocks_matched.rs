@@ -6,32 +6,19 @@ use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::position::Height;
 use rescan_core::report::TransactionReport;
 
-use super::{Gone, Ground, Shipment, Shipped};
+use super::{Gone, Ground, look_through_shipment};
 use crate::compare::answer::Answer;
 use crate::compare::comparison::WayId;
 use crate::compare::error::CompareError;
 use crate::compare::watched::Watched;
 
 pub(super) async fn go(ground: Ground<'_>) -> Result<Gone, CompareError> {
-    let Ground { client, meter, pinned, watched } = ground;
-    let mut wallet = MatchingWallet::new(watched);
-    let mut running = meter.start(pinned.range.count()).await?;
-    let mut shipment = Shipment::begin(client, pinned).await?;
-    loop {
-        match shipment.next().await? {
-            Shipped::Block(block) => {
-                if !wallet.take(block.height, &block.data, WayId::BlocksMatched)?.is_empty() {
-                    running.matched();
-                }
-                running.reached(block.height);
-            }
-            Shipped::End(summary) => {
-                let run = running.finish(pinned.range.last());
-                pinned.check(&summary)?;
-                return Ok(Gone::Came(run, wallet.answer));
-            }
-        }
-    }
+    let mut wallet = MatchingWallet::new(ground.watched);
+    let run = look_through_shipment(ground, |block| {
+        Ok(!wallet.take(block.height, &block.data, WayId::BlocksMatched)?.is_empty())
+    })
+    .await?;
+    Ok(Gone::Came(run, wallet.answer))
 }
 
 /// A wallet with the server's matcher, and what it has found.

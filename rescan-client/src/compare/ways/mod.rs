@@ -154,6 +154,31 @@ impl Shipment {
     }
 }
 
+/// Has every pinned block shipped and looked through by `matches`, which says whether anything in it matched.
+async fn look_through_shipment(
+    ground: Ground<'_>,
+    mut matches: impl FnMut(&FullBlock) -> Result<bool, CompareError>,
+) -> Result<Run, CompareError> {
+    let Ground { client, meter, pinned, .. } = ground;
+    let mut running = meter.start(pinned.range.count()).await?;
+    let mut shipment = Shipment::begin(client, pinned).await?;
+    loop {
+        match shipment.next().await? {
+            Shipped::Block(block) => {
+                if matches(&block)? {
+                    running.matched();
+                }
+                running.reached(block.height);
+            }
+            Shipped::End(summary) => {
+                let run = running.finish(pinned.range.last());
+                pinned.check(&summary)?;
+                return Ok(run);
+            }
+        }
+    }
+}
+
 /// What came of a shipment.
 pub(crate) enum Shipped {
     Block(FullBlock),
