@@ -21,7 +21,7 @@ use bitcoin::OutPoint;
 use bitcoin::hashes::Hash;
 
 /// Bits a word that each table is laid out for. Twice as many cost more in cache misses than they save in false
-/// positives, half as many the other way round (benches/README.md).
+/// positives; half as many take the same time, and let twice as much pass (benches/README.md).
 const BITS_PER_WORD: u64 = 32;
 /// A filter of 2^13 bits is 1 KiB: smaller saves nothing.
 const BITS_LOG2_MIN: u32 = 13;
