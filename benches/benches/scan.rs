@@ -43,6 +43,10 @@ use rescan_server::session::limits::SessionLimits;
 use rustix::fs::{Advice, fadvise};
 use tokio::sync::oneshot;
 
+/// The one that `rescan-server` has: what is read from disk goes into large buffers, and where those lie counts.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What plain readers take at a time, in bytes.
 const PIECE_BYTES: usize = 1 << 20;
 

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use memmap2::{Mmap, MmapOptions};
 use rescan_core::position::FileNumber;
 
-use crate::page_cache::{PageCache, Residency};
+use crate::page_cache::{self, PageCache, Residency};
 
 /// How bytes of finished block files are reached.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,22 @@ impl Access {
     }
 }
 
+/// How bytes of an open file are reached.
+#[derive(Debug)]
+pub(crate) enum Route {
+    /// They are in the page cache: in place, where that is allowed.
+    Cached,
+    /// From disk, past the page cache.
+    Direct,
+    /// From disk, through a handle of their own.
+    InOrder(File),
+    /// From disk, through the handle that all share.
+    Shared,
+}
+
+/// How many bytes more than it copies a buffer has to have.
+pub(crate) const COPY_SLACK: usize = page_cache::DIRECT_SLACK;
+
 /// A block file, open, as it was then.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
@@ -88,6 +104,8 @@ pub(crate) struct OpenFile {
     /// From its first byte to the end of its last known record; made when it is first wanted.
     map: OnceLock<Mmap>,
     residency: Residency,
+    /// Past the page cache; opened when first wanted, none where that cannot be or the cache is to keep what is read.
+    direct: OnceLock<Option<File>>,
 }
 
 /// What tells that a file is still the same one, and as it was.
@@ -124,7 +142,7 @@ impl OpenFile {
         let file = File::open(&path)?;
         let identity = Identity::of(&file.metadata()?);
         let residency = Residency::new(page_cache, &file);
-        Ok(Self { number, path, file, identity, map: OnceLock::new(), residency })
+        Ok(Self { number, path, file, identity, map: OnceLock::new(), residency, direct: OnceLock::new() })
     }
 
     /// Whether what lies at `path` is this file, and as it was.
@@ -170,17 +188,51 @@ impl OpenFile {
         Ok(map.get(place(range.start)?..place(range.end)?))
     }
 
-    /// Copies the bytes from `offset` on.
+    /// Copies the bytes of `range` by a route into `buffer`, which has [`COPY_SLACK`] more of them, and says where in it they are.
     ///
     /// # Errors
     /// What the operating system says; `UnexpectedEof` where the file is shorter.
-    pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
+    pub(crate) fn copy<'b>(&self, route: &Route, buffer: &'b mut [u8], range: &Range<u64>) -> io::Result<&'b mut [u8]> {
+        let from = match route {
+            Route::InOrder(own) => own,
+            Route::Direct | Route::Cached | Route::Shared => &self.file,
+        };
+        if let (Route::Direct, Some(direct)) = (route, self.direct()) {
+            match page_cache::read_direct(direct, buffer, range) {
+                // The file system opens such handles and then will not read.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                read => return read.map(|place| &mut buffer[place]),
+            }
+        }
+        let bytes = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
+        let into = buffer.get_mut(..bytes).ok_or(io::ErrorKind::InvalidInput)?;
+        from.read_exact_at(into, range.start)?;
+        Ok(into)
     }
 
-    /// See [`Residency::was_cached`].
-    pub(crate) fn was_cached(&self, range: &Range<u64>) -> bool {
-        self.residency.was_cached(&self.file, range, self.identity.len)
+    /// How the bytes of `range` are best reached, whether in place or copied.
+    pub(crate) fn route(&self, range: &Range<u64>) -> Route {
+        if self.residency.was_cached(&self.file, range) {
+            return Route::Cached;
+        }
+        if self.direct().is_some() {
+            return Route::Direct;
+        }
+        if self.residency.restores() {
+            self.residency.judge_ahead(&self.file, range.end, self.identity.len);
+        }
+        // Without a handle of its own, or where the file is gone, the one that all share serves.
+        page_cache::open_to_read_in_order(&self.path).map_or(Route::Shared, Route::InOrder)
+    }
+
+    fn direct(&self) -> Option<&File> {
+        let open = || {
+            let file = page_cache::open_direct(&self.path).ok()?;
+            // Since it was opened, another may have taken its place.
+            let is_same = file.metadata().is_ok_and(|metadata| Identity::of(&metadata) == self.identity);
+            is_same.then_some(file)
+        };
+        self.direct.get_or_init(|| self.residency.restores().then(open).flatten()).as_ref()
     }
 
     /// Drops from the page cache what of `range` was not in it.
@@ -218,10 +270,12 @@ mod tests {
         let path = dir.path().join("blk00000.dat");
         std::fs::write(&path, [7; 100]).unwrap();
         let file = OpenFile::open(FileNumber(0), path, PageCache::Restore).unwrap();
-        let mut bytes = [0; 90];
-        file.read(&mut bytes, 10).unwrap();
-        assert_eq!(bytes, [7; 90]);
-        assert_eq!(file.read(&mut bytes, 11).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        let mut buffer = vec![0; 90 + COPY_SLACK];
+        for route in [Route::Cached, Route::Direct, Route::Shared] {
+            assert_eq!(file.copy(&route, &mut buffer, &(10..100)).unwrap(), [7; 90]);
+            let beyond = file.copy(&route, &mut buffer, &(11..101)).unwrap_err();
+            assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof, "{route:?}: {beyond}");
+        }
     }
 
     #[test]

@@ -17,8 +17,7 @@ use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::position::{FileNumber, RecordSpan};
 
 use crate::block_buffers::BlockBuffers;
-use crate::block_file::{Access, Change, OpenFile};
-use crate::page_cache;
+use crate::block_file::{Access, COPY_SLACK, Change, OpenFile, Route};
 
 /// Blocks closer together than this are covered by one stretch: the records that lie between are mostly the same window's.
 const GAP_BYTES_MAX: u64 = 1 << 16;
@@ -235,22 +234,18 @@ impl Window {
         let covers = |piece: &&Piece| {
             piece.file.number == span.file && piece.range.start <= range.start && range.end <= piece.range.end
         };
-        let Some(Piece { file, seen_to, from_disk, .. }) = self.pieces.iter().find(covers) else { return Ok(None) };
+        let Some(Piece { file, limit, route, .. }) = self.pieces.iter().find(covers) else { return Ok(None) };
         let failed = |source| unreadable(&file.path, range.start, source);
         let key = self.files.key().advanced(range.start);
-        if let Some(limit) = *seen_to
+        if let (Some(limit), Route::Cached) = (*limit, route)
             && let Some(bytes) = file.mapped(&range, limit).map_err(failed)?
         {
             return Ok(Some(see(RawBlock::new(bytes, key))));
         }
         let bytes = usize::try_from(span.size).map_err(|error| failed(io::Error::other(error)))?;
-        let mut buffer = self.files.0.buffers.lend(bytes);
-        match from_disk {
-            Some(own) => own.read_exact_at(buffer.bytes_mut(), range.start),
-            None => file.read(buffer.bytes_mut(), range.start),
-        }
-        .map_err(failed)?;
-        Ok(Some(see(RawBlock::new(buffer.bytes_mut(), key))))
+        let mut buffer = self.files.0.buffers.lend(bytes.saturating_add(COPY_SLACK));
+        let copied = file.copy(route, buffer.bytes_mut(), &range).map_err(failed)?;
+        Ok(Some(see(RawBlock::new(copied, key))))
     }
 
     /// Whether what was seen through the window can be trusted: the files that may be mapped are as long as they were
@@ -265,7 +260,7 @@ impl Window {
     /// Whether any of its files may be mapped. What of them is not in the page cache is copied all the same.
     #[must_use]
     pub fn is_mapped(&self) -> bool {
-        self.pieces.iter().any(|piece| piece.is_mappable)
+        self.pieces.iter().any(|piece| piece.limit.is_some())
     }
 }
 
@@ -297,25 +292,21 @@ impl FilesInUse {
 struct Piece {
     file: Arc<OpenFile>,
     range: Range<u64>,
-    is_mappable: bool,
-    /// How far the file is mapped, where the stretch is seen in place.
-    seen_to: Option<u64>,
-    /// Through what it is copied, where some of it comes from the disk.
-    from_disk: Option<File>,
+    /// How far the file may be mapped, if at all.
+    limit: Option<u64>,
+    route: Route,
 }
 
 impl Piece {
     /// A stretch of a file that may be mapped up to `limit`, if at all.
     fn new(file: Arc<OpenFile>, range: Range<u64>, limit: Option<u64>) -> Self {
         // Asked of what is copied, too: it says what is to be dropped afterwards.
-        let was_cached = file.was_cached(&range);
-        // Without a handle of its own, or where the file is gone, the one that all share serves.
-        let from_disk = if was_cached { None } else { page_cache::open_to_read_in_order(&file.path).ok() };
-        Self { file, range, is_mappable: limit.is_some(), seen_to: limit.filter(|_| was_cached), from_disk }
+        let route = file.route(&range);
+        Self { file, range, limit, route }
     }
 
     fn recheck(&self) -> Result<(), BlockFileError> {
-        if !self.is_mappable {
+        if self.limit.is_none() {
             return Ok(());
         }
         let Self { file, range, .. } = self;
@@ -330,7 +321,7 @@ impl Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        if self.seen_to.is_none() {
+        if !matches!((self.limit, &self.route), (Some(_), Route::Cached)) {
             self.file.restore_cache(&self.range);
         }
     }

@@ -9,6 +9,11 @@ use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Shipped blocks fill buffers of megabytes that live for a millisecond. The system's allocator hands those back to the
+/// kernel and faults every page in anew, or does not, by chance of what was freed before; this one keeps them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let filter = std::env::var("RUST_LOG").ok();

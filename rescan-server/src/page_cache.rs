@@ -3,19 +3,21 @@
 //! A file is judged in cells. A cell counts as cached if its first page is there when it is first asked about; what was
 //! found absent stays judged so for as long as the file is open, since from then on it is there on our account. Nothing is
 //! touched through a map that was judged absent: the kernel drops no page that a map holds, and a disk that fails
-//! beneath a map ends the process, while a failed read is an error.
+//! beneath a map ends the process, while a failed read is an error. It is read past the cache where the file system can do
+//! that: there is nothing to drop then, and no page to find, fill and copy.
 //!
 //! Where a file system cannot say, all counts as cached, and nothing is dropped that was not ours.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::IoSliceMut;
+use std::io::{self, IoSliceMut};
 use std::num::NonZeroU64;
 use std::ops::Range;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::Advice;
+use rustix::fs::{Advice, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 /// Bytes of a cell. Smaller ones are judged better and take more asking: at this size it is a hundredth of a walk.
@@ -54,21 +56,24 @@ impl Residency {
         Self { page_cache, absent: Mutex::default() }
     }
 
-    /// Whether all of `range` was in the cache of a file with `len` bytes.
-    pub(crate) fn was_cached(&self, file: &File, range: &Range<u64>, len: u64) -> bool {
+    /// Whether what is read from disk is to leave no trace.
+    pub(crate) fn restores(&self) -> bool {
+        self.page_cache == PageCache::Restore
+    }
+
+    /// Whether all of `range` was in the cache.
+    pub(crate) fn was_cached(&self, file: &File, range: &Range<u64>) -> bool {
         let mut absent = self.lock();
-        if !any_absent(&mut absent, file, range) {
-            return true;
+        let was_cached = !any_absent(&mut absent, file, range);
+        if !self.restores() {
+            absent.clear();
         }
-        match self.page_cache {
-            PageCache::Restore => drop(any_absent(
-                &mut absent,
-                file,
-                &(range.end..range.end.saturating_add(AHEAD_BYTES).min(len).max(range.end)),
-            )),
-            PageCache::Keep => absent.clear(),
-        }
-        false
+        was_cached
+    }
+
+    /// Judges what the kernel may read on its own account when it reads up to `from`, in a file with `len` bytes.
+    pub(crate) fn judge_ahead(&self, file: &File, from: u64, len: u64) {
+        any_absent(&mut self.lock(), file, &(from..from.saturating_add(AHEAD_BYTES).min(len).max(from)));
     }
 
     /// Drops what of `range` was absent. Cells that reach beyond it wait for [`Residency::drop_all`]: others may read there.
@@ -113,11 +118,46 @@ fn any_absent(absent: &mut BTreeSet<u64>, file: &File, range: &Range<u64>) -> bo
     any
 }
 
+/// A handle on a file through which the disk is read past the page cache, with [`read_direct`]. Some file systems have none.
+pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::DIRECT.bits()).map_err(io::Error::other)?;
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
 /// A handle of one's own on a file, for reading from disk in order: the kernel reads ahead by handle.
-pub(crate) fn open_to_read_in_order(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open_to_read_in_order(path: &Path) -> io::Result<File> {
     let file = File::open(path)?;
     advise(&file, &(0..0), Advice::Sequential);
     Ok(file)
+}
+
+/// What a disk is read in units of, past the page cache, and where in memory they may be put: none asks for more.
+const DIRECT_UNIT: usize = 4096;
+
+/// How much more than it asks for [`read_direct`] needs in its buffer.
+pub(crate) const DIRECT_SLACK: usize = 3 * DIRECT_UNIT;
+
+/// Reads `range` past the page cache into `buffer`, which has [`DIRECT_SLACK`] more bytes, and says where in it they are.
+///
+/// # Errors
+/// What the operating system says, `InvalidInput` where it will not read like this; `UnexpectedEof` where the file is shorter.
+pub(crate) fn read_direct(file: &File, buffer: &mut [u8], range: &Range<u64>) -> io::Result<Range<usize>> {
+    let place = |at: u64| usize::try_from(at).map_err(io::Error::other);
+    let start = range.start - range.start % DIRECT_UNIT as u64;
+    let (skipped, end) = (place(range.start - start)?, place(range.end - start)?);
+    let aligned = buffer.as_ptr().align_offset(DIRECT_UNIT);
+    let too_small = || io::Error::new(io::ErrorKind::InvalidInput, "the buffer has no room for whole units");
+    let into =
+        buffer.get_mut(aligned..aligned.saturating_add(end.next_multiple_of(DIRECT_UNIT))).ok_or_else(too_small)?;
+    let mut read = 0;
+    while read < end {
+        // A read ends within a unit only at the end of a file: the next then says so, or is refused.
+        match file.read_at(&mut into[read..], start + read as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            more => read += more,
+        }
+    }
+    Ok(aligned + skipped..aligned + end)
 }
 
 /// The cells that `range` touches, by number.
@@ -172,6 +212,31 @@ mod tests {
         residency.drop_within(&file, &(1000..2000));
         residency.drop_within(&file, &(CELL_BYTES - 1..CELL_BYTES + 1));
         assert!(is_cached(&file, 0) && is_cached(&file, CELL_BYTES));
+    }
+
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a skip is said aloud")]
+    fn what_is_read_past_the_cache_is_what_the_file_holds_wherever_it_begins_and_ends() {
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = dir.path().join("file");
+        let bytes: Vec<u8> =
+            (0..50_001_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let Ok(file) = open_direct(&path) else {
+            eprintln!("skipped: the file system under the checkout has no O_DIRECT");
+            return;
+        };
+        let mut buffer = vec![0; 50_001 + DIRECT_SLACK];
+        for (start, end) in
+            [(0, 1), (1, 4096), (4095, 4097), (4096, 8192), (123, 50_001), (49_152, 50_001), (0, 50_001)]
+        {
+            let place = read_direct(&file, &mut buffer, &(start as u64..end as u64)).unwrap();
+            assert_eq!(buffer[place], bytes[start..end], "{start}..{end}");
+        }
+        let beyond = read_direct(&file, &mut buffer, &(49_000..50_002)).unwrap_err();
+        assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
+        let small = read_direct(&file, &mut [0; 100], &(0..90)).unwrap_err();
+        assert_eq!(small.kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]

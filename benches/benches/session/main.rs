@@ -29,6 +29,10 @@ use rescan_fixtures::block_file_writer::BlockFileLayout;
 use rescan_fixtures::bulk::{BulkSpec, Busyness, ChainLength, write_block_files};
 use rescan_tests::{Manner, ServerProcess, TestServer};
 
+/// The one that `rescan` and `rescan-server` have.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Of the whole chain: more than any cache holds.
 const BYTES: u64 = 1_000_000_000;
 
@@ -76,12 +80,15 @@ async fn measure(server: &ServerProcess, descriptors: &[String], bytes: u64, run
         ("ordinary", every(ORDINARY_EVERY)),
         ("busy", every(1)),
     ];
-    let rates: Vec<f64> = (0..=runs.get()).map(|_| transport::bytes_per_second(bytes)).collect();
     let tip = client.info().await.expect("it answers").chain.tip.expect("there are blocks").height.0;
     for (range, from) in [("whole", 0), ("small", tip.saturating_sub(SMALL_RANGE_BLOCKS - 1))] {
         for (name, keychains) in &wallets {
             let curve = if (range, *name) == ("whole", "quiet") { Curve::Measured } else { Curve::LeftOut };
+            // What the machine gives differs from minute to minute: the transport is measured on both sides of what it is held against.
+            let transport = || transport::bytes_per_second(bytes);
+            let mut rates = vec![transport(), transport()];
             let comparison = compared(&client, keychains, from, runs, curve).await;
+            rates.extend([transport(), transport()]);
             table::print(range, name, &comparison);
             // Of a short form, only that it runs is of interest.
             if range == "whole" && bytes >= BYTES {
