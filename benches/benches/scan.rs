@@ -43,10 +43,6 @@ use rescan_server::session::limits::SessionLimits;
 use rustix::fs::{Advice, fadvise};
 use tokio::sync::oneshot;
 
-/// The one that `rescan-server` has: what is read from disk goes into large buffers, and where those lie counts.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What plain readers take at a time, in bytes.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -55,6 +51,8 @@ fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
+    // As the server has it.
+    rescan_server::allocator::keep_large_buffers();
     let is_short = std::env::var_os("RESCAN_BENCH_SHORT").is_some();
     let (bytes, rounds) = if is_short { (20_000_000, 1) } else { (1_000_000_000, 9) };
     let made = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");

@@ -243,7 +243,7 @@ impl Window {
             return Ok(Some(see(RawBlock::new(bytes, key))));
         }
         let bytes = usize::try_from(span.size).map_err(|error| failed(io::Error::other(error)))?;
-        let mut buffer = self.files.0.buffers.lend(bytes.saturating_add(COPY_SLACK));
+        let mut buffer = self.files.0.buffers.lend(bytes.saturating_add(COPY_SLACK)).map_err(failed)?;
         let copied = file.copy(route, buffer.bytes_mut(), &range).map_err(failed)?;
         Ok(Some(see(RawBlock::new(copied, key))))
     }

@@ -3,8 +3,9 @@
 //! In the order in which data flows: [`network_dir`] finds the files, [`block_file`] and [`block_files`] give their
 //! bytes as [`page_cache`] has them, [`records`] walks them, [`state_file`] remembers what was found, [`chain`] says which blocks are active,
 //! [`scan`] walks those in a pool of workers, [`session`] talks to wallets, [`listener`] lets them in, and [`Server`]
-//! holds it together as [`config`] says. [`args`] and [`logging`] are for the `rescan-server` command.
+//! holds it together as [`config`] says. [`allocator`], [`args`] and [`logging`] are for the `rescan-server` command.
 
+pub mod allocator;
 pub mod args;
 mod block_buffers;
 pub mod block_file;

@@ -4,17 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use rescan_server::allocator;
 use rescan_server::args::{AccessName, Args, ArgsError, Environment};
 use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Shipped blocks fill buffers of megabytes that live for a millisecond. The system's allocator hands those back to the
-/// kernel and faults every page in anew, or does not, by chance of what was freed before; this one keeps them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::keep_large_buffers();
     let args = Args::parse();
     let filter = std::env::var("RUST_LOG").ok();
     let colours = Colours::for_stderr(std::env::var_os("NO_COLOR").as_deref());

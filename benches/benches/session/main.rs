@@ -29,10 +29,6 @@ use rescan_fixtures::block_file_writer::BlockFileLayout;
 use rescan_fixtures::bulk::{BulkSpec, Busyness, ChainLength, write_block_files};
 use rescan_tests::{Manner, ServerProcess, TestServer};
 
-/// The one that `rescan` and `rescan-server` have.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Of the whole chain: more than any cache holds.
 const BYTES: u64 = 1_000_000_000;
 
@@ -47,6 +43,8 @@ fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
+    // As the server has it.
+    rescan_server::allocator::keep_large_buffers();
     let is_short = std::env::var_os("RESCAN_BENCH_SHORT").is_some();
     let (bytes, runs) = if is_short { (20_000_000, NonZeroU32::MIN) } else { (BYTES, RUNS_DEFAULT) };
     let made = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");

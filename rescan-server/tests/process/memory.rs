@@ -12,7 +12,7 @@ const BLOCKS: u32 = 600;
 /// What one scan may cost: its window, and what the pool has ready for it.
 const BYTES_A_SCAN_MAX: u64 = 4 << 20;
 
-/// What the allocator keeps for the next who asks, however many scans there are.
+/// What the allocator keeps for the next who asks, however many scans there are: 8 MiB for each of two threads.
 const ALLOCATOR_BYTES: u64 = 16 << 20;
 
 #[test]

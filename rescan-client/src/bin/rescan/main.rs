@@ -29,11 +29,6 @@ use exit_code::Exit;
 use interrupts::Interrupts;
 use trouble::Trouble;
 
-/// Shipped blocks arrive in buffers of megabytes that live for a millisecond; this one keeps them, where the system's
-/// gives them back and faults every page in anew.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
