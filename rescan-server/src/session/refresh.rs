@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use rescan_core::causes::with_causes;
 use rescan_core::position::Height;
-use rescan_core::report::{Failure, FailureKind};
+use rescan_core::report::{BlockId, Failure, FailureKind};
 use rescan_core::server_info::ChainState;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cancel::{Cancel, CancelOnDrop};
 use crate::chain::{Chain, ChainError, ChainSnapshot};
@@ -56,6 +56,7 @@ pub(crate) struct Refresher {
     seen: Rc<RefCell<Option<Seen>>>,
     /// When the last refresh that succeeded began.
     looked: Rc<Cell<Option<Instant>>>,
+    tips: watch::Receiver<Option<BlockId>>,
     /// A first walk takes minutes, and is not to outlive the server.
     _stop: CancelOnDrop,
 }
@@ -68,14 +69,16 @@ impl Refresher {
         let stop = CancelOnDrop::new();
         let seen = Rc::new(RefCell::new(None));
         let looked = Rc::default();
+        let (tip, tips) = watch::channel(None);
         let work = Work {
             chain,
+            tip,
             state: Rc::clone(&state),
             seen: Rc::clone(&seen),
             looked: Rc::clone(&looked),
             stop: stop.handle(),
         };
-        (Self { askers, state, seen, looked, _stop: stop }, work.run(waiting))
+        (Self { askers, state, seen, looked, tips, _stop: stop }, work.run(waiting))
     }
 
     /// Whether there is a chain to scan.
@@ -86,6 +89,11 @@ impl Refresher {
     /// The chain as it was last seen; none before the first refresh.
     pub(crate) fn seen(&self) -> Option<Seen> {
         self.seen.borrow().clone()
+    }
+
+    /// The tip of the chain as it was last seen, and word of each change.
+    pub(crate) fn tips(&self) -> watch::Receiver<Option<BlockId>> {
+        self.tips.clone()
     }
 
     /// The chain as it is after this call began.
@@ -116,6 +124,7 @@ impl Refresher {
 /// The task's side.
 struct Work {
     chain: Arc<Chain>,
+    tip: watch::Sender<Option<BlockId>>,
     state: Rc<Cell<ChainState>>,
     seen: Rc<RefCell<Option<Seen>>>,
     looked: Rc<Cell<Option<Instant>>>,
@@ -162,6 +171,9 @@ impl Work {
                 self.state.set(ChainState::Ready);
                 self.seen.replace(Some(seen.clone()));
                 self.looked.set(Some(began));
+                // After what was seen, so that whoever hears of it finds it there.
+                let tip = seen.chain.tip();
+                self.tip.send_if_modified(|known| std::mem::replace(known, tip) != tip);
             }
             Err(failure) => {
                 if self.seen.borrow().is_none() {
