@@ -17,7 +17,7 @@ use super::comparison::{BlockRange, CacheState, Comparison, Machine, Server, Wal
 use super::curve;
 use super::error::CompareError;
 use super::meter::Meter;
-use super::node::{NodeGround, NodeWay};
+use super::node::{Node, NodeWay};
 use super::pinned::{self, Pinned};
 use super::request::{CompareRequest, Curve, Step};
 use super::watched::Watched;
@@ -52,12 +52,12 @@ pub async fn compare(
     let network = NetworkKind::from(client.greeting().network);
     let watched = Watched::derive(&request.keychains, &summary.keychains, network).await?;
     let meter = Meter::new(client);
-    let ground = Ground { client, meter: &meter, pinned, watched: &watched };
+    let ground = Ground { asked: client, meter: &meter, pinned, watched: &watched };
     let mut arms = SocketWay::ALL.map(|way| Arm::Socket(way, ground)).to_vec();
     let node_meter = request.node.as_ref().map(Meter::of_node);
     if let Some((node, meter)) = request.node.as_ref().zip(node_meter.as_ref()) {
         node.check(client.greeting().network, pinned).await?;
-        let ground = NodeGround { node, meter, pinned, watched: &watched };
+        let ground = Ground { asked: node, meter, pinned, watched: &watched };
         arms.extend(NodeWay::ALL.map(|way| Arm::Node(way, ground)));
     }
     let mut measured = rounds.go(&arms, "the wallet", &mut steps).await?;
@@ -130,7 +130,7 @@ async fn first_scan(client: &Client, request: &CompareRequest) -> Result<(Answer
 #[derive(Clone, Copy)]
 pub(crate) enum Arm<'g> {
     Socket(SocketWay, Ground<'g>),
-    Node(NodeWay, NodeGround<'g>),
+    Node(NodeWay, Ground<'g, &'g Node>),
 }
 
 impl Arm<'_> {

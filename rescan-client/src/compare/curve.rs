@@ -41,7 +41,7 @@ pub(crate) async fn measure(
     let mut points: Vec<CurvePoint> = Vec::new();
     for wanted in wanted_matches(scripts.len()) {
         let watched = Watched::new(sample::spread(&scripts, wanted))?;
-        let ground = Ground { client, meter, pinned, watched: &watched };
+        let ground = Ground { asked: client, meter, pinned, watched: &watched };
         let what = format!("{wanted} sampled scripts");
         let measured = rounds.go(&WAYS.map(|way| Arm::Socket(way, ground)), &what, steps).await?;
         let matching_blocks = measured.answer.matching_blocks();

@@ -4,17 +4,18 @@ use bitcoin::hex::FromHex;
 use jsonrpc::serde_json;
 use jsonrpc::serde_json::value::to_raw_value;
 
-use super::NodeGround;
+use super::Node;
 use super::error::NodeError;
 use crate::compare::comparison::WayId;
 use crate::compare::error::CompareError;
+use crate::compare::ways::Ground;
 use crate::compare::ways::{DecodingWallet, Gone};
 
 /// The call.
 const METHOD: &str = "getblock";
 
-pub(super) async fn go(ground: NodeGround<'_>) -> Result<Gone, CompareError> {
-    let NodeGround { node, meter, pinned, watched } = ground;
+pub(super) async fn go(ground: Ground<'_, &Node>) -> Result<Gone, CompareError> {
+    let Ground { asked: node, meter, pinned, watched } = ground;
     let mut wallet = DecodingWallet::new(watched);
     let mut running = meter.start(pinned.range.count()).await?;
     for height in pinned.range.iter() {

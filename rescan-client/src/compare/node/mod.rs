@@ -25,25 +25,13 @@ pub use self::error::NodeError;
 
 use super::comparison::WayId;
 use super::error::CompareError;
-use super::meter::Meter;
-use super::pinned::Pinned;
-use super::watched::Watched;
-use super::ways::Gone;
+use super::ways::{Gone, Ground};
 
 /// A way that asks the node, in the order in which a table shows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum NodeWay {
     ScanBlocks,
     GetBlock,
-}
-
-/// What a way is given. The meter is one of the node.
-#[derive(Clone, Copy)]
-pub(crate) struct NodeGround<'g> {
-    pub(crate) node: &'g Node,
-    pub(crate) meter: &'g Meter,
-    pub(crate) pinned: Pinned,
-    pub(crate) watched: &'g Watched,
 }
 
 impl NodeWay {
@@ -62,7 +50,7 @@ impl NodeWay {
     /// # Errors
     /// [`CompareError`] where it does not come to an answer over the pinned blocks, for a reason that does not lie in what
     /// the node can do: that is [`Gone::LeftOut`].
-    pub(crate) async fn go(self, ground: NodeGround<'_>) -> Result<Gone, CompareError> {
+    pub(crate) async fn go(self, ground: Ground<'_, &Node>) -> Result<Gone, CompareError> {
         let gone = match self {
             Self::ScanBlocks => scan_blocks::go(ground).await,
             Self::GetBlock => get_block::go(ground).await,

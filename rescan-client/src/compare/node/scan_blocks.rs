@@ -7,13 +7,13 @@ use jsonrpc::serde_json;
 use jsonrpc::serde_json::value::{RawValue, to_raw_value};
 use rescan_core::position::Height;
 
-use super::NodeGround;
 use super::activity::{self, ActiveWallet};
 use super::asked::{NONE, Node};
 use super::error::NodeError;
 use crate::compare::error::CompareError;
 use crate::compare::watched::Watched;
 use crate::compare::ways::Gone;
+use crate::compare::ways::Ground;
 
 /// The call that finds blocks.
 const METHOD: &str = "scanblocks";
@@ -48,8 +48,8 @@ struct Index {
     best_block_height: u32,
 }
 
-pub(super) async fn go(ground: NodeGround<'_>) -> Result<Gone, CompareError> {
-    let NodeGround { node, meter, pinned, watched } = ground;
+pub(super) async fn go(ground: Ground<'_, &Node>) -> Result<Gone, CompareError> {
+    let Ground { asked: node, meter, pinned, watched } = ground;
     let (first, last) = (pinned.range.first(), pinned.range.last());
     check_filters(node, last).await?;
     let scripts = descriptors(watched)?;

@@ -60,7 +60,7 @@ fn expected(chain: &ChainBuilder, first: u32, scripts: &[ScriptBuf]) -> Answer {
 async fn go(way: NodeWay, node: &Node, pinned: Pinned, scripts: &[ScriptBuf]) -> Result<Gone, CompareError> {
     let watched = Watched::new(scripts.to_vec()).expect("they can be watched");
     let meter = Meter::of_node(node);
-    way.go(NodeGround { node, meter: &meter, pinned, watched: &watched }).await
+    way.go(Ground { asked: node, meter: &meter, pinned, watched: &watched }).await
 }
 
 async fn left_out(way: NodeWay, fake: &FakeNode, chain: &ChainBuilder) -> String {

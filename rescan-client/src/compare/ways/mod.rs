@@ -68,10 +68,10 @@ pub(crate) enum Gone {
     LeftOut(String),
 }
 
-/// What a way is given.
+/// What a way is given: whom it asks, the server or the node, and a meter of that.
 #[derive(Clone, Copy)]
-pub(crate) struct Ground<'g> {
-    pub(crate) client: &'g Client,
+pub(crate) struct Ground<'g, Asked = &'g Client> {
+    pub(crate) asked: Asked,
     pub(crate) meter: &'g Meter,
     pub(crate) pinned: Pinned,
     pub(crate) watched: &'g Watched,
@@ -159,7 +159,7 @@ async fn look_through_shipment(
     ground: Ground<'_>,
     mut matches: impl FnMut(&FullBlock) -> Result<bool, CompareError>,
 ) -> Result<Run, CompareError> {
-    let Ground { client, meter, pinned, .. } = ground;
+    let Ground { asked: client, meter, pinned, .. } = ground;
     let mut running = meter.start(pinned.range.count()).await?;
     let mut shipment = Shipment::begin(client, pinned).await?;
     loop {

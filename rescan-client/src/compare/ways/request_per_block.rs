@@ -18,7 +18,7 @@ use crate::compare::error::CompareError;
 use crate::error::{CallError, ScanError};
 
 pub(super) async fn go(ground: Ground<'_>) -> Result<Gone, CompareError> {
-    let Ground { client, meter, pinned, watched } = ground;
+    let Ground { asked: client, meter, pinned, watched } = ground;
     let mut wallet = MatchingWallet::new(watched);
     let mut coins = HashSet::new();
     let mut entries = Arc::new(MatchEntries { scripts: watched.scripts.clone(), outpoints: Vec::new() });

@@ -9,7 +9,7 @@ use crate::request::ScanRequest;
 use crate::scan_stream::ScanEvent;
 
 pub(super) async fn go(ground: Ground<'_>) -> Result<Gone, CompareError> {
-    let Ground { client, meter, pinned, watched } = ground;
+    let Ground { asked: client, meter, pinned, watched } = ground;
     let request = ScanRequest { scripts: watched.scripts.clone(), range: pinned.request(), ..ScanRequest::new() };
     let mut prepared = client.prepare(request).await?;
     prepared.ready().await;
