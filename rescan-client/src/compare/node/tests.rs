@@ -16,6 +16,9 @@ use self::fake::{FakeNode, Said, says_of};
 use super::activity::ActiveWallet;
 use super::*;
 use crate::compare::answer::Answer;
+use crate::compare::meter::Meter;
+use crate::compare::pinned::Pinned;
+use crate::compare::watched::Watched;
 use crate::counting::{Crossed, Traffic};
 
 /// Alice is paid, pays herself and others, spends within a block, and spends below height 112 what she had before.
