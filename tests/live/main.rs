@@ -2,4 +2,5 @@
 //! `BITCOIN_CLI` do not name one.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod active_chain;
 mod node;

@@ -30,6 +30,8 @@ pub struct LiveNode {
     client: PathBuf,
     arguments: Vec<String>,
     port: u16,
+    /// How many calls of [`LiveNode::mine`] there were.
+    made: Cell<u32>,
     child: Option<Child>,
 }
 
@@ -154,13 +156,17 @@ impl LiveNode {
         hashes
     }
 
-    /// Mines blocks that pay nobody whom a test watches.
+    /// Mines blocks that pay nobody whom a test watches, and not what blocks of other calls pay: a block made anew in the same
+    /// second for the same script would be the one that was invalidated.
     ///
     /// # Panics
     ///
     /// If the node makes none.
     pub fn mine(&self, blocks: u32) -> Vec<BlockHash> {
-        self.mine_to(blocks, Script::from_bytes(&[0x51]))
+        let made = self.made.get();
+        self.made.set(made + 1);
+        // A push of four bytes.
+        self.mine_to(blocks, &ScriptBuf::from_bytes([&[4], &made.to_le_bytes()[..]].concat()))
     }
 
     /// Height and hash of its tip.
