@@ -311,6 +311,7 @@ impl Served {
         let directory = tempfile::tempdir_in("/tmp").expect("a temporary directory");
         let socket = directory.path().join("rescan.sock");
         let server = Server::bind(ServerConfig {
+            node_socket: None,
             chain: chain_config(&place.blocks_dir, &directory.path().join("state"), place.access()),
             socket: socket.clone(),
             workers: NonZeroUsize::new(place.workers).expect("at least one"),

@@ -57,6 +57,7 @@ struct ServerInfo {
   features @3 :List(Feature);
   chain @4 :ChainInfo;
   limits @5 :Limits;
+  node @6 :NodeLink;
 }
 
 enum Network {
@@ -111,6 +112,36 @@ enum ChainSource {
   # The most-work chain of the block files, not confirmed by a node.
   node @1;
   # The chain that the node itself says is active.
+}
+
+struct NodeLink {
+  # Whether the server is in touch with the node whose block files it reads.
+  state @0 :NodeLinkState;
+  sinceSeconds @1 :UInt64;
+  # When that state began.
+  tip @2 :NodeTip;
+  # The tip that the node named last. Unset before it named one.
+  reason @3 :Text;
+  # For people: why the link is `lost` or `refused`, or what it waits for; else empty.
+}
+
+enum NodeLinkState {
+  off @0;
+  # The server was told not to ask a node. What a server says that does not know of this field.
+  absent @1;
+  # There is no socket where the node's is looked for.
+  connecting @2;
+  # A node listens, and has not answered yet: while it starts, it lets its callers wait.
+  connected @3;
+  lost @4;
+  # There was a link, or the socket is there and nobody listens. It is tried again by itself.
+  refused @5;
+  # What listens is no node that can be asked: too old, or another user's. It is tried again by itself.
+}
+
+struct NodeTip {
+  height @0 :UInt32;
+  hash @1 :Data;
 }
 
 struct ReadingProgress {

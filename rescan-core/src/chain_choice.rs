@@ -1,5 +1,6 @@
-//! Which of all known branches is the active chain: the one of most work, the earlier record where two are equal, every
-//! link within the network's rule of difficulty.
+//! Which of all known branches is the active chain: the one that ends in the tip that the node names; where no node is asked,
+//! or its tip is not known, the one of most work, the earlier record where two are equal, every link within the network's rule of difficulty,
+//! and nothing in it that the node was seen to leave.
 //!
 //! A run of blocks that nothing links to genesis (a pruned chain, the upper part of an assumeutxo node) is placed by the heights that
 //! its first and last block say they have. Files alone cannot prove that choice, nor that a node did not leave the branch of
@@ -49,6 +50,8 @@ enum Root {
     Unknown(u32),
     /// Some link on the way breaks the rule of difficulty.
     Refused,
+    /// The node left the branch.
+    Left,
 }
 
 /// A rootless run that its coinbases place.
@@ -65,20 +68,28 @@ impl HeaderTree {
     /// Chooses the active chain anew if anything but growth at its top happened. `coinbase_height` reads the height that
     /// the block at a place says it has.
     pub fn settle(&mut self, coinbase_height: &mut dyn FnMut(RecordSpan) -> Option<Height>) -> Option<Settled> {
-        if !self.is_unsettled {
+        if !self.is_unsettled && !self.contradicts_node() {
+            self.note_choice();
             return None;
         }
         if let Some(first) = self.chain.rootless_first.take() {
             self.demote_from(first);
         }
         self.remove_lost();
-        self.choose_branches();
+        let is_followed = self.follow_node();
+        if !is_followed {
+            self.choose_branches();
+        }
         self.drop_top_without_data();
         let mut settled = Settled::default();
         let placements = self.placements();
         settled.refused_blocks = count(placements.values().filter(|placement| placement.root == Root::Refused));
-        self.place_rootless(&placements, coinbase_height, &mut settled);
+        // Above the node's own tip there is nothing, and from genesis to it nothing is missing.
+        if !is_followed {
+            self.place_rootless(&placements, coinbase_height, &mut settled);
+        }
         self.is_unsettled = false;
+        self.note_choice();
         Some(settled)
     }
 
@@ -123,7 +134,7 @@ impl HeaderTree {
             let placements = self.placements();
             let forks = placements.iter().filter_map(|(id, placement)| match placement.root {
                 Root::Active(fork) => Some((*id, fork, placement.work)),
-                Root::Unknown(_) | Root::Refused => None,
+                Root::Unknown(_) | Root::Refused | Root::Left => None,
             });
             let better = forks.filter_map(|(id, fork, work)| Some((self.gain(id, fork, work)?, id, fork)));
             let Some((_, tip, fork)) = better.max_by_key(|(gain, ..)| *gain) else { return };
@@ -151,17 +162,21 @@ impl HeaderTree {
         is_better.then_some((Work(work.0.saturating_sub(ours.0)), std::cmp::Reverse(span)))
     }
 
-    /// The blocks at the side from the one after the fork, or from a run's first, to `tip`.
-    fn path_to(&self, tip: u32) -> Vec<u32> {
+    /// The blocks at the side from the one after the fork, or from a run's first, to `tip`. No more than there are, where
+    /// parents go in a circle.
+    pub(crate) fn path_to(&self, tip: u32) -> Vec<u32> {
         let mut path = vec![tip];
         while let Some(parent) = path.last().and_then(|id| self.parent(*id)).filter(|id| self.side.contains_key(id)) {
+            if path.len() > self.side.len() {
+                break;
+            }
             path.push(parent);
         }
         path.reverse();
         path
     }
 
-    fn promote(&mut self, branch: &[u32]) {
+    pub(crate) fn promote(&mut self, branch: &[u32]) {
         for id in branch {
             self.side.remove(id);
             self.set_height(*id, u32::try_from(self.chain.active.len()).unwrap_or(NOT_ACTIVE));
@@ -199,8 +214,10 @@ impl HeaderTree {
         works: &mut WorkCache,
     ) -> Placement {
         let work = self.chain.entry(id).map_or(Work(0), |entry| works.of(entry.bits));
+        let is_left = self.is_left(id);
         let Some(parent) = self.parent(id) else {
-            return Placement { root: Root::Unknown(id), work, depth: 1 };
+            let root = if is_left { Root::Left } else { Root::Unknown(id) };
+            return Placement { root, work, depth: 1 };
         };
         let before = placements.get(&parent).copied().unwrap_or_else(|| {
             let root = match self.chain.entry(parent).map_or(NOT_ACTIVE, |entry| entry.height) {
@@ -211,6 +228,7 @@ impl HeaderTree {
         });
         let depth = before.depth.saturating_add(1);
         let root = match before.root {
+            _ if is_left => Root::Left,
             Root::Active(fork) if !self.may_follow(id, parent, Height(fork.0.saturating_add(depth))) => Root::Refused,
             root => root,
         };
@@ -225,6 +243,10 @@ impl HeaderTree {
         coinbase_height: &mut dyn FnMut(RecordSpan) -> Option<Height>,
         settled: &mut Settled,
     ) {
+        if let Some(run) = self.node_run(coinbase_height) {
+            self.place(&run, settled);
+            return;
+        }
         let mut tips: BTreeMap<u32, (Work, std::cmp::Reverse<RecordSpan>, u32)> = BTreeMap::new();
         for (id, placement) in placements {
             let Root::Unknown(root) = placement.root else { continue };
@@ -246,6 +268,17 @@ impl HeaderTree {
         if let Some(run) = runs.into_iter().max_by_key(reach) {
             self.place(&run, settled);
         }
+    }
+
+    /// The run that ends in the node's tip, if nothing links it to genesis and its coinbases place it.
+    fn node_run(&self, coinbase_height: &mut dyn FnMut(RecordSpan) -> Option<Height>) -> Option<PlacedRun> {
+        let tip = self.node_tip().filter(|tip| self.side.contains_key(tip))?;
+        let ids = self.path_to(tip);
+        let is_rootless = ids.first().is_some_and(|first| self.parent(*first).is_none());
+        let first = self.first_height(&ids, coinbase_height).filter(|_| is_rootless)?;
+        let tip = self.chain.entry(tip)?.span_on_disk()?;
+        // More than any other has: the node decides.
+        Some(PlacedRun { first, work: Work(u128::MAX), tip, ids })
     }
 
     /// The height of a run's first block: what its coinbase says, if the last one's agrees, the network's rule binds both, it

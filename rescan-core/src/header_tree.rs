@@ -13,6 +13,7 @@ use bitcoin::hashes::Hash;
 use crate::chain_snapshot::{ChainSnapshot, Entry, NO_ENTRY, NOT_ACTIVE};
 use crate::header::{Bits, Header};
 use crate::network::Network;
+use crate::node_word::NodeWord;
 use crate::position::{FileNumber, Height, RecordSpan};
 
 /// Blocks at the side before the choice is made in passing: while a first walk follows a stale branch, its main one must
@@ -65,6 +66,8 @@ pub struct HeaderTree {
     waiting: HashMap<BlockHash, Vec<u32>>,
     /// Blocks whose file changed, until a walk has found them again.
     pub(crate) lost: Vec<u32>,
+    /// What the node says, which goes before what was read.
+    pub(crate) node: NodeWord,
     /// Whether anything happened but growth at the top.
     pub(crate) is_unsettled: bool,
     side_settled: usize,
@@ -82,6 +85,7 @@ impl HeaderTree {
             unknown_parents: HashMap::new(),
             waiting: HashMap::new(),
             lost: Vec::new(),
+            node: NodeWord::default(),
             is_unsettled: false,
             side_settled: 0,
         }
@@ -216,7 +220,7 @@ impl HeaderTree {
         let Some(parent) = self.side.get(&id).copied() else { return };
         let on_top = self.chain.active.len().checked_sub(1).and_then(|top| self.chain.active.get(top)).copied();
         let height = Height(u32::try_from(self.chain.active.len()).unwrap_or(NOT_ACTIVE));
-        if on_top == Some(parent) && self.may_follow(id, parent, height) {
+        if on_top == Some(parent) && self.may_follow(id, parent, height) && !self.is_left(id) {
             self.side.remove(&id);
             self.chain.active.push(id);
             self.set_height(id, height.0);
@@ -229,6 +233,11 @@ impl HeaderTree {
     pub(crate) fn may_follow(&self, id: u32, parent: u32, height: Height) -> bool {
         let bits = |id| self.chain.entry(id).map(|entry| entry.bits);
         bits(id).zip(bits(parent)).is_some_and(|(ours, parents)| ours.may_follow(parents, height, self.network))
+    }
+
+    /// Whether this block is the lowest of a branch that the node left.
+    pub(crate) fn is_left(&self, id: u32) -> bool {
+        self.chain.entry(id).is_some_and(|entry| self.node.is_left(&entry.hash))
     }
 
     pub(crate) fn set_height(&mut self, id: u32, height: u32) {

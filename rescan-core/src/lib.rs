@@ -25,6 +25,7 @@ pub mod history;
 pub mod matching;
 pub mod merkle;
 pub mod network;
+mod node_word;
 pub mod obfuscation;
 pub mod position;
 pub mod proof;

@@ -23,6 +23,8 @@ pub struct ServerInfo {
     pub chain: ChainInfo,
     /// What it allows a client.
     pub limits: Limits,
+    /// Whether it is in touch with its node.
+    pub node: NodeLink,
 }
 
 /// Something that a server can do.
@@ -90,6 +92,49 @@ pub enum ChainSource {
     Node,
     /// A source that this version does not know.
     Unknown,
+}
+
+/// Whether a server is in touch with the node whose block files it reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeLink {
+    /// How it is.
+    pub state: NodeLinkState,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+    /// The tip that the node named last.
+    pub tip: Option<NodeTip>,
+    /// Why the link is lost or refused, or what it waits for, for people; else empty.
+    pub reason: String,
+}
+
+/// How the link to a node is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodeLinkState {
+    /// The server was told not to ask a node.
+    #[default]
+    Off,
+    /// There is no socket where the node's is looked for.
+    Absent,
+    /// A node listens and has not answered yet.
+    Connecting,
+    /// The node says which chain is active.
+    Connected,
+    /// There was a link, or nobody listens on the socket; it is tried again.
+    Lost,
+    /// What listens is no node that can be asked; it is tried again.
+    Refused,
+    /// A state that this version does not know.
+    Unknown,
+}
+
+/// The tip of a node's active chain, as it names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeTip {
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub hash: BlockHash,
 }
 
 /// How far the reading of block files is.

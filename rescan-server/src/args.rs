@@ -18,7 +18,8 @@ use crate::session::limits::SessionLimits;
 
 /// Serves wallets' rescans from the block files of a Bitcoin Core node, over a Unix socket.
 ///
-/// Runs beside the node, as the node's user, in the foreground; the node need not run. Nothing is written into the
+/// Runs beside the node, as the node's user, in the foreground; the node need not run, and where it does and answers over IPC,
+/// its own word decides which chain is active. Nothing is written into the
 /// node's directories but the socket and its lock, and those only where no --socket is given.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "rescan-server", version, after_help = EXIT_CODES, after_long_help = AFTER_LONG_HELP)]
@@ -41,6 +42,13 @@ pub struct Args {
     /// that lies there is left alone.
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
+
+    /// Where the node answers over IPC, or `off` [default: node.sock in the data directory of the network, else beside --socket]
+    ///
+    /// A node started with -ipcbind=unix says which chain is active as soon as that changes. It is looked for again and again, so that it
+    /// may come and go. Needs bitcoin-node v31 or later; without, the active chain is told from the block files.
+    #[arg(long, value_name = "PATH")]
+    pub node_socket: Option<PathBuf>,
 
     /// Where to remember what was learned of the block files [default: $XDG_STATE_HOME/rescan or ~/.local/state/rescan]
     ///
@@ -70,6 +78,12 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Human)]
     pub log_format: LogFormat,
 }
+
+/// What Bitcoin Core names the socket of its IPC.
+const NODE_SOCKET: &str = "node.sock";
+
+/// In place of a path: no node is to be asked.
+const NODE_OFF: &str = "off";
 
 const EXIT_CODES: &str = "Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong usage";
 
@@ -151,18 +165,25 @@ impl Args {
             Some(directory) => directory,
             None => default_state_dir(environment).ok_or(ArgsError::NoStateDir)?,
         };
-        let (blocks_dir, network, default_socket) = match (self.blocks_dir, self.datadir) {
+        let (blocks_dir, network, directory) = match (self.blocks_dir, self.datadir) {
             (Some(blocks_dir), _) => (blocks_dir, self.network, None),
             (None, datadir) => {
                 let found = NetworkDir::find(&datadir.unwrap_or_default(), self.network)?;
-                (found.blocks_dir, Some(found.network), Some(found.directory.join("rescan.sock")))
+                (found.blocks_dir, Some(found.network), Some(found.directory))
             }
+        };
+        let default_socket = directory.as_ref().map(|directory| directory.join("rescan.sock"));
+        let socket = self.socket.or(default_socket).ok_or(ArgsError::NoSocket)?;
+        let node_socket = match self.node_socket {
+            Some(path) => Some(path).filter(|path| path.as_os_str() != NODE_OFF),
+            None => Some(directory.map_or_else(|| socket.with_file_name(NODE_SOCKET), |it| it.join(NODE_SOCKET))),
         };
         let access = access.with_page_cache(self.page_cache);
         let workers = self.workers.or_else(|| std::thread::available_parallelism().ok());
         Ok(ServerConfig {
             chain: ChainConfig { blocks_dir, network, signet_challenge: self.signet_challenge, state_dir, access },
-            socket: self.socket.or(default_socket).ok_or(ArgsError::NoSocket)?,
+            socket,
+            node_socket,
             workers: workers.unwrap_or(NonZeroUsize::MIN),
             limits: SessionLimits::default(),
         })
@@ -230,6 +251,17 @@ mod tests {
         };
         assert_eq!(of(&[]), PageCache::Restore);
         assert_eq!(of(&["--page-cache", "keep"]), PageCache::Keep);
+    }
+
+    #[test]
+    fn the_node_is_looked_for_beside_the_socket_unless_told_where_or_not_to() {
+        let of = |more: &[&str]| {
+            let args = parse(&[&["--blocks-dir", "/b", "--socket", "/run/rescan.sock"], more].concat()).unwrap();
+            args.into_config(Access::read(), &environment("/state", "")).unwrap().node_socket
+        };
+        assert_eq!(of(&[]), Some(PathBuf::from("/run/node.sock")));
+        assert_eq!(of(&["--node-socket", "/elsewhere/n"]), Some(PathBuf::from("/elsewhere/n")));
+        assert_eq!(of(&["--node-socket", "off"]), None);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct ServerConfig {
     pub chain: ChainConfig,
     /// Where clients connect.
     pub socket: PathBuf,
+    /// Where the node answers over IPC; none if it is not to be asked.
+    pub node_socket: Option<PathBuf>,
     /// How many threads scan.
     pub workers: NonZeroUsize,
     /// What clients may use.

@@ -1,7 +1,7 @@
 //! The node's side of rescan: reads Bitcoin Core's block files and answers wallets' rescans over a Unix socket.
 //!
 //! In the order in which data flows: [`network_dir`] finds the files, [`block_file`] and [`block_files`] give their
-//! bytes as [`page_cache`] has them, [`records`] walks them, [`state_file`] remembers what was found, [`chain`] says which blocks are active,
+//! bytes as [`page_cache`] has them, [`records`] walks them, [`state_file`] remembers what was found, [`chain`] says which blocks are active, as `node` hears it of a node,
 //! [`scan`] walks those in a pool of workers, [`session`] talks to wallets, [`listener`] lets them in, and [`Server`]
 //! holds it together as [`config`] says. [`allocator`], [`args`] and [`logging`] are for the `rescan-server` command.
 
@@ -17,11 +17,16 @@ pub mod config;
 pub mod listener;
 pub mod logging;
 pub mod network_dir;
+mod node;
 pub mod page_cache;
 pub mod records;
 pub mod scan;
 mod server;
 pub mod session;
 pub mod state_file;
+
+#[allow(warnings, clippy::all, reason = "generated from schema/node.capnp by `cargo xtask codegen`")]
+#[rustfmt::skip]
+mod node_capnp;
 
 pub use server::{ServeError, Server, serve};

@@ -1,12 +1,14 @@
 //! The server as a whole: one socket, one chain, one pool, any number of sessions, one thread that talks.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use futures::future::OptionFuture;
+use rescan_core::server_info::NodeLink;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
@@ -16,6 +18,9 @@ use tracing::Instrument;
 use crate::chain::{Chain, ChainError};
 use crate::config::ServerConfig;
 use crate::listener::{BindError, Listener, may_connect};
+use crate::node::files::FileWatch;
+use crate::node::link::Link;
+use crate::node::upkeep::keep_up;
 use crate::scan::{PoolError, WorkerPool};
 use crate::session::limits::{Quota, SessionLimits};
 use crate::session::refresh::Refresher;
@@ -53,6 +58,7 @@ pub struct Server {
     chain: Arc<Chain>,
     pool: WorkerPool,
     limits: SessionLimits,
+    node_socket: Option<PathBuf>,
 }
 
 /// Binds and runs a server until `shutdown` is kept.
@@ -72,7 +78,7 @@ impl Server {
         let chain = Arc::new(Chain::open(config.chain)?);
         let listener = Listener::bind(&config.socket)?;
         let pool = WorkerPool::new(config.workers)?;
-        Ok(Self { listener, chain, pool, limits: config.limits })
+        Ok(Self { listener, chain, pool, limits: config.limits, node_socket: config.node_socket })
     }
 
     /// Where clients connect.
@@ -89,30 +95,45 @@ impl Server {
     /// # Errors
     /// [`ServeError::Listen`], if the socket cannot be listened on.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { listener, chain, pool, limits } = self;
+        let Self { listener, chain, pool, limits, node_socket } = self;
         let accepting = listener.accepting().map_err(ServeError::Listen)?;
         tracing::info!(socket = %listener.path().display(), network = %chain.network(), "serving");
         let (refresher, refreshing) = Refresher::new(Arc::clone(&chain));
-        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits));
-        LocalSet::new().run_until(run(accepting, shared, refreshing, shutdown)).await;
+        let files = FileWatch::new(chain.files().directory());
+        let (link, hearing) = match node_socket.map(Link::new) {
+            Some((link, hearing)) => (Some(link), hearing),
+            None => (None, Link::off()),
+        };
+        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, hearing.clone()));
+        let node = Node { link, hearing, files };
+        LocalSet::new().run_until(run(accepting, shared, refreshing, node, shutdown)).await;
         workers_idle(&pool).await;
         tracing::info!("stopped");
         Ok(())
     }
 }
 
+/// What there is of the node.
+struct Node {
+    link: Option<Link>,
+    hearing: watch::Receiver<NodeLink>,
+    files: FileWatch,
+}
+
 async fn run(
     listener: tokio::net::UnixListener,
     shared: Rc<Shared>,
     refreshing: impl Future<Output = ()> + 'static,
+    node: Node,
     shutdown: impl Future<Output = ()>,
 ) {
     let refreshing = tokio::task::spawn_local(refreshing);
-    let first_reader = Rc::clone(&shared);
-    let reading_ahead = tokio::task::spawn_local(async move { first_reader.read_ahead().await });
+    let stop = watch::Sender::new(false);
+    let Node { link, hearing, files } = node;
+    let linking = link.map(|link| tokio::task::spawn_local(link.keep(stop.subscribe())));
+    let keeping_up = tokio::task::spawn_local(keep_up(Rc::clone(&shared), files, hearing));
 
     let connections = Quota::new(shared.limits().connections_max);
-    let stop = watch::Sender::new(false);
     let mut shutdown = pin!(shutdown);
     let mut sessions = JoinSet::new();
     // Tells connections apart in the log.
@@ -159,8 +180,11 @@ async fn run(
     }
     stop.send_replace(true);
     while sessions.join_next().await.is_some() {}
+    if let Some(Err(error)) = OptionFuture::from(linking).await {
+        tracing::error!(%error, "the link to the node failed");
+    }
     // The last to hold what refreshes the chain lets go of it, so that a walk under way ends.
-    reading_ahead.abort();
+    keeping_up.abort();
     drop(shared);
     if let Err(error) = refreshing.await {
         tracing::error!(%error, "the chain's refreshes failed");

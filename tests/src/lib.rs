@@ -3,13 +3,17 @@
 //! [`TestServer`] runs the server's library on a thread; [`ServerProcess`] runs its program, for tests of signals, logs
 //! and memory. [`Scene`] is a scenario on disk that goes on while it is served. [`Scanned`] is what a wallet hears.
 //!
-//! It holds no tests: those are in `it/`, and those that launch a program are in the package that builds it.
+//! [`LiveNode`] is a real node on a regtest chain, where one is to be had.
+//!
+//! It holds no tests: those are in `it/`, those beside a real node in `live/`, and those that launch a program are in the package that builds it.
 
+mod live_node;
 mod scanned;
 mod scene;
 mod server_process;
 mod test_server;
 
+pub use live_node::{LiveNode, eventually};
 pub use scanned::{Scanned, patiently, scan, shipped};
 pub use scene::Scene;
 pub use server_process::ServerProcess;

@@ -16,6 +16,8 @@ use rescan_server::session::limits::SessionLimits;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::live_node::LiveNode;
+
 /// How a server works; no choice of workers or access may change an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
@@ -41,6 +43,8 @@ impl Default for Manner {
 pub struct TestServer {
     directory: TempDir,
     manner: Manner,
+    /// The datadir and the IPC socket of a node, where it serves those of one in place of a directory of its own.
+    beside: Option<(PathBuf, PathBuf)>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -54,7 +58,20 @@ impl TestServer {
     pub fn new(manner: Manner) -> Self {
         // Not where TMPDIR says: a socket's path has at most 107 bytes.
         let directory = tempfile::tempdir_in("/tmp").expect("a temporary directory");
-        Self { directory, manner, running: None }
+        Self { directory, manner, beside: None, running: None }
+    }
+
+    /// A running server of a node's block files, linked to it.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    #[must_use]
+    pub fn beside_node(node: &LiveNode, manner: Manner) -> Self {
+        let mut server = Self::new(manner);
+        server.beside = Some((node.datadir(), node.socket()));
+        server.start();
+        server
     }
 
     /// A running server of a datadir that Bitcoin Core wrote.
@@ -73,7 +90,7 @@ impl TestServer {
     /// What `-datadir` would be to a node.
     #[must_use]
     pub fn datadir(&self) -> PathBuf {
-        self.directory.path().join("datadir")
+        self.beside.as_ref().map_or_else(|| self.directory.path().join("datadir"), |(datadir, _)| datadir.clone())
     }
 
     /// The folder with the block files.
@@ -162,6 +179,7 @@ impl TestServer {
                 access: access.with_page_cache(self.manner.page_cache),
             },
             socket: self.socket(),
+            node_socket: self.beside.as_ref().map(|(_, socket)| socket.clone()),
             workers: NonZeroUsize::new(self.manner.workers).expect("at least one worker"),
             limits: self.manner.limits,
         }

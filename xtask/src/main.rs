@@ -1,15 +1,35 @@
-//! Chores of the workspace. `cargo xtask codegen` makes the Rust code of `rescan-core/schema/rescan.capnp` anew;
-//! `cargo xtask codegen --check` fails where the committed code is not what the schema gives.
+//! Chores of the workspace. `cargo xtask codegen` makes the Rust code of the Cap'n Proto schemas anew: of our own protocol in
+//! `rescan-core`, and of what is asked of a node in `rescan-server`. `cargo xtask codegen --check` fails where the committed
+//! code is not what a schema gives.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-const SCHEMA_DIR: &str = "rescan-core/schema";
-const SCHEMA_FILE: &str = "rescan-core/schema/rescan.capnp";
-const GENERATED_DIR: &str = "rescan-core/src";
-const GENERATED_NAME: &str = "rescan_capnp.rs";
+/// A schema, and where the code made of it is committed. Paths are from the root.
+struct Schema {
+    directory: &'static str,
+    file: &'static str,
+    generated_dir: &'static str,
+    generated_name: &'static str,
+}
+
+const SCHEMAS: [Schema; 2] = [
+    Schema {
+        directory: "rescan-core/schema",
+        file: "rescan.capnp",
+        generated_dir: "rescan-core/src",
+        generated_name: "rescan_capnp.rs",
+    },
+    Schema {
+        directory: "rescan-server/schema",
+        file: "node.capnp",
+        generated_dir: "rescan-server/src",
+        generated_name: "node_capnp.rs",
+    },
+];
+
 /// The line of the generated file that names the compiler it came from.
 const VERSION_MARK: &str = "// capnp binary version:";
 
@@ -35,42 +55,58 @@ fn main() -> ExitCode {
 
 fn codegen() -> Result<String> {
     let root = workspace_root()?;
-    generate(&root, &root.join(GENERATED_DIR))?;
-    Ok(format!("wrote {GENERATED_DIR}/{GENERATED_NAME}"))
+    for schema in &SCHEMAS {
+        schema.generate(&root, &root.join(schema.generated_dir))?;
+    }
+    Ok(format!("wrote {}", SCHEMAS.each_ref().map(Schema::committed).join(" and ")))
 }
 
-/// The committed code is compared only by the compiler version that wrote it: another one encodes the schema's nodes
-/// in another way, and the difference would say nothing.
 fn check() -> Result<String> {
     let root = workspace_root()?;
-    let committed = read(&root.join(GENERATED_DIR).join(GENERATED_NAME))?;
-    let wrote = committed
-        .lines()
-        .find_map(|line| line.strip_prefix(VERSION_MARK))
-        .context("the committed code does not name the capnp version that wrote it")?;
-    let here = match Command::new("capnp").arg("--version").output() {
-        Ok(output) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-        Err(error) => return Ok(format!("skipped: no capnp tool to check the generated code with ({error})")),
-    };
-    if !here.ends_with(wrote.trim_start_matches(" Cap'n Proto version").trim()) {
-        return Ok(format!("skipped: the generated code is by capnp{wrote}, and this machine has {here}"));
-    }
-    let fresh_dir = root.join("target/codegen-check");
-    std::fs::create_dir_all(&fresh_dir).with_context(|| format!("cannot make {}", fresh_dir.display()))?;
-    generate(&root, &fresh_dir)?;
-    if read(&fresh_dir.join(GENERATED_NAME))? != committed {
-        bail!("{GENERATED_DIR}/{GENERATED_NAME} is not what {SCHEMA_FILE} gives; run `cargo xtask codegen`");
-    }
-    Ok("the generated code is current".to_owned())
+    let said: Result<Vec<String>> = SCHEMAS.iter().map(|schema| schema.check(&root)).collect();
+    Ok(said?.join("\n"))
 }
 
-fn generate(root: &Path, output_dir: &Path) -> Result<()> {
-    capnpc::CompilerCommand::new()
-        .src_prefix(root.join(SCHEMA_DIR))
-        .file(root.join(SCHEMA_FILE))
-        .output_path(output_dir)
-        .run()
-        .context("capnp failed; it needs the packages `capnproto` and `libcapnp-dev`")
+impl Schema {
+    /// Where the code made of it is committed.
+    fn committed(&self) -> String {
+        format!("{}/{}", self.generated_dir, self.generated_name)
+    }
+
+    /// The committed code is compared only by the compiler version that wrote it: another one encodes the schema's nodes
+    /// in another way, and the difference would say nothing.
+    fn check(&self, root: &Path) -> Result<String> {
+        let generated = self.committed();
+        let committed = read(&root.join(&generated))?;
+        let wrote = committed
+            .lines()
+            .find_map(|line| line.strip_prefix(VERSION_MARK))
+            .with_context(|| format!("{generated} does not name the capnp version that wrote it"))?;
+        let here = match Command::new("capnp").arg("--version").output() {
+            Ok(output) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+            Err(error) => return Ok(format!("skipped: no capnp tool to check {generated} with ({error})")),
+        };
+        if !here.ends_with(wrote.trim_start_matches(" Cap'n Proto version").trim()) {
+            return Ok(format!("skipped: {generated} is by capnp{wrote}, and this machine has {here}"));
+        }
+        let fresh_dir = root.join("target/codegen-check");
+        std::fs::create_dir_all(&fresh_dir).with_context(|| format!("cannot make {}", fresh_dir.display()))?;
+        self.generate(root, &fresh_dir)?;
+        if read(&fresh_dir.join(self.generated_name))? != committed {
+            bail!("{generated} is not what {}/{} gives; run `cargo xtask codegen`", self.directory, self.file);
+        }
+        Ok(format!("{generated} is current"))
+    }
+
+    fn generate(&self, root: &Path, output_dir: &Path) -> Result<()> {
+        let directory = root.join(self.directory);
+        capnpc::CompilerCommand::new()
+            .src_prefix(&directory)
+            .file(directory.join(self.file))
+            .output_path(output_dir)
+            .run()
+            .context("capnp failed; it needs the packages `capnproto` and `libcapnp-dev`")
+    }
 }
 
 fn read(path: &Path) -> Result<String> {

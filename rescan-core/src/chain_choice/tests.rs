@@ -11,6 +11,8 @@ use crate::header_tree::{FileLoss, HeaderRecord};
 use crate::network::Network;
 use crate::position::FileNumber;
 
+mod node;
+
 /// Two difficulties: the second counts for about 2^15 of the first.
 const BITS: [Bits; 2] = [Bits(0x207f_ffff), Bits(0x1f00_ffff)];
 /// Blocks in one block file.
@@ -42,19 +44,31 @@ fn record(made: u32, hash: BlockHash, prev_hash: BlockHash, bits: usize) -> Head
 
 /// The chain of most work that genesis reaches, the earlier record of the tip where two have the same.
 fn oracle(records: &[HeaderRecord]) -> Vec<BlockHash> {
-    let find = |hash: BlockHash| records.iter().find(|record| record.hash == hash);
-    let chain_to = |tip: &HeaderRecord| {
-        let mut chain = vec![*tip];
-        while let Some(parent) = find(chain[chain.len() - 1].prev_hash) {
-            chain.push(*parent);
-        }
-        chain.reverse();
-        chain
-    };
-    let rooted = records.iter().map(chain_to).filter(|chain| chain[0].hash == Network::Regtest.genesis_hash());
-    let work = |chain: &Vec<HeaderRecord>| chain.iter().map(|record| record.bits.work().0).sum::<u128>();
-    let best = rooted.max_by_key(|chain| (work(chain), std::cmp::Reverse(chain[chain.len() - 1].span)));
+    oracle_without(records, &[])
+}
+
+/// The same among the chains that have none of the blocks in `left`.
+fn oracle_without(records: &[HeaderRecord], left: &[BlockHash]) -> Vec<BlockHash> {
+    let chains = records.iter().map(|tip| chain_to(records, tip));
+    let rooted = chains.filter(|chain| chain[0].hash == Network::Regtest.genesis_hash());
+    let taken = rooted.filter(|chain| !chain.iter().any(|record| left.contains(&record.hash)));
+    let best = taken.max_by_key(|chain| (work_of(chain), std::cmp::Reverse(chain[chain.len() - 1].span)));
     best.unwrap_or_default().iter().map(|record| record.hash).collect()
+}
+
+/// What is known of the ancestors of `tip`, the oldest first, and `tip`.
+fn chain_to(records: &[HeaderRecord], tip: &HeaderRecord) -> Vec<HeaderRecord> {
+    let find = |hash: BlockHash| records.iter().find(|record| record.hash == hash);
+    let mut chain = vec![*tip];
+    while let Some(parent) = find(chain[chain.len() - 1].prev_hash) {
+        chain.push(*parent);
+    }
+    chain.reverse();
+    chain
+}
+
+fn work_of(records: &[HeaderRecord]) -> u128 {
+    records.iter().map(|record| record.bits.work().0).sum()
 }
 
 fn hashes(snapshot: &ChainSnapshot) -> Vec<BlockHash> {

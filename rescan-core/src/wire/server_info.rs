@@ -6,8 +6,10 @@ use bitcoin::hashes::Hash;
 use super::report::{read_block_id, write_block_id};
 use super::{WireError, block_hash, list_length, newer};
 use crate::position::Height;
-use crate::rescan_capnp::{self as capnp_types, chain_info, limits, server_info};
-use crate::server_info::{ChainInfo, ChainSource, ChainState, Feature, Limits, ReadingProgress, ServerInfo};
+use crate::rescan_capnp::{self as capnp_types, chain_info, limits, node_link, node_tip, server_info};
+use crate::server_info::{
+    ChainInfo, ChainSource, ChainState, Feature, Limits, NodeLink, NodeLinkState, NodeTip, ReadingProgress, ServerInfo,
+};
 
 /// Reads what a server says about itself.
 ///
@@ -39,6 +41,7 @@ pub fn read_server_info(reader: server_info::Reader<'_>) -> Result<ServerInfo, W
         features: features.collect(),
         chain: read_chain_info(reader.get_chain()?)?,
         limits: read_limits(reader.get_limits()?),
+        node: read_node_link(reader.get_node()?)?,
     })
 }
 
@@ -75,8 +78,8 @@ pub fn write_server_info(info: &ServerInfo, mut builder: server_info::Builder<'_
         );
     }
     write_chain_info(&info.chain, builder.reborrow().init_chain())?;
-    write_limits(&info.limits, builder.init_limits());
-    Ok(())
+    write_limits(&info.limits, builder.reborrow().init_limits());
+    write_node_link(&info.node, builder.init_node())
 }
 
 fn read_chain_info(reader: chain_info::Reader<'_>) -> Result<ChainInfo, WireError> {
@@ -120,6 +123,48 @@ fn write_chain_info(chain: &ChainInfo, mut builder: chain_info::Builder<'_>) -> 
     let mut reading = builder.init_reading();
     reading.set_bytes_done(chain.reading.bytes_done);
     reading.set_bytes_total(chain.reading.bytes_total);
+    Ok(())
+}
+
+fn read_node_link(reader: node_link::Reader<'_>) -> Result<NodeLink, WireError> {
+    let tip = reader.has_tip().then(|| reader.get_tip()).transpose()?;
+    let read_tip = |tip: node_tip::Reader<'_>| {
+        let hash = block_hash("node.tip.hash", tip.get_hash()?)?;
+        Ok::<_, WireError>(NodeTip { height: Height(tip.get_height()), hash })
+    };
+    Ok(NodeLink {
+        state: match reader.get_state() {
+            Ok(capnp_types::NodeLinkState::Off) => NodeLinkState::Off,
+            Ok(capnp_types::NodeLinkState::Absent) => NodeLinkState::Absent,
+            Ok(capnp_types::NodeLinkState::Connecting) => NodeLinkState::Connecting,
+            Ok(capnp_types::NodeLinkState::Connected) => NodeLinkState::Connected,
+            Ok(capnp_types::NodeLinkState::Lost) => NodeLinkState::Lost,
+            Ok(capnp_types::NodeLinkState::Refused) => NodeLinkState::Refused,
+            Err(capnp::NotInSchema(_)) => NodeLinkState::Unknown,
+        },
+        since: reader.get_since_seconds(),
+        tip: tip.map(read_tip).transpose()?,
+        reason: reader.get_reason()?.to_str()?.to_owned(),
+    })
+}
+
+fn write_node_link(node: &NodeLink, mut builder: node_link::Builder<'_>) -> Result<(), WireError> {
+    builder.set_state(match node.state {
+        NodeLinkState::Off => capnp_types::NodeLinkState::Off,
+        NodeLinkState::Absent => capnp_types::NodeLinkState::Absent,
+        NodeLinkState::Connecting => capnp_types::NodeLinkState::Connecting,
+        NodeLinkState::Connected => capnp_types::NodeLinkState::Connected,
+        NodeLinkState::Lost => capnp_types::NodeLinkState::Lost,
+        NodeLinkState::Refused => capnp_types::NodeLinkState::Refused,
+        NodeLinkState::Unknown => return Err(WireError::Unsayable { field: "node.state" }),
+    });
+    builder.set_since_seconds(node.since);
+    if let Some(tip) = &node.tip {
+        let mut told = builder.reborrow().init_tip();
+        told.set_height(tip.height.0);
+        told.set_hash(&tip.hash.to_byte_array());
+    }
+    builder.set_reason(&node.reason);
     Ok(())
 }
 

@@ -301,16 +301,30 @@ fn server_infos() -> impl Strategy<Value = ServerInfo> {
         scripts_per_watch_set_max: wide[1],
         outpoints_per_watch_set_max: wide[2],
     });
-    (any::<u32>(), ".{0,20}", network, features, chain, limits).prop_map(
-        |(protocol_version, software, network, features, chain, limits)| ServerInfo {
+    (any::<u32>(), ".{0,20}", network, features, chain, limits, node_links()).prop_map(
+        |(protocol_version, software, network, features, chain, limits, node)| ServerInfo {
             protocol_version,
             software,
             network,
             features,
             chain,
             limits,
+            node,
         },
     )
+}
+
+fn node_links() -> impl Strategy<Value = NodeLink> {
+    let state = prop::sample::select(vec![
+        NodeLinkState::Off,
+        NodeLinkState::Absent,
+        NodeLinkState::Connecting,
+        NodeLinkState::Connected,
+        NodeLinkState::Lost,
+        NodeLinkState::Refused,
+    ]);
+    let tip = option::of((heights(), block_hashes()).prop_map(|(height, hash)| NodeTip { height, hash }));
+    (state, any::<u64>(), tip, ".{0,20}").prop_map(|(state, since, tip, reason)| NodeLink { state, since, tip, reason })
 }
 
 proptest! {

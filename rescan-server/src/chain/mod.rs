@@ -1,25 +1,27 @@
 //! The active chain of a blocks directory that a live node may be writing to.
 //!
 //! A refresh looks at what the directory says of each file, walks those that are new or changed, forgets those that are gone, lets the
-//! header tree choose, and publishes a new immutable snapshot; scans that run keep theirs. It never asks a node: what files alone
-//! cannot prove is warned of in the log.
+//! header tree choose, and publishes a new immutable snapshot; scans that run keep theirs. It asks no node itself: it is told what
+//! one says, and follows that; without, what files alone cannot prove is warned of in the log.
 //!
 //! All methods may block on disk reads; none of them holds a lock while it waits for anything but the disk.
 
 pub(crate) mod file_state;
+mod node_view;
 mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use bitcoin::ScriptBuf;
+use bitcoin::{BlockHash, ScriptBuf};
 use rescan_core::causes::with_causes;
 pub use rescan_core::chain_snapshot::{ChainBlock, ChainSnapshot};
 use rescan_core::network::Network;
 use rescan_core::position::FileNumber;
+use rescan_core::server_info::{ChainSource, NodeLink, NodeLinkState};
 
 use crate::block_file::Access;
 use crate::block_files::BlockFiles;
@@ -27,6 +29,7 @@ use crate::blocks_dir::{BlocksDirError, read_key};
 use crate::cancel::Cancel;
 use crate::network_dir::{NetworkDirError, network_of};
 use crate::state_file::{StateFile, StateFileError};
+use node_view::NodeView;
 use walk::Walk;
 
 /// What a chain is opened with.
@@ -107,6 +110,8 @@ pub struct Chain {
     newest: RwLock<Option<Arc<ChainSnapshot>>>,
     progress: Progress,
     suspects: Mutex<BTreeSet<FileNumber>>,
+    /// Locked after `suspects`, where both are.
+    node: Mutex<NodeView>,
 }
 
 impl Chain {
@@ -144,11 +149,13 @@ impl Chain {
             newest: RwLock::default(),
             progress: Progress::default(),
             suspects: Mutex::default(),
+            node: Mutex::default(),
         })
     }
 
     /// Reads what was appended, changed or taken away since the last time, publishes the chain as it is now and returns
-    /// it. Callers at the same time wait for each other. The first one after opening reads every header that the state file does not have.
+    /// it. A chain in which the node's tip is not to be found yet does not take the place of the one before, for as long as the
+    /// tip may still come. Callers at the same time wait for each other. The first one after opening reads every header that the state file does not have.
     ///
     /// # Errors
     /// [`ChainError`]; the snapshot published before stays.
@@ -157,18 +164,26 @@ impl Chain {
         if read_key(self.files.directory())? != self.files.key() {
             return Err(ChainError::KeyChanged { path: self.files.directory().join("xor.dat") });
         }
+        // Asked for before the files are looked at: a block is written before it is named.
+        let node_tip = lock(&self.node).tip();
         let suspects = std::mem::take(&mut *lock(&self.suspects));
         let found = walk.look(&self.files, &suspects, &self.progress, cancel);
         if let Err(error) = found {
             lock(&self.suspects).extend(suspects);
             return Err(error);
         }
-        let is_changed = walk.settle(&self.files);
-        self.allow_mapping(&walk);
+        let is_missing = node_tip.is_some_and(|tip| !walk.knows(&tip));
+        if let Some(newest) = self.newest().filter(|_| is_missing && lock(&self.node).is_patient()) {
+            self.allow_mapping(&walk);
+            return Ok(newest);
+        }
+        let is_changed = walk.settle(&self.files, node_tip);
         let snapshot = match self.newest().filter(|_| !is_changed) {
             Some(newest) => newest,
-            None => self.publish(walk.snapshot()),
+            None => Arc::new(walk.snapshot()),
         };
+        self.publish(&snapshot, node_tip);
+        self.allow_mapping(&walk);
         if let Some(state_file) = self.state_file.as_ref().filter(|_| walk.is_worth_saving()) {
             save(state_file, &mut walk);
         }
@@ -215,19 +230,52 @@ impl Chain {
         self.files.stop_mapping(file);
     }
 
-    /// Under the lock of the suspects, so that a file suspected meanwhile is not mapped again unwalked.
-    fn allow_mapping(&self, walk: &Walk) {
-        let suspects = lock(&self.suspects);
-        self.files.set_mappable(walk.mappable(&suspects));
+    /// What the node says now, or that nobody can ask it. The next refresh goes by it; if it is gone, no file is mapped from here on.
+    pub fn hear(&self, link: &NodeLink) {
+        let height = self.newest().and_then(|newest| newest.tip()).map(|tip| tip.height);
+        let mut node = lock(&self.node);
+        match link.tip.filter(|_| link.state == NodeLinkState::Connected) {
+            Some(tip) => node.name(tip.hash),
+            None => {
+                if node.lose(height) {
+                    self.files.set_mappable(BTreeMap::new());
+                }
+            }
+        }
     }
 
-    fn publish(&self, snapshot: ChainSnapshot) -> Arc<ChainSnapshot> {
-        let snapshot = Arc::new(snapshot);
-        *self.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&snapshot));
-        if let Some(tip) = snapshot.tip() {
-            tracing::info!(height = tip.height.0, hash = %tip.hash, "active chain, from files, not confirmed by a node");
+    /// Who says that the chain published last is the active one.
+    #[must_use]
+    pub fn source(&self) -> ChainSource {
+        if lock(&self.node).is_confirmed() { ChainSource::Node } else { ChainSource::Files }
+    }
+
+    /// Whether the node named a tip that the chain published last does not end in, and that may still come.
+    #[must_use]
+    pub fn awaits_tip(&self) -> bool {
+        let node = lock(&self.node);
+        node.is_patient() && !node.is_confirmed()
+    }
+
+    /// Under the lock of the suspects, so that a file suspected meanwhile is not mapped again unwalked, and under the
+    /// node's, so that none is after the node was lost.
+    fn allow_mapping(&self, walk: &Walk) {
+        let suspects = lock(&self.suspects);
+        let node = lock(&self.node);
+        self.files.set_mappable(if node.may_map() { walk.mappable(&suspects) } else { BTreeMap::new() });
+    }
+
+    fn publish(&self, snapshot: &Arc<ChainSnapshot>, node_tip: Option<BlockHash>) {
+        let before = self.newest.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(snapshot));
+        let tip = snapshot.tip();
+        let was_confirmed = self.source() == ChainSource::Node;
+        lock(&self.node).compare(tip.map(|tip| (tip.hash, tip.height)), node_tip);
+        let is_confirmed = self.source() == ChainSource::Node;
+        let is_same = before.is_some_and(|before| Arc::ptr_eq(&before, snapshot));
+        if let Some(tip) = tip.filter(|_| !is_same || was_confirmed != is_confirmed) {
+            let source = if is_confirmed { "confirmed by the node" } else { "from files, not confirmed by a node" };
+            tracing::info!(height = tip.height.0, hash = %tip.hash, source, "active chain");
         }
-        snapshot
     }
 
     /// A panic while it was held may have left the tree half-made: then everything is read anew.
@@ -249,7 +297,8 @@ impl Drop for Chain {
         // What a panic may have left half-made is not to be remembered.
         let Ok(mut walk) = self.walk.lock() else { return };
         if let Some(state_file) = self.state_file.as_ref().filter(|_| walk.has_unsaved()) {
-            walk.settle(&self.files);
+            let node_tip = lock(&self.node).tip();
+            walk.settle(&self.files, node_tip);
             save(state_file, &mut walk);
         }
     }
@@ -262,8 +311,8 @@ fn save(state_file: &StateFile, walk: &mut Walk) {
     }
 }
 
-/// A panic while one of these was held is our own bug, told elsewhere; a set is whole after every statement.
-fn lock(mutex: &Mutex<BTreeSet<FileNumber>>) -> MutexGuard<'_, BTreeSet<FileNumber>> {
+/// A panic while one of these was held is our own bug, told elsewhere; what they guard is whole after every statement.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

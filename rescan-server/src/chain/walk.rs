@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::Ordering;
 
+use bitcoin::BlockHash;
 use rescan_core::Settled;
 use rescan_core::chain_snapshot::ChainSnapshot;
 use rescan_core::coinbase_height::{COINBASE_HEIGHT_PREFIX_BYTES, coinbase_height};
@@ -203,17 +204,24 @@ impl Walk {
         self.files.insert(meta.number, state);
     }
 
-    /// Lets the tree choose, and says whether anything changed since the last time.
-    pub(super) fn settle(&mut self, files: &BlockFiles) -> bool {
+    /// Whether a record of this block was found.
+    pub(super) fn knows(&self, hash: &BlockHash) -> bool {
+        self.tree.knows(hash)
+    }
+
+    /// Lets the tree choose, for a node that names this tip or none, and says whether anything changed since the last time.
+    pub(super) fn settle(&mut self, files: &BlockFiles, node_tip: Option<BlockHash>) -> bool {
         let mut read_height = |span: RecordSpan| {
             let mut buffer = [0; COINBASE_HEIGHT_PREFIX_BYTES];
             files.read_start(span, &mut buffer).ok().and_then(coinbase_height)
         };
-        if let Some(settled) = self.tree.settle(&mut read_height)
-            && settled != self.last_settled
-        {
-            warn_of(&settled);
-            self.last_settled = settled;
+        self.tree.set_node_tip(node_tip);
+        if let Some(settled) = self.tree.settle(&mut read_height) {
+            self.is_changed = true;
+            if settled != self.last_settled {
+                warn_of(&settled);
+                self.last_settled = settled;
+            }
         }
         std::mem::take(&mut self.is_changed)
     }

@@ -28,8 +28,9 @@ use rescan_core::position::Height;
 use rescan_core::report::{KeychainUse, Refusal, RefusalReason};
 use rescan_core::request::{RangeRequest, ScanRequest};
 use rescan_core::rescan_capnp::{rescan, watch_set as watch_set_capnp};
-use rescan_core::server_info::{ChainInfo, ChainSource, Feature, PROTOCOL_VERSION, ReadingProgress, ServerInfo};
+use rescan_core::server_info::{ChainInfo, Feature, NodeLink, PROTOCOL_VERSION, ReadingProgress, ServerInfo};
 use rescan_core::wire;
+use tokio::sync::watch;
 use tracing::Instrument;
 
 use self::block_match::Query;
@@ -51,13 +52,24 @@ pub(crate) struct Shared {
     pool: WorkerPool,
     refresher: Refresher,
     limits: SessionLimits,
+    node: watch::Receiver<NodeLink>,
     /// The scans under way, so that a stopping server can end them.
     scans: RefCell<Vec<Weak<Control>>>,
 }
 
 impl Shared {
-    pub(crate) fn new(chain: Arc<Chain>, pool: WorkerPool, refresher: Refresher, limits: SessionLimits) -> Self {
-        Self { chain, pool, refresher, limits, scans: RefCell::default() }
+    pub(crate) fn new(
+        chain: Arc<Chain>,
+        pool: WorkerPool,
+        refresher: Refresher,
+        limits: SessionLimits,
+        node: watch::Receiver<NodeLink>,
+    ) -> Self {
+        Self { chain, pool, refresher, limits, node, scans: RefCell::default() }
+    }
+
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.chain
     }
 
     pub(crate) fn limits(&self) -> &SessionLimits {
@@ -65,7 +77,7 @@ impl Shared {
     }
 
     /// Reads the chain without waiting for somebody to ask for it.
-    pub(crate) async fn read_ahead(&self) {
+    pub(crate) async fn look_anew(&self) {
         // What is wrong is logged, and the next scan tries again.
         drop(self.refresher.refresh().await);
     }
@@ -140,10 +152,11 @@ impl Session {
                 state: self.shared.refresher.state(),
                 tip,
                 lowest_height: lowest.unwrap_or_default(),
-                source: ChainSource::Files,
+                source: chain.source(),
                 reading: ReadingProgress { bytes_done: reading.bytes_done, bytes_total: reading.bytes_total },
             },
             limits: self.shared.limits.told(),
+            node: self.shared.node.borrow().clone(),
         }
     }
 

@@ -76,6 +76,7 @@ impl Refresher {
             state: Rc::clone(&state),
             seen: Rc::clone(&seen),
             looked: Rc::clone(&looked),
+            failed: RefCell::default(),
             stop: stop.handle(),
         };
         (Self { askers, state, seen, looked, tips, _stop: stop }, work.run(waiting))
@@ -128,6 +129,7 @@ struct Work {
     state: Rc<Cell<ChainState>>,
     seen: Rc<RefCell<Option<Seen>>>,
     looked: Rc<Cell<Option<Instant>>>,
+    failed: RefCell<Option<Failure>>,
     stop: Cancel,
 }
 
@@ -168,6 +170,7 @@ impl Work {
     fn note(&self, refreshed: &Refreshed, began: Instant) {
         match refreshed {
             Ok(seen) => {
+                self.failed.replace(None);
                 self.state.set(ChainState::Ready);
                 self.seen.replace(Some(seen.clone()));
                 self.looked.set(Some(began));
@@ -179,8 +182,10 @@ impl Work {
                 if self.seen.borrow().is_none() {
                     self.state.set(ChainState::Failed);
                 }
-                if !self.stop.is_cancelled() {
-                    tracing::warn!(%failure, "the block files cannot be read; the next scan tries again");
+                // Said once, and not with every look that finds the same.
+                let is_news = self.failed.replace(Some(failure.clone())).as_ref() != Some(failure);
+                if is_news && !self.stop.is_cancelled() {
+                    tracing::warn!(%failure, "the block files cannot be read; they are tried again by themselves");
                 }
             }
         }

@@ -151,6 +151,7 @@ impl HeldReading {
 
 fn config(directory: &TempDir, socket: PathBuf, limits: SessionLimits) -> ServerConfig {
     ServerConfig {
+        node_socket: None,
         chain: ChainConfig {
             blocks_dir: directory.path().join("blocks"),
             network: None,

@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use rescan_client::Deliver;
 use rescan_client::coins::Coin;
 use rescan_client::report::{BlockReport, KeychainUse, Outcome, Summary, TransactionReport};
-use rescan_client::server_info::{ChainSource, ChainState, ServerInfo};
+use rescan_client::server_info::{ChainSource, ChainState, NodeLink, NodeLinkState, ServerInfo};
 
 use super::{json, units};
 use crate::labels::{Label, Labels, Owner};
@@ -184,6 +184,7 @@ pub(crate) fn info(info: &ServerInfo) -> String {
     if let Some(tip) = &info.chain.tip {
         row("tip", format!("{} {}, {} UTC", tip.height, tip.hash, units::utc(tip.time)));
     }
+    row("node", node(&info.node));
     row("blocks on disk", format!("from height {}", info.chain.lowest_height));
     let limits = &info.limits;
     row(
@@ -213,6 +214,29 @@ fn chain(info: &ServerInfo) -> String {
         ChainState::Failed => "the block files could not be read; the server's log says why".to_owned(),
         _ => "unknown to this version".to_owned(),
     }
+}
+
+fn node(node: &NodeLink) -> String {
+    let state = match node.state {
+        NodeLinkState::Off => return "not asked".to_owned(),
+        NodeLinkState::Absent => "absent",
+        NodeLinkState::Connecting => "connecting",
+        NodeLinkState::Connected => "connected",
+        NodeLinkState::Lost => "lost",
+        NodeLinkState::Refused => "refused",
+        _ => "unknown to this version",
+    };
+    let mut told = state.to_owned();
+    if let Ok(since) = u32::try_from(node.since) {
+        told.push_str(&format!(" since {} UTC", units::utc(since)));
+    }
+    if let Some(tip) = &node.tip {
+        told.push_str(&format!(", tip {} {}", tip.height, tip.hash));
+    }
+    if !node.reason.is_empty() {
+        told.push_str(&format!(": {}", node.reason));
+    }
+    told
 }
 
 fn source(source: ChainSource) -> &'static str {

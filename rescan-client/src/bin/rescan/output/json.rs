@@ -7,7 +7,7 @@ use rescan_client::bitcoin::{Amount, Network};
 use rescan_client::checkpoint::Withdrawn;
 use rescan_client::coins::Coin;
 use rescan_client::report::{BlockReport, KeychainUse, Outcome, Received, Spent, Summary, TransactionReport};
-use rescan_client::server_info::{ChainSource, ChainState, Feature, Limits, ServerInfo};
+use rescan_client::server_info::{ChainSource, ChainState, Feature, Limits, NodeLink, NodeLinkState, ServerInfo};
 use serde::Serialize;
 
 use crate::labels::{Label, Labels, Owner};
@@ -147,6 +147,16 @@ pub(crate) struct InfoLine {
     reading_bytes_done: u64,
     reading_bytes_total: u64,
     limits: LimitsField,
+    node: NodeField,
+}
+
+#[derive(Debug, Serialize)]
+struct NodeField {
+    state: &'static str,
+    since: u64,
+    tip_height: Option<u32>,
+    tip_hash: Option<String>,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -300,7 +310,26 @@ pub(crate) fn info(info: &ServerInfo) -> Line {
         reading_bytes_done: info.chain.reading.bytes_done,
         reading_bytes_total: info.chain.reading.bytes_total,
         limits: limits_field(&info.limits),
+        node: node_field(&info.node),
     })
+}
+
+fn node_field(node: &NodeLink) -> NodeField {
+    NodeField {
+        state: match node.state {
+            NodeLinkState::Off => "off",
+            NodeLinkState::Absent => "absent",
+            NodeLinkState::Connecting => "connecting",
+            NodeLinkState::Connected => "connected",
+            NodeLinkState::Lost => "lost",
+            NodeLinkState::Refused => "refused",
+            _ => "unknown",
+        },
+        since: node.since,
+        tip_height: node.tip.map(|tip| tip.height.0),
+        tip_hash: node.tip.map(|tip| tip.hash.to_string()),
+        reason: node.reason.clone(),
+    }
 }
 
 fn limits_field(limits: &Limits) -> LimitsField {

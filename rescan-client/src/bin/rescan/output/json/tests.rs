@@ -4,7 +4,7 @@ use rescan_client::bitcoin::hashes::Hash;
 use rescan_client::bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
 use rescan_client::position::{Height, HeightRange};
 use rescan_client::report::{BlockId, Origin};
-use rescan_client::server_info::{ChainInfo, ReadingProgress};
+use rescan_client::server_info::{ChainInfo, NodeTip, ReadingProgress};
 
 use super::*;
 
@@ -242,10 +242,17 @@ fn an_info_line_says_everything_a_server_does() {
             scripts_per_watch_set_max: 5,
             outpoints_per_watch_set_max: 6,
         },
+        node: NodeLink {
+            state: NodeLinkState::Lost,
+            since: 1_700_000_000,
+            tip: Some(NodeTip { height: Height(7), hash: BlockHash::from_byte_array(hash(0x0e)) }),
+            reason: "the node hung up".to_owned(),
+        },
     };
     let expected = format!(
-        r#"{{"type":"info","software":"rescan-server 0.1.0","protocol_version":1,"network":"regtest","features":["scan","birthday"],"chain_state":"ready","chain_source":"files","genesis_hash":"{}","tip_height":null,"tip_hash":null,"tip_time":null,"lowest_height":0,"reading_bytes_done":5,"reading_bytes_total":6,"limits":{{"message_bytes_max":1,"connections_max":2,"scans_per_connection_max":3,"watch_sets_per_connection_max":4,"scripts_per_watch_set_max":5,"outpoints_per_watch_set_max":6}}}}"#,
-        printed("0f")
+        r#"{{"type":"info","software":"rescan-server 0.1.0","protocol_version":1,"network":"regtest","features":["scan","birthday"],"chain_state":"ready","chain_source":"files","genesis_hash":"{}","tip_height":null,"tip_hash":null,"tip_time":null,"lowest_height":0,"reading_bytes_done":5,"reading_bytes_total":6,"limits":{{"message_bytes_max":1,"connections_max":2,"scans_per_connection_max":3,"watch_sets_per_connection_max":4,"scripts_per_watch_set_max":5,"outpoints_per_watch_set_max":6}},"node":{{"state":"lost","since":1700000000,"tip_height":7,"tip_hash":"{}","reason":"the node hung up"}}}}"#,
+        printed("0f"),
+        printed("0e")
     );
     assert_eq!(text(&super::info(&info)), expected);
 }

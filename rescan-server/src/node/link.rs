@@ -1,0 +1,209 @@
+//! The link to the node over time: made, lost and made anew, for as long as the server runs.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rescan_core::server_info::{NodeLink, NodeLinkState, NodeTip};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::connection::{Connection, ConnectionError};
+use super::socket::{self, SocketError};
+
+/// The first pause before another attempt, and the longest: each is twice the one before.
+const RETRY_MIN: Duration = Duration::from_millis(200);
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+impl LinkError {
+    fn state(&self) -> NodeLinkState {
+        match self {
+            Self::Socket(error) => error.state(),
+            Self::Connection(ConnectionError::TooOld) => NodeLinkState::Refused,
+            Self::Connection(_) => NodeLinkState::Lost,
+        }
+    }
+}
+
+/// The link, and whoever is told of it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    path: PathBuf,
+    told: watch::Sender<NodeLink>,
+    /// What the log said last of why there is none, so that it says it once and not with every attempt.
+    logged: String,
+}
+
+impl Link {
+    /// A link to the node that listens at `path`, not made yet; and where to hear of it.
+    pub(crate) fn new(path: PathBuf) -> (Self, watch::Receiver<NodeLink>) {
+        let before = NodeLink { state: NodeLinkState::Absent, since: now(), tip: None, reason: String::new() };
+        let (told, hearing) = watch::channel(before);
+        (Self { path, told, logged: String::new() }, hearing)
+    }
+
+    /// What is heard where no node is to be asked.
+    pub(crate) fn off() -> watch::Receiver<NodeLink> {
+        watch::channel(NodeLink { since: now(), ..NodeLink::default() }).1
+    }
+
+    /// Keeps the link until `stopping` says so, and then leaves the node in order. Must run in a `LocalSet`.
+    pub(crate) async fn keep(mut self, mut stopping: watch::Receiver<bool>) {
+        let mut pause = RETRY_MIN;
+        loop {
+            let (was_linked, error) = match self.attempt(&mut stopping).await {
+                Attempt::Stopped => return,
+                Attempt::Failed(error) => (false, error),
+                Attempt::Lost(error) => (true, error),
+            };
+            if was_linked {
+                pause = RETRY_MIN;
+            }
+            self.report(&error);
+            tokio::select! {
+                () = stopped(&mut stopping) => return,
+                () = sleep(pause) => pause = (pause * 2).min(RETRY_MAX),
+            }
+        }
+    }
+
+    async fn attempt(&mut self, stopping: &mut watch::Receiver<bool>) -> Attempt {
+        let opening = async {
+            let stream = socket::connect(&self.path).await?;
+            self.say_connecting();
+            Ok::<_, LinkError>(Connection::open(stream).await?)
+        };
+        let connection = tokio::select! {
+            () = stopped(stopping) => return Attempt::Stopped,
+            opened = opening => match opened {
+                Ok(connection) => connection,
+                Err(error) => return Attempt::Failed(error),
+            }
+        };
+        let mut was_linked = false;
+        let ended = tokio::select! {
+            () = stopped(stopping) => None,
+            ended = self.follow(&connection, &mut was_linked) => Some(ended),
+        };
+        match ended {
+            None => {
+                connection.leave().await;
+                Attempt::Stopped
+            }
+            Some(error) if was_linked => Attempt::Lost(error.into()),
+            Some(error) => Attempt::Failed(error.into()),
+        }
+    }
+
+    /// Tells of each tip until there is no next.
+    async fn follow(&mut self, connection: &Connection, was_linked: &mut bool) -> ConnectionError {
+        loop {
+            // At first, and after a wait that ended with nothing: a node that stops has no tip either.
+            let mut tip = match connection.tip().await {
+                Ok(Some(tip)) => tip,
+                Ok(None) => return ConnectionError::Stopping,
+                Err(error) => return error,
+            };
+            if std::mem::replace(was_linked, true) && self.told.borrow().tip == Some(tip) {
+                // It gives no wait, and has nothing new.
+                return ConnectionError::Stopping;
+            }
+            loop {
+                self.say_connected(tip);
+                tip = match connection.tip_after(&tip.hash).await {
+                    Ok(Some(next)) => next,
+                    Ok(None) => break,
+                    Err(error) => return error,
+                };
+            }
+        }
+    }
+
+    /// One that was refused stays so until it answers.
+    fn say_connecting(&self) {
+        self.told.send_if_modified(|link| {
+            let is_news = !matches!(link.state, NodeLinkState::Connecting | NodeLinkState::Refused);
+            if is_news {
+                let reason = "the node listens, and answers once it has loaded its chain".to_owned();
+                *link = NodeLink { state: NodeLinkState::Connecting, since: now(), tip: link.tip, reason };
+            }
+            is_news
+        });
+    }
+
+    fn say_connected(&mut self, tip: NodeTip) {
+        self.told.send_if_modified(|link| {
+            let is_new = link.state != NodeLinkState::Connected;
+            if is_new {
+                tracing::info!(socket = %self.path.display(), height = tip.height.0, hash = %tip.hash, "linked to the node");
+            }
+            let since = if is_new { now() } else { link.since };
+            let before = link.tip.replace(tip);
+            link.state = NodeLinkState::Connected;
+            link.since = since;
+            link.reason.clear();
+            is_new || before != Some(tip)
+        });
+        self.logged.clear();
+    }
+
+    fn report(&mut self, error: &LinkError) {
+        let (state, reason) = (error.state(), error.to_string());
+        if self.logged != reason {
+            log(&self.path, state, &reason);
+            self.logged.clone_from(&reason);
+        }
+        self.told.send_if_modified(|link| {
+            let is_news = link.state != state || link.reason != reason;
+            if is_news {
+                let since = if link.state == state { link.since } else { now() };
+                *link = NodeLink { state, since, tip: link.tip, reason };
+            }
+            is_news
+        });
+    }
+}
+
+/// How an attempt at a link ended.
+enum Attempt {
+    /// The server stops.
+    Stopped,
+    /// There was none.
+    Failed(LinkError),
+    /// There was one.
+    Lost(LinkError),
+}
+
+/// Each with the next step, which the reason has. Not to have a node with IPC is no fault.
+fn log(socket: &Path, state: NodeLinkState, reason: &str) {
+    let socket = socket.display();
+    match state {
+        NodeLinkState::Absent => {
+            tracing::info!(%socket, reason, "no link to a node; the active chain is told from files")
+        }
+        NodeLinkState::Refused => {
+            tracing::warn!(%socket, reason, "the node is not asked; the active chain is told from files");
+        }
+        _ => {
+            tracing::warn!(%socket, reason, "no link to the node; until it is back the active chain is told from files")
+        }
+    }
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // A sender that is gone says the same.
+    drop(stopping.wait_for(|stop| *stop).await);
+}
+
+/// In seconds since 1970; a clock before that counts as then.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,55 @@
+//! Refreshes that nobody asked for: the chain is looked at anew when the node names another tip, when the link to it changes, when block
+//! files change and no node can be asked, and every few seconds beneath all that.
+//!
+//! News that come while a refresh runs are one refresh more, however many they are.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use rescan_core::server_info::{NodeLink, NodeLinkState};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::files::FileWatch;
+use crate::session::Shared;
+
+/// How often the files are looked at without any news: a look at a directory of six thousand files takes some 10 ms.
+const POLL: Duration = Duration::from_secs(10);
+
+/// How soon the files are looked at again for a tip that the node named and they do not have yet; each pause is twice
+/// the one before.
+const AGAIN_MIN: Duration = Duration::from_millis(20);
+const AGAIN_MAX: Duration = Duration::from_secs(1);
+
+/// Keeps the chain as new as the node and the files are, until dropped.
+pub(crate) async fn keep_up(shared: Rc<Shared>, files: FileWatch, link: watch::Receiver<NodeLink>) {
+    let hearing = hear(Rc::clone(&shared), link.clone());
+    let refreshing = refresh(shared, files, link);
+    futures::future::join(hearing, refreshing).await;
+}
+
+/// Tells the chain what the node says as soon as it is said: when the link drops, maps are not to wait for a refresh.
+async fn hear(shared: Rc<Shared>, mut link: watch::Receiver<NodeLink>) {
+    while link.changed().await.is_ok() {
+        let said = link.borrow_and_update().clone();
+        shared.chain().hear(&said);
+    }
+}
+
+async fn refresh(shared: Rc<Shared>, files: FileWatch, mut link: watch::Receiver<NodeLink>) {
+    let mut again = AGAIN_MIN;
+    loop {
+        let said = link.borrow_and_update().clone();
+        shared.chain().hear(&said);
+        shared.look_anew().await;
+        let is_linked = said.state == NodeLinkState::Connected;
+        let is_awaited = shared.chain().awaits_tip();
+        again = if is_awaited { (again * 2).min(AGAIN_MAX) } else { AGAIN_MIN };
+        tokio::select! {
+            // One that is gone has no more news.
+            Ok(()) = link.changed() => {}
+            () = files.changed(), if !is_linked => {}
+            () = sleep(if is_awaited { again } else { POLL }) => {}
+        }
+    }
+}

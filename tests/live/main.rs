@@ -1,0 +1,6 @@
+//! The product beside a real Bitcoin Core node, on regtest. Every test says aloud that it was skipped where `BITCOIN_NODE` and
+//! `BITCOIN_CLI` do not name one.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod active_chain;
+mod node;

@@ -1,0 +1,302 @@
+//! A real Bitcoin Core node on a regtest chain of its own, for tests of what only it does.
+//!
+//! Its programs are those that `BITCOIN_NODE` and `BITCOIN_CLI` name, as `tests/bitcoin-node.sh` prints them; a test that
+//! finds them unset says aloud that it was skipped. The node speaks to no other node, listens on the loopback's RPC port alone, and dies with its [`LiveNode`].
+
+use std::ffi::OsStr;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use bitcoin::{BlockHash, Script};
+use tempfile::TempDir;
+
+/// How long a node may take to start or to stop.
+const NODE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks at something that a node is to bring about and cannot be waited for.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
+/// How often another port is tried, where somebody took the one that was free.
+const STARTS_MAX: u32 = 5;
+
+/// A node and its directory, both gone when dropped.
+#[derive(Debug)]
+pub struct LiveNode {
+    directory: TempDir,
+    program: PathBuf,
+    client: PathBuf,
+    arguments: Vec<String>,
+    port: u16,
+    /// How many calls of [`LiveNode::mine`] there were.
+    made: Cell<u32>,
+    child: Option<Child>,
+}
+
+impl LiveNode {
+    /// A running node with these further arguments, and only genesis; none where no node is to be had, which is said aloud.
+    ///
+    /// # Panics
+    ///
+    /// If there is one and it does not start.
+    #[must_use]
+    pub fn start(arguments: &[&str]) -> Option<Self> {
+        let (Some(program), Some(client)) = (std::env::var_os("BITCOIN_NODE"), std::env::var_os("BITCOIN_CLI")) else {
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            say_skipped(&test);
+            return None;
+        };
+        // Not where TMPDIR says: a socket's path has at most 107 bytes.
+        let directory = tempfile::tempdir_in("/tmp").expect("a temporary directory");
+        std::fs::create_dir(directory.path().join("datadir")).expect("a directory in it");
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut node =
+            Self { directory, program: program.into(), client: client.into(), arguments, port: 0, child: None };
+        node.restart();
+        Some(node)
+    }
+
+    /// Its `-datadir`.
+    #[must_use]
+    pub fn datadir(&self) -> PathBuf {
+        self.directory.path().join("datadir")
+    }
+
+    /// The folder with its block files.
+    #[must_use]
+    pub fn blocks_dir(&self) -> PathBuf {
+        self.datadir().join("regtest").join("blocks")
+    }
+
+    /// Where it answers over IPC.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.datadir().join("regtest").join("node.sock")
+    }
+
+    /// Has the next start use these further arguments in place of those before.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    }
+
+    /// Starts it where it does not run, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// If it ends instead, or does neither.
+    pub fn restart(&mut self) {
+        assert!(self.child.is_none(), "the node runs already");
+        for _attempt in 0..STARTS_MAX {
+            self.port = free_port();
+            let mut child = self.command().spawn().expect("BITCOIN_NODE names a program");
+            if self.answers(&mut child) {
+                self.child = Some(child);
+                return;
+            }
+        }
+        panic!("the node does not start: {}", self.end_of_log());
+    }
+
+    /// Asks it to stop, and waits until it has.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or not end in order.
+    pub fn stop(&mut self) {
+        self.rpc(&["stop"]);
+        let mut child = self.child.take().expect("the node runs");
+        let status = child.wait().expect("its end can be waited for");
+        assert!(status.success(), "the node ended with {status}: {}", self.end_of_log());
+    }
+
+    /// Ends it by SIGKILL, with whatever it had not written yet.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("the node runs");
+        child.kill().expect("it can be killed");
+        child.wait().expect("its end can be waited for");
+    }
+
+    /// Whether it runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// What it answers to an RPC, as `bitcoin-cli` prints it.
+    ///
+    /// # Panics
+    ///
+    /// If it answers with an error.
+    pub fn rpc(&self, arguments: &[&str]) -> String {
+        let output = self.try_rpc(arguments);
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        assert!(output.status.success(), "{arguments:?} failed: {}", said(&output.stderr));
+        said(&output.stdout)
+    }
+
+    /// Mines blocks whose coinbases pay `script`; their hashes in order.
+    ///
+    /// # Panics
+    ///
+    /// If the node makes none.
+    pub fn mine_to(&self, blocks: u32, script: &Script) -> Vec<BlockHash> {
+        let descriptor = format!("raw({script:x})");
+        let descriptor = self.rpc(&["getdescriptorinfo", &descriptor]);
+        let descriptor =
+            quoted_after(&descriptor, "\"descriptor\"").expect("a descriptor with its checksum").to_owned();
+        let answer = self.rpc(&["generatetodescriptor", &blocks.to_string(), &descriptor, "100000000"]);
+        let hashes: Vec<BlockHash> = answer.split('"').filter_map(|word| word.parse().ok()).collect();
+        assert_eq!(hashes.len(), blocks as usize, "the node made fewer blocks than asked for: {answer}");
+        hashes
+    }
+
+    /// Mines blocks that pay nobody whom a test watches, and not what blocks of other calls pay: a block made anew in the same
+    /// second for the same script would be the one that was invalidated.
+    ///
+    /// # Panics
+    ///
+    /// If the node makes none.
+    pub fn mine(&self, blocks: u32) -> Vec<BlockHash> {
+        let made = self.made.get();
+        self.made.set(made + 1);
+        // A push of four bytes.
+        self.mine_to(blocks, &ScriptBuf::from_bytes([&[4], &made.to_le_bytes()[..]].concat()))
+    }
+
+    /// Height and hash of its tip.
+    ///
+    /// # Panics
+    ///
+    /// If it does not say.
+    #[must_use]
+    pub fn tip(&self) -> (u32, BlockHash) {
+        let info = self.rpc(&["getblockchaininfo"]);
+        let height = info.split("\"blocks\":").nth(1).and_then(|rest| rest.split(',').next()).map(str::trim);
+        let hash = quoted_after(&info, "\"bestblockhash\"").and_then(|hash| BlockHash::from_str(hash).ok());
+        let height = height.and_then(|height| height.parse().ok());
+        (height.expect("the node says its height"), hash.expect("the node says its tip"))
+    }
+
+    /// The active block at a height.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn hash_at(&self, height: u32) -> BlockHash {
+        self.rpc(&["getblockhash", &height.to_string()]).parse().expect("a block hash")
+    }
+
+    /// Has it leave a block and all above it, however much work they have.
+    ///
+    /// # Panics
+    ///
+    /// If it does not know the block.
+    pub fn invalidate(&self, hash: &BlockHash) {
+        self.rpc(&["invalidateblock", &hash.to_string()]);
+    }
+
+    /// Takes that back.
+    ///
+    /// # Panics
+    ///
+    /// If it does not know the block.
+    pub fn reconsider(&self, hash: &BlockHash) {
+        self.rpc(&["reconsiderblock", &hash.to_string()]);
+    }
+
+    /// The last of what it logged, for whoever reads of a failure.
+    #[must_use]
+    pub fn end_of_log(&self) -> String {
+        let log = std::fs::read_to_string(self.datadir().join("regtest").join("debug.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(format!("-datadir={}", self.datadir().display())).arg(format!("-rpcport={}", self.port));
+        command.args(["-regtest", "-ipcbind=unix", "-server=1", "-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1"]);
+        command.args(["-listen=0", "-connect=0", "-dnsseed=0", "-fixedseeds=0", "-natpmp=0", "-printtoconsole=0"]);
+        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// Waits until the node answers, or has ended.
+    fn answers(&self, child: &mut Child) -> bool {
+        let begun = Instant::now();
+        while child.try_wait().expect("its state can be asked for").is_none() {
+            if self.try_rpc(&["getblockcount"]).status.success() {
+                return true;
+            }
+            assert!(begun.elapsed() < NODE_PATIENCE, "the node does not answer: {}", self.end_of_log());
+            std::thread::sleep(LOOK_AGAIN_AFTER);
+        }
+        false
+    }
+
+    fn try_rpc(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&self.client);
+        command.arg(format!("-datadir={}", self.datadir().display())).arg(format!("-rpcport={}", self.port));
+        // It would rather ask over the IPC socket, where it finds one, and that is what others are tested on.
+        command.args(["-regtest", "-ipcconnect=0"]).args(arguments.iter().map(OsStr::new));
+        command.stdin(Stdio::null()).output().expect("BITCOIN_CLI names a program")
+    }
+}
+
+impl Drop for LiveNode {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // One that has ended already cannot be killed, and need not be.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// Waits until `look` gives something, at most for `patience`.
+///
+/// # Panics
+///
+/// If it does not in that time; `what` says what was waited for.
+pub async fn eventually<T, L>(what: &str, patience: Duration, mut look: impl FnMut() -> L) -> T
+where
+    L: Future<Output = Option<T>>,
+{
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begun.elapsed() < patience, "waited in vain: {what}");
+        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+    }
+}
+
+/// Past the test harness, which holds back what a test that passes has printed.
+fn say_skipped(test: &str) {
+    use std::io::Write;
+    let told = writeln!(
+        std::io::stderr().lock(),
+        "skipped: {test} needs a node: export $(tests/bitcoin-node.sh) sets BITCOIN_NODE and BITCOIN_CLI"
+    );
+    // Nobody listens to it then.
+    drop(told);
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback has a free port");
+    listener.local_addr().expect("it has an address").port()
+}
+
+/// The string that is the value of a field in what `bitcoin-cli` prints.
+fn quoted_after<'a>(text: &'a str, field: &str) -> Option<&'a str> {
+    text.split(field).nth(1)?.split('"').nth(1)
+}
