@@ -21,7 +21,7 @@ use rescan_core::request::{GivenKeychain, GivenOutpoint};
 
 use crate::checkpoint::{Checkpoint, ForeignCheckpoint, GoingOn, Withdrawn};
 use crate::client::Client;
-use crate::error::{CallError, ScanError};
+use crate::error::{CallError, LOCATE_HASHES_MAX, ScanError};
 use crate::request::ScanRequest;
 use crate::scan_stream::{ScanEvent, ScanHandle, ScanStream};
 use crate::scan_task::Terms;
@@ -60,6 +60,8 @@ pub struct ResumableScan {
     events: VecDeque<ResumeEvent>,
     stage: Stage,
     attempts: u32,
+    /// Blocks that it may have to go back to, besides those that the checkpoint knows; the highest first.
+    recent: Vec<BlockHash>,
     /// What the last scan watched: the next one may watch the same.
     watched: Option<Watched>,
     /// The scan that came to its end: it answers for the blocks of its chain as long as it is kept.
@@ -121,6 +123,7 @@ impl Client {
             events: VecDeque::new(),
             stage: Stage::Due,
             attempts: 0,
+            recent: Vec::new(),
             watched: None,
             over: None,
         })
@@ -203,6 +206,12 @@ impl ResumableScan {
         self.stage = Stage::Ready;
     }
 
+    /// Has the server asked for these blocks too when the chain may have been left; the highest first. The more are known,
+    /// the less is gone over again.
+    pub(crate) fn remember(&mut self, recent: Vec<BlockHash>) {
+        self.recent = recent;
+    }
+
     /// Asks about the chain of the scan that came to its end, until that is let go of or another begins.
     pub(crate) fn over(&self) -> Option<ScanHandle> {
         self.over.as_ref().map(ScanStream::handle)
@@ -258,12 +267,18 @@ impl ResumableScan {
     }
 
     fn ask_for_fork(&self) -> Stage {
-        let known = self.checkpoint.known_blocks();
+        let known = self.known_blocks();
         if known.is_empty() {
             return Stage::Ready;
         }
         let client = self.client.clone();
         Stage::Locating(async move { client.locate(known).await }.boxed())
+    }
+
+    fn known_blocks(&self) -> Vec<BlockHash> {
+        let known = self.checkpoint.known_blocks();
+        let room = LOCATE_HASHES_MAX.saturating_sub(known.len());
+        known.into_iter().chain(self.recent.iter().copied().take(room)).collect()
     }
 
     fn make_request(&self) -> Stage {
@@ -305,7 +320,7 @@ impl ResumableScan {
                 self.checkpoint.finish(&summary);
                 let ended = match summary.outcome {
                     Outcome::ReorganisedFrom(height) => {
-                        let (client, known) = (self.client.clone(), self.checkpoint.known_blocks());
+                        let (client, known) = (self.client.clone(), self.known_blocks());
                         let standing = async move { standing_below(&client, known, height).await };
                         Stage::Leaving(Box::new(summary), standing.boxed())
                     }

@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bitcoin::BlockHash;
 use futures::{FutureExt, Stream};
 use rescan_core::position::Height;
 use rescan_core::report::{BlockId, BlockReport, Outcome, Summary};
@@ -75,6 +76,8 @@ pub struct Follower {
     recent: Option<RecentBlocks>,
     /// The tip that the server told last.
     expected: Height,
+    /// The last block that was said to be settled.
+    settled: Option<BlockHash>,
     /// Why the blocks of a scan are not known. Where that scan is begun again, it does not matter.
     unaligned: Option<CallError>,
 }
@@ -132,6 +135,7 @@ impl Client {
             stage: Stage::Reading,
             recent: None,
             expected: Height::GENESIS,
+            settled: None,
             unaligned: None,
         })
     }
@@ -234,6 +238,7 @@ impl Follower {
             ResumeEvent::Withdrawn(withdrawn) => self.events.push_back(FollowEvent::Withdrawn(withdrawn)),
             ResumeEvent::Restarted => {
                 self.recent = None;
+                self.scan.remember(Vec::new());
                 self.events.push_back(FollowEvent::Restarted);
             }
             ResumeEvent::Report(report) => {
@@ -249,7 +254,10 @@ impl Follower {
     fn finish(&mut self, summary: Summary) -> Result<(), ScanError> {
         match summary.outcome {
             Outcome::Complete if self.recent.is_some() => {
-                self.settle()?;
+                // A mark may have said so already.
+                if self.settled != Some(summary.tip.hash) {
+                    self.settle()?;
+                }
                 self.rest();
             }
             Outcome::Complete => {
@@ -276,6 +284,7 @@ impl Follower {
     fn settle(&mut self) -> Result<(), ScanError> {
         if let Some(covered) = self.checkpoint().covered_to() {
             self.connect_to(covered.height)?;
+            self.settled = Some(covered.hash);
         }
         self.events.push_back(FollowEvent::Settled);
         Ok(())
@@ -283,6 +292,7 @@ impl Follower {
 
     /// Until there is another tip.
     fn rest(&mut self) {
+        self.scan.remember(self.recent.as_ref().map(RecentBlocks::hashes).unwrap_or_default());
         self.scan.let_go();
         self.scan.go_on();
         self.stage = Stage::Sending;

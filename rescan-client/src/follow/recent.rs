@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use bitcoin::BlockHash;
 use rescan_core::position::Height;
 use rescan_core::report::BlockId;
 
@@ -73,6 +74,11 @@ impl RecentBlocks {
         Some(block)
     }
 
+    /// The blocks that were told, the last first.
+    pub(super) fn hashes(&self) -> Vec<BlockHash> {
+        self.told.iter().rev().map(|block| block.hash).collect()
+    }
+
     /// Whatever was ahead is to be asked for again.
     pub(super) fn forget_ahead(&mut self) {
         self.ahead.clear();
@@ -118,7 +124,6 @@ fn breach(detail: String) -> CallError {
 
 #[cfg(test)]
 mod tests {
-    use bitcoin::BlockHash;
     use bitcoin::hashes::Hash;
 
     use super::*;
