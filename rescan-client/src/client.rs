@@ -3,13 +3,14 @@
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bitcoin::BlockHash;
 use rescan_core::block_match::{MatchEntries, MatchedBlock};
 use rescan_core::position::Height;
 use rescan_core::report::BlockId;
 use rescan_core::request::RangeRequest;
-use rescan_core::server_info::ServerInfo;
+use rescan_core::server_info::{Feature, ServerInfo};
 use tokio::sync::oneshot;
 
 use crate::block_match::Question;
@@ -19,6 +20,7 @@ use crate::error::{CallError, ConnectError, ScanError};
 use crate::request::ScanRequest;
 use crate::scan_stream::{self, BlockStream, PreparedScan, ScanStream};
 use crate::scan_task::Gate;
+use crate::watched_set::WatchedSet;
 
 /// A connection to a rescan server. Clones share it; it is closed when the last of them and of its streams is dropped.
 #[derive(Clone, Debug)]
@@ -113,6 +115,33 @@ impl Client {
     /// connection is gone, the server is too old, or the answer is none of these blocks.
     pub async fn locate(&self, hashes: Vec<BlockHash>) -> Result<Option<BlockId>, CallError> {
         self.connection.locate(hashes).await
+    }
+
+    /// Waits until the tip of the active chain is another than `known`, or the time is up, which is a minute at most; gives
+    /// the tip that there is then, and none where there is no block yet. With nothing known, any tip will do. The tip may
+    /// be lower than the known one. Dropping the future gives the call up on the server too.
+    ///
+    /// What lies between is for [`Client::locate`] and a scan to find; [`Client::follow`] does all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unsupported`] if the server is too old; else [`CallError`] if the block files cannot be read or the
+    /// connection is gone.
+    pub async fn wait_tip(&self, known: Option<BlockHash>, timeout: Duration) -> Result<Option<BlockId>, CallError> {
+        if !self.can_wait() {
+            return Err(CallError::Unsupported { detail: "waitTip".to_owned() });
+        }
+        self.connection.wait_tip(known, timeout).await
+    }
+
+    /// Whether the server knows the call that waits for a tip.
+    pub(crate) fn can_wait(&self) -> bool {
+        self.greeting.features.contains(&Feature::WaitTip)
+    }
+
+    /// Sends what a request watches, for any number of scans.
+    pub(crate) async fn watch(&self, request: ScanRequest) -> Result<WatchedSet, CallError> {
+        WatchedSet::send(&self.connection, request).await
     }
 
     /// Has the server match one block of the active chain against what travels in this very call, and remember nothing of

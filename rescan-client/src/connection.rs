@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bitcoin::BlockHash;
+use bitcoin::hashes::Hash;
 use capnp::message::ReaderOptions;
 use capnp_rpc::RpcSystem;
 use capnp_rpc::rpc_twoparty_capnp::Side;
@@ -32,7 +33,7 @@ use crate::counting::{Counting, Traffic, TrafficCount};
 use crate::error::{CallError, ConnectError, LOCATE_HASHES_MAX, ScanError};
 use crate::request::ScanRequest;
 use crate::scan_stream::{BlockEvent, Pipe, ScanEvent};
-use crate::scan_task::{self, Gate};
+use crate::scan_task::{self, Gate, Order};
 
 /// How long a peer may take to say who it is. A server answers while it still reads its chain, so seconds are ample even
 /// on a machine that swaps; without a bound, a peer that says nothing would hang the wallet.
@@ -60,6 +61,8 @@ enum Command {
     Info(oneshot::Sender<Result<ServerInfo, CallError>>),
     Locate(Vec<BlockHash>, oneshot::Sender<Result<Option<BlockId>, CallError>>),
     Match(Question, oneshot::Sender<Result<MatchedBlock, ScanError>>),
+    WaitTip(Option<BlockHash>, Duration, oneshot::Sender<Result<Option<BlockId>, CallError>>),
+    Watch(Box<ScanRequest>, mpsc::Receiver<Order>),
     Scan(Box<ScanRequest>, Option<Gate>, Pipe<ScanEvent>),
     Blocks(RangeRequest, Pipe<BlockEvent>),
 }
@@ -108,6 +111,20 @@ impl Connection {
         answer.await.unwrap_or_else(|_| Err(thread_gone().into()))
     }
 
+    pub(crate) async fn wait_tip(
+        &self,
+        known: Option<BlockHash>,
+        timeout: Duration,
+    ) -> Result<Option<BlockId>, CallError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::WaitTip(known, timeout, reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(thread_gone()))
+    }
+
+    pub(crate) async fn watch(&self, request: ScanRequest, orders: mpsc::Receiver<Order>) -> Result<(), CallError> {
+        self.send(Command::Watch(Box::new(request), orders)).await
+    }
+
     pub(crate) async fn scan(
         &self,
         request: ScanRequest,
@@ -134,7 +151,7 @@ impl Connection {
     }
 }
 
-fn thread_gone() -> CallError {
+pub(crate) fn thread_gone() -> CallError {
     CallError::Disconnected { reason: "its thread has ended".to_owned() }
 }
 
@@ -279,6 +296,18 @@ async fn obey(rescan: &rescan::Client, mut inbox: mpsc::Receiver<Command>) {
                         }
                     });
                 }
+                Some(Command::WaitTip(known, timeout, mut reply)) => {
+                    let rescan = rescan.clone();
+                    tasks.spawn_local(async move {
+                        tokio::select! {
+                            tip = wait_tip(&rescan, known, timeout) => drop(reply.send(tip)),
+                            () = reply.closed() => {}
+                        }
+                    });
+                }
+                Some(Command::Watch(request, orders)) => {
+                    tasks.spawn_local(scan_task::watch(rescan.clone(), request, orders));
+                }
                 Some(Command::Scan(request, gate, pipe)) => {
                     tasks.spawn_local(scan_task::scan(rescan.clone(), request, gate, pipe));
                 }
@@ -308,6 +337,21 @@ pub(crate) async fn locate(rescan: &rescan::Client, hashes: &[BlockHash]) -> Res
         }
         found => Ok(found),
     }
+}
+
+async fn wait_tip(
+    rescan: &rescan::Client,
+    known: Option<BlockHash>,
+    timeout: Duration,
+) -> Result<Option<BlockId>, CallError> {
+    let mut call = rescan.wait_tip_request();
+    if let Some(known) = known {
+        call.get().set_known(&known.to_byte_array());
+    }
+    // The server waits for a minute at most.
+    call.get().set_timeout_millis(u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
+    let response = call.send().promise.await?;
+    Ok(wire::read_block_id(response.get()?.get_tip()?)?)
 }
 
 impl From<capnp::Error> for CallError {

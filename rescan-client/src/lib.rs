@@ -160,6 +160,7 @@ mod connect;
 mod connection;
 mod counting;
 mod error;
+mod follow;
 mod request;
 mod resume;
 mod scan_stream;
@@ -167,6 +168,7 @@ mod scan_task;
 mod sink;
 mod upload;
 pub mod wallets;
+mod watched_set;
 
 /// The README's example is compiled with the others.
 #[cfg(doctest)]
@@ -178,6 +180,7 @@ pub use checkpoint::Checkpoint;
 pub use client::Client;
 pub use counting::{Crossed, Traffic};
 pub use error::{CallError, ConnectError, LOCATE_HASHES_MAX, SOCKET_PATH_BYTES_MAX, ScanError};
+pub use follow::{FollowEvent, Follower};
 pub use request::ScanRequest;
 pub use rescan_core::block_match::{MatchContent, MatchEntries, MatchedBlock};
 pub use rescan_core::coins::Coin;

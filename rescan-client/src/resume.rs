@@ -7,17 +7,25 @@
 //! It saves nothing: when to is the caller's, who knows what has reached its reader.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures::StreamExt;
+use bitcoin::BlockHash;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use rescan_core::position::Height;
 use rescan_core::report::{BlockId, BlockReport, Outcome, RefusalReason, Summary};
+use rescan_core::request::{GivenKeychain, GivenOutpoint};
 
 use crate::checkpoint::{Checkpoint, ForeignCheckpoint, GoingOn, Withdrawn};
 use crate::client::Client;
-use crate::error::{CallError, ScanError};
+use crate::error::{CallError, LOCATE_HASHES_MAX, ScanError};
 use crate::request::ScanRequest;
 use crate::scan_stream::{ScanEvent, ScanHandle, ScanStream};
+use crate::scan_task::Terms;
+use crate::watched_set::WatchedSet;
 
 /// How often marks are asked for where the request does not say.
 const MARK_EVERY: Duration = Duration::from_secs(1);
@@ -45,7 +53,6 @@ pub enum ResumeEvent {
 }
 
 /// A scan, and the checkpoint that follows it.
-#[derive(Debug)]
 pub struct ResumableScan {
     client: Client,
     base: ScanRequest,
@@ -53,24 +60,52 @@ pub struct ResumableScan {
     events: VecDeque<ResumeEvent>,
     stage: Stage,
     attempts: u32,
+    /// Blocks that it may have to go back to, besides those that the checkpoint knows; the highest first.
+    recent: Vec<BlockHash>,
+    /// What the last scan watched: the next one may watch the same.
+    watched: Option<Watched>,
+    /// The scan that came to its end: it answers for the blocks of its chain as long as it is kept.
+    over: Option<ScanStream>,
 }
 
-#[derive(Debug)]
+/// A question to the server that is under way.
+pub(crate) type Call<T> = BoxFuture<'static, Result<T, CallError>>;
+
 enum Stage {
     /// What does not stand is to be taken back.
     Due,
-    /// To be asked for. Apart from the stage before, so that what was withdrawn is told even if this fails.
+    Locating(Call<Option<BlockId>>),
+    /// To be asked for. Apart from the stages before, so that what was withdrawn is told even if this fails.
     Ready,
+    Sending(Box<GoingOn>, Call<WatchedSet>),
+    /// What it watches is on its way to the server or there.
+    Sent(Box<GoingOn>),
+    Beginning(Box<GoingOn>, Call<ScanStream>),
     Running(Box<Running>),
     /// The chain that it was pinned to was left: what does not stand is still to be taken back.
-    Leaving(Box<Summary>),
-    Ended,
+    Leaving(Box<Summary>, Call<Option<BlockId>>),
+    Ended(Ended),
 }
 
-#[derive(Debug)]
+/// How the last scan ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// At the end of its range, on a chain that stood.
+    Complete,
+    /// In any other way.
+    Early,
+}
+
 struct Running {
     stream: ScanStream,
     going_on: GoingOn,
+}
+
+/// A watch set on the server, and what of the request it is made of that may differ from one scan to the next.
+struct Watched {
+    keychains: Vec<GivenKeychain>,
+    outpoints: Vec<GivenOutpoint>,
+    set: WatchedSet,
 }
 
 impl Client {
@@ -88,6 +123,9 @@ impl Client {
             events: VecDeque::new(),
             stage: Stage::Due,
             attempts: 0,
+            recent: Vec::new(),
+            watched: None,
+            over: None,
         })
     }
 }
@@ -105,48 +143,154 @@ impl ResumableScan {
     ///
     /// [`ScanError`] if there will be no summary. The checkpoint is good to go on from even then.
     pub async fn next(&mut self) -> Result<Option<ResumeEvent>, ScanError> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<ResumeEvent>, ScanError>> {
         loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(Some(event));
+            if let Some(event) = self.pop() {
+                return Poll::Ready(Ok(Some(event)));
             }
-            let stepped = match &mut self.stage {
-                Stage::Ended => return Ok(None),
-                Stage::Due => self.find_fork().await,
-                Stage::Ready => self.begin().await,
-                Stage::Running(running) => {
-                    let event = running.stream.next().await;
-                    self.take_in(event)
-                }
-                Stage::Leaving(summary) => {
-                    let summary = Summary::clone(summary);
-                    self.leave(summary).await
-                }
-            };
-            if let Err(error) = stepped {
-                self.stage = Stage::Ended;
-                return Err(error);
+            if matches!(self.stage, Stage::Ended(_)) {
+                return Poll::Ready(Ok(None));
+            }
+            if let Err(error) = ready!(self.poll_step(cx)) {
+                self.stage = Stage::Ended(Ended::Early);
+                return Poll::Ready(Err(error));
             }
         }
     }
 
-    async fn find_fork(&mut self) -> Result<(), ScanError> {
-        let known = self.checkpoint.known_blocks();
-        if !known.is_empty() {
-            let fork = self.client.locate(known).await?;
-            self.rewind(fork);
+    /// What happened already and was not told yet.
+    pub(crate) fn pop(&mut self) -> Option<ResumeEvent> {
+        self.events.pop_front()
+    }
+
+    /// After an end: goes on from where that was. The server is asked where that is in its chain only if the chain may have
+    /// been left; if it was left after a complete scan, the next one is refused, and then it is asked.
+    pub(crate) fn go_on(&mut self) {
+        self.attempts = 0;
+        self.stage = match self.stage {
+            Stage::Ended(Ended::Complete) => Stage::Ready,
+            _ => Stage::Due,
+        };
+    }
+
+    /// Sends what the next scan watches ahead of it, where that is not there already.
+    pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ScanError>> {
+        while matches!(self.stage, Stage::Ready | Stage::Sending(..)) {
+            ready!(self.poll_step(cx))?;
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Goes on over another connection, whatever became of the one before.
+    ///
+    /// # Errors
+    ///
+    /// [`ForeignCheckpoint`] if the server is one of another network; nothing is changed then.
+    pub(crate) fn reconnect(&mut self, client: Client) -> Result<(), ForeignCheckpoint> {
+        self.checkpoint.check(client.greeting().chain.genesis, &self.base)?;
+        self.client = client;
+        (self.watched, self.over) = (None, None);
+        self.stage = Stage::Ended(Ended::Early);
+        self.go_on();
+        Ok(())
+    }
+
+    /// Begins at the range's start again: everything that was reported is withdrawn or void.
+    pub(crate) fn start_over(&mut self) {
+        let withdrawn = self.checkpoint.start_over();
+        self.events.extend(withdrawn.into_iter().map(ResumeEvent::Withdrawn));
+        self.events.push_back(ResumeEvent::Restarted);
         self.stage = Stage::Ready;
-        Ok(())
     }
 
-    async fn begin(&mut self) -> Result<(), ScanError> {
-        let going_on = self.checkpoint.request(&self.base);
-        let mut request = going_on.request.clone();
+    /// Has the server asked for these blocks too when the chain may have been left; the highest first. The more are known,
+    /// the less is gone over again.
+    pub(crate) fn remember(&mut self, recent: Vec<BlockHash>) {
+        self.recent = recent;
+    }
+
+    /// Asks about the chain of the scan that came to its end, until that is let go of or another begins.
+    pub(crate) fn over(&self) -> Option<ScanHandle> {
+        self.over.as_ref().map(ScanStream::handle)
+    }
+
+    /// Lets go of the scan that came to its end.
+    pub(crate) fn let_go(&mut self) {
+        self.over = None;
+    }
+
+    /// Goes one stage on, or takes in one event.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ScanError>> {
+        let stage = match &mut self.stage {
+            Stage::Ended(_) => return Poll::Ready(Ok(())),
+            Stage::Due => self.ask_for_fork(),
+            Stage::Locating(call) => {
+                let fork = ready!(call.poll_unpin(cx))?;
+                self.rewind(fork);
+                Stage::Ready
+            }
+            Stage::Ready => self.make_request(),
+            Stage::Sending(going_on, call) => {
+                let set = ready!(call.poll_unpin(cx))?;
+                let GoingOn { request, .. } = &**going_on;
+                let (keychains, outpoints) = (request.keychains.clone(), request.outpoints.clone());
+                self.watched = Some(Watched { keychains, outpoints, set });
+                Stage::Sent(going_on.clone())
+            }
+            Stage::Sent(going_on) => match &self.watched {
+                Some(watched) => begin(&watched.set, going_on.clone()),
+                None => Stage::Ready,
+            },
+            Stage::Beginning(going_on, call) => {
+                let stream = ready!(call.poll_unpin(cx))?;
+                self.over = None;
+                self.events.push_back(ResumeEvent::Began(stream.handle()));
+                Stage::Running(Box::new(Running { stream, going_on: GoingOn::clone(going_on) }))
+            }
+            Stage::Running(running) => {
+                let event = ready!(running.stream.poll_next_unpin(cx));
+                return Poll::Ready(self.take_in(event));
+            }
+            Stage::Leaving(summary, call) => {
+                let fork = ready!(call.poll_unpin(cx))?;
+                let summary = Summary::clone(summary);
+                self.rewind(fork);
+                self.events.push_back(ResumeEvent::Finished(self.checkpoint.summary(summary)));
+                Stage::Ended(Ended::Early)
+            }
+        };
+        self.stage = stage;
+        Poll::Ready(Ok(()))
+    }
+
+    fn ask_for_fork(&self) -> Stage {
+        let known = self.known_blocks();
+        if known.is_empty() {
+            return Stage::Ready;
+        }
+        let client = self.client.clone();
+        Stage::Locating(async move { client.locate(known).await }.boxed())
+    }
+
+    fn known_blocks(&self) -> Vec<BlockHash> {
+        let known = self.checkpoint.known_blocks();
+        let room = LOCATE_HASHES_MAX.saturating_sub(known.len());
+        known.into_iter().chain(self.recent.iter().copied().take(room)).collect()
+    }
+
+    fn make_request(&self) -> Stage {
+        let mut going_on = Box::new(self.checkpoint.request(&self.base));
+        let request = &mut going_on.request;
         request.mark_every = request.mark_every.or(Some(MARK_EVERY));
-        let stream = self.client.scan(request).await?;
-        self.events.push_back(ResumeEvent::Began(stream.handle()));
-        self.stage = Stage::Running(Box::new(Running { stream, going_on }));
-        Ok(())
+        let is_same = |it: &&Watched| it.keychains == request.keychains && it.outpoints == request.outpoints;
+        if self.watched.as_ref().filter(is_same).is_some() {
+            return Stage::Sent(going_on);
+        }
+        let (client, request) = (self.client.clone(), request.clone());
+        Stage::Sending(going_on, async move { client.watch(request).await }.boxed())
     }
 
     fn rewind(&mut self, fork: Option<BlockId>) {
@@ -174,13 +318,21 @@ impl ResumableScan {
             }
             Some(Ok(ScanEvent::Finished(summary))) => {
                 self.checkpoint.finish(&summary);
-                self.stage = match summary.outcome {
-                    Outcome::ReorganisedFrom(_) => Stage::Leaving(Box::new(summary)),
-                    _ => {
+                let ended = match summary.outcome {
+                    Outcome::ReorganisedFrom(height) => {
+                        let (client, known) = (self.client.clone(), self.known_blocks());
+                        let standing = async move { standing_below(&client, known, height).await };
+                        Stage::Leaving(Box::new(summary), standing.boxed())
+                    }
+                    outcome => {
                         self.events.push_back(ResumeEvent::Finished(self.checkpoint.summary(summary)));
-                        Stage::Ended
+                        let is_complete = outcome == Outcome::Complete;
+                        Stage::Ended(if is_complete { Ended::Complete } else { Ended::Early })
                     }
                 };
+                if let Stage::Running(running) = std::mem::replace(&mut self.stage, ended) {
+                    self.over = Some(running.stream);
+                }
             }
             Some(Ok(ScanEvent::Coin(_))) => {
                 let detail = "a coin, where history was asked for".to_owned();
@@ -197,32 +349,34 @@ impl ResumableScan {
         }
         Ok(())
     }
+}
 
-    /// After a reorganisation: takes back what no longer stands, so that the summary is of what does.
-    async fn leave(&mut self, summary: Summary) -> Result<(), ScanError> {
-        let from = match summary.outcome {
-            Outcome::ReorganisedFrom(height) => height,
-            _ => Height::GENESIS,
-        };
-        let fork = self.standing_below(from).await?;
-        self.rewind(fork);
-        self.events.push_back(ResumeEvent::Finished(self.checkpoint.summary(summary)));
-        self.stage = Stage::Ended;
-        Ok(())
-    }
+fn begin(set: &WatchedSet, going_on: Box<GoingOn>) -> Stage {
+    let (set, terms) = (set.clone(), Terms::of(&going_on.request));
+    Stage::Beginning(going_on, async move { set.scan(terms).await }.boxed())
+}
 
-    /// The highest known block below a height that is in the active chain. The summary calls everything from that height on
-    /// void, even where the chain has come back to it meanwhile.
-    async fn standing_below(&self, height: Height) -> Result<Option<BlockId>, CallError> {
-        let mut known = self.checkpoint.known_blocks();
-        while !known.is_empty() {
-            let Some(found) = self.client.locate(known.clone()).await? else { return Ok(None) };
-            if found.height < height {
-                return Ok(Some(found));
-            }
-            let place = known.iter().position(|hash| *hash == found.hash);
-            known.drain(..=place.unwrap_or(0));
+/// The highest known block below a height that is in the active chain: after a reorganisation, what is above it no longer
+/// stands, so that the summary is of what does. The summary calls everything from that height on void, even where the chain
+/// has come back to it meanwhile.
+async fn standing_below(
+    client: &Client,
+    mut known: Vec<BlockHash>,
+    height: Height,
+) -> Result<Option<BlockId>, CallError> {
+    while !known.is_empty() {
+        let Some(found) = client.locate(known.clone()).await? else { return Ok(None) };
+        if found.height < height {
+            return Ok(Some(found));
         }
-        Ok(None)
+        let place = known.iter().position(|hash| *hash == found.hash);
+        known.drain(..=place.unwrap_or(0));
+    }
+    Ok(None)
+}
+
+impl fmt::Debug for ResumableScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResumableScan").field("covered_to", &self.checkpoint.covered_to()).finish_non_exhaustive()
     }
 }

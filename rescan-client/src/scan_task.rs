@@ -6,15 +6,17 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bitcoin::Amount;
+use futures::FutureExt;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{BlockId, KeychainUse, Outcome, Phase, Progress, Summary};
-use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
-use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan};
+use rescan_core::request::{self, RangeEnd, RangeRequest, RangeStart};
+use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan, watch_set};
 use rescan_core::wire;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use crate::asked::Asked;
 use crate::connection;
@@ -35,21 +37,88 @@ pub(crate) struct Gate {
     pub(crate) start: oneshot::Receiver<()>,
 }
 
+/// What a scan asks of a watch set.
+pub(crate) struct Terms {
+    call: request::ScanRequest,
+    asked: Asked,
+    keychains: usize,
+}
+
+impl Terms {
+    pub(crate) fn of(request: &ScanRequest) -> Self {
+        Self { call: request.call(), asked: Asked::by(request), keychains: request.keychains.len() }
+    }
+}
+
+/// A scan to be made of a watch set that is sent already.
+pub(crate) struct Order {
+    pub(crate) terms: Terms,
+    pub(crate) pipe: Pipe<ScanEvent>,
+}
+
+/// A watch set that may be scanned for.
+#[derive(Clone)]
+struct Sealed {
+    watch_set: watch_set::Client,
+    /// How long the server took to derive it.
+    seal: Duration,
+}
+
 /// Uploads, starts and keeps a scan.
 pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, gate: Option<Gate>, pipe: Pipe<ScanEvent>) {
-    let asked_for = Asked::by(&request);
+    let terms = Terms::of(&request);
+    let sealed = sealed(rescan.clone(), request);
+    run(rescan, terms, sealed, gate, pipe).await;
+}
+
+/// Uploads a watch set, and starts and keeps what scans are ordered of it.
+pub(crate) async fn watch(rescan: rescan::Client, request: Box<ScanRequest>, mut orders: mpsc::Receiver<Order>) {
+    let sealed = sealed(rescan.clone(), request).boxed_local().shared();
+    let mut scans = JoinSet::new();
+    let mut is_sealed = false;
+    loop {
+        tokio::select! {
+            // Ahead of the first order. What went wrong is said to each.
+            _sealed_or_not = sealed.clone(), if !is_sealed => is_sealed = true,
+            order = orders.recv() => {
+                let Some(Order { terms, pipe }) = order else { break };
+                scans.spawn_local(run(rescan.clone(), terms, sealed.clone(), None, pipe));
+            }
+            Some(_finished) = scans.join_next() => {}
+        }
+    }
+    drop(sealed);
+    while scans.join_next().await.is_some() {}
+}
+
+async fn sealed(rescan: rescan::Client, request: Box<ScanRequest>) -> Result<Sealed, ScanError> {
+    let watch_set = upload::upload(&rescan, &request).await?;
+    drop(request);
+    let uploaded = Instant::now();
+    upload::seal(&watch_set).await?;
+    Ok(Sealed { watch_set, seal: uploaded.elapsed() })
+}
+
+/// Starts a scan once its watch set is sealed, and keeps it.
+async fn run(
+    rescan: rescan::Client,
+    terms: Terms,
+    sealed: impl Future<Output = Result<Sealed, ScanError>>,
+    gate: Option<Gate>,
+    pipe: Pipe<ScanEvent>,
+) {
     let asked = Instant::now();
     let preparation = Rc::new(Cell::new(Preparation::default()));
-    let (sink, watch) = Sink::new(pipe.deliveries.clone(), asked_for, Rc::clone(&preparation));
+    let (sink, watch) = Sink::new(pipe.deliveries.clone(), terms.asked, Rc::clone(&preparation));
     let sink: report_sink::Client = capnp_rpc::new_client(sink);
-    let nothing_scanned = nothing_scanned(rescan.clone(), request.range.clone(), request.keychains.len(), asked);
+    let nothing_scanned = nothing_scanned(rescan.clone(), terms.call.range.clone(), terms.keychains, asked);
     let called = Rc::new(Cell::new(false));
     let calling = Rc::clone(&called);
     let begin = async move {
-        let watch_set = upload::upload(&rescan, &request).await?;
-        let uploaded = asked.elapsed();
-        upload::seal(&watch_set).await?;
-        preparation.set(Preparation { all: asked.elapsed(), seal: asked.elapsed().saturating_sub(uploaded) });
+        let Sealed { watch_set, seal } = sealed.await?;
+        // One that was sealed before took this scan no time.
+        let all = asked.elapsed();
+        preparation.set(Preparation { all, seal: seal.min(all) });
         if let Some(Gate { sealed, start }) = gate {
             // Whoever let go of the gate let go of the scan too, or wants it at once.
             let _nobody_waits = sealed.send(());
@@ -59,7 +128,7 @@ pub(crate) async fn scan(rescan: rescan::Client, request: Box<ScanRequest>, gate
         let mut call = rescan.scan_request();
         call.get().set_watch_set(watch_set);
         call.get().set_sink(sink);
-        wire::write_scan_request(&request.call(), call.get().init_request()).map_err(CallError::from)?;
+        wire::write_scan_request(&terms.call, call.get().init_request()).map_err(CallError::from)?;
         let response = call.send().promise.await.map_err(CallError::from)?;
         Ok(response.get().and_then(rescan::scan_results::Reader::get_scan).map_err(CallError::from)?)
     };

@@ -44,6 +44,14 @@ interface Rescan {
   # An empty hash is whatever block the active chain has at that height, after the block files were looked at anew. With a
   # hash, the active chain is that of the last second; where the block is its tip, and before it is said not to be in
   # it, the block files are looked at anew too. So a walk from `next` to `next` that comes to a tip was of that tip's chain.
+
+  waitTip @6 (known :Data, timeoutMillis :UInt32) -> (tip :BlockId);
+  # The tip of the active chain as soon as it is another than `known`, or the same when the time is up; it may be lower than
+  # it was. The block files are looked at anew first, however long that takes where they are read for the first time: a tip which
+  # moved before the call is answered at once. An empty `known` is answered with whatever tip there is; an unset tip or an
+  # empty hash means that there is no block yet. More than 60,000 milliseconds count as 60,000. For a wallet that follows: it
+  # says that there is something to go on to and not what, so that nothing is lost or piled up for a wallet that is slow to ask
+  # again.
 }
 
 # --- What the server is ---------------------------------------------------------------------------------------------
@@ -84,6 +92,8 @@ enum Feature {
   # `Rescan.locate`, ranges that begin after a locator, and `ReportSink.settled`.
   matchBlock @7;
   # `Rescan.matchBlock`.
+  waitTip @8;
+  # `Rescan.waitTip`.
 }
 
 struct ChainInfo {

@@ -47,6 +47,8 @@ pub enum Feature {
     Locator,
     /// One block a call, matched against what travels in the call.
     MatchBlock,
+    /// A call that waits for the tip to change.
+    WaitTip,
     /// Something that this version does not know.
     Unknown,
 }

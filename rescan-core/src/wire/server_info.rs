@@ -32,6 +32,7 @@ pub fn read_server_info(reader: server_info::Reader<'_>) -> Result<ServerInfo, W
         Ok(capnp_types::Feature::Proofs) => Feature::Proofs,
         Ok(capnp_types::Feature::Locator) => Feature::Locator,
         Ok(capnp_types::Feature::MatchBlock) => Feature::MatchBlock,
+        Ok(capnp_types::Feature::WaitTip) => Feature::WaitTip,
         Err(capnp::NotInSchema(_)) => Feature::Unknown,
     });
     Ok(ServerInfo {
@@ -73,6 +74,7 @@ pub fn write_server_info(info: &ServerInfo, mut builder: server_info::Builder<'_
                 Feature::Proofs => capnp_types::Feature::Proofs,
                 Feature::Locator => capnp_types::Feature::Locator,
                 Feature::MatchBlock => capnp_types::Feature::MatchBlock,
+                Feature::WaitTip => capnp_types::Feature::WaitTip,
                 Feature::Unknown => return Err(WireError::Unsayable { field: "features" }),
             },
         );

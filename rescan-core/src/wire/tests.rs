@@ -278,6 +278,7 @@ fn server_infos() -> impl Strategy<Value = ServerInfo> {
             Feature::Proofs,
             Feature::Locator,
             Feature::MatchBlock,
+            Feature::WaitTip,
         ]),
         0..4,
     );

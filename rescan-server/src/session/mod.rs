@@ -16,6 +16,7 @@ pub(crate) mod refresh;
 mod scan;
 mod sealing;
 mod source;
+mod tip_wait;
 mod watch_set;
 
 use std::cell::{Cell, RefCell};
@@ -42,6 +43,7 @@ use self::refresh::Refresher;
 use self::scan::ScanServer;
 use self::sealing::{SealError, Sealed};
 use self::source::Source;
+use self::tip_wait::TipWait;
 use self::watch_set::WatchSetServer;
 use crate::chain::Chain;
 use crate::scan::{BlockReader, CoveredPart, Lookahead, Scan, ScanPlan, SegmentSize, WorkerPool};
@@ -146,6 +148,7 @@ impl Session {
                 Feature::Proofs,
                 Feature::Locator,
                 Feature::MatchBlock,
+                Feature::WaitTip,
             ],
             chain: ChainInfo {
                 genesis: chain.network().genesis_hash(),
@@ -342,6 +345,22 @@ impl rescan::Server for Session {
             },
         };
         wire::write_block_match(&found, results.get().init_result()).map_err(|error| failed(&error))
+    }
+
+    async fn wait_tip(
+        self: Rc<Self>,
+        params: rescan::WaitTipParams,
+        mut results: rescan::WaitTipResults,
+    ) -> capnp::Result<()> {
+        let _waits = self.calls_waiting.take().ok_or_else(too_many_calls)?;
+        let asked = TipWait::read(params.get()?)?;
+        // The message would be held for as long as the call waits.
+        drop(params);
+        let tip = asked.answer(&self.shared.refresher).await;
+        if let Some(tip) = tip.map_err(|failure| capnp::Error::failed(failure.detail))? {
+            wire::write_block_id(&tip, results.get().init_tip());
+        }
+        Ok(())
     }
 }
 

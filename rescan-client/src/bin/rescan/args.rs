@@ -5,6 +5,7 @@
 
 mod compare;
 mod complaint;
+mod follow;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenOutpoint, Verify};
 pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::complaint::could_hold_a_key;
 use self::complaint::{complain, write_stderr};
+pub(crate) use self::follow::FollowArgs;
 use crate::exit_code::{EXIT_CODES_HELP, Exit};
 use crate::output::units;
 
@@ -36,6 +38,12 @@ pub(crate) enum Command {
     /// chain order; then what is left unspent; or, with --coins, that alone. The server reads the node's block files for
     /// it; the node is not asked.
     Scan(Box<ScanArgs>),
+    /// Find the same, and go on with every block that comes
+    ///
+    /// Prints what `scan` prints as it arrives, a summary once that is all, and then each block that the chain gains or
+    /// leaves, with the transactions that come or go with it, until Ctrl-C. A connection that is lost is made again, and
+    /// nothing is missed meanwhile.
+    Follow(Box<FollowArgs>),
     /// Show what the server is and sees
     Info(InfoArgs),
     /// Do the same rescan in several ways, and print what each takes
@@ -208,7 +216,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Ex
     let ends = match &cli.command {
         Command::Scan(args) => (args.from_height, args.to_height),
         Command::Compare(args) => (args.from_height, args.to_height),
-        Command::Info(_) | Command::Demo(_) => (None, None),
+        Command::Follow(_) | Command::Info(_) | Command::Demo(_) => (None, None),
     };
     if let (Some(from), Some(to)) = ends
         && from > to
@@ -281,7 +289,7 @@ mod tests {
 
     #[test]
     fn every_help_lists_the_exit_codes() {
-        for command in ["rescan", "rescan scan", "rescan info", "rescan demo", "rescan compare"] {
+        for command in ["rescan", "rescan scan", "rescan follow", "rescan info", "rescan demo", "rescan compare"] {
             let help = words(&format!("{command} --help")).expect_err("help is an error to clap").to_string();
             assert!(help.contains(EXIT_CODES_HELP), "{command}");
         }

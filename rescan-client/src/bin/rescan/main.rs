@@ -8,6 +8,7 @@ mod checkpoint_file;
 mod compare;
 mod demo;
 mod exit_code;
+mod follow;
 mod info;
 mod interrupts;
 mod labels;
@@ -49,6 +50,7 @@ fn start(cli: &Cli) -> Result<Exit, Trouble> {
     runtime.block_on(async {
         match &cli.command {
             Command::Scan(args) => scan::run(args, &mut interrupts).await,
+            Command::Follow(args) => follow::run(args, &mut interrupts).await,
             Command::Compare(args) => interrupts.or(compare::run(args)).await,
             Command::Info(args) => interrupts.or(info::run(args)).await,
             Command::Demo(args) => interrupts.or(demo::run(args)).await,

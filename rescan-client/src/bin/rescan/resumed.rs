@@ -42,7 +42,7 @@ pub(crate) async fn run(
         return Err(Trouble::usage("--checkpoint is of one wallet", "run once for each wallet, with a file each"));
     };
     let mut request = watch.request;
-    request.mark_every = Some(args.checkpoint_every.clamp(MARK_EVERY_MIN, MARK_EVERY_MAX));
+    request.mark_every = Some(mark_every(args.checkpoint_every));
     let checkpoint = loaded.unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, &request));
     let scan = client.go_on(request, checkpoint)?;
     let mut run = Run { file, output: Output::stdout(), party, scan, progress: None };
@@ -53,6 +53,11 @@ pub(crate) async fn run(
     // A scan that was complete before Ctrl-C reached it is complete.
     let cancelled = summary.outcome == Outcome::Cancelled && interrupted;
     Ok(if cancelled { Exit::Interrupted } else { Exit::of_outcome(&summary.outcome) })
+}
+
+/// How often marks are to come where a checkpoint is written so often.
+pub(crate) fn mark_every(checkpoint_every: Duration) -> Duration {
+    checkpoint_every.clamp(MARK_EVERY_MIN, MARK_EVERY_MAX)
 }
 
 async fn connect(args: &ScanArgs, watch: &Watch) -> Result<Client, Trouble> {

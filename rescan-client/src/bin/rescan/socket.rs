@@ -11,7 +11,12 @@ const SOCKET_NAME: &str = "rescan.sock";
 
 /// Connects to the server that the arguments mean.
 pub(crate) async fn connect(args: &SocketArgs) -> Result<Client, Trouble> {
-    Ok(Client::connect(choose(args, std::env::home_dir().as_deref())?).await?)
+    Ok(Client::connect(path(args)?).await?)
+}
+
+/// The path of its socket.
+pub(crate) fn path(args: &SocketArgs) -> Result<PathBuf, Trouble> {
+    choose(args, std::env::home_dir().as_deref())
 }
 
 /// The named socket; else the one in Bitcoin Core's default datadir below `home`.

@@ -8,7 +8,7 @@ use rescan_client::position::Height;
 use rescan_client::wallets::{Wallet, Wallets};
 use rescan_client::{Deliver, GivenKeychain, RangeEnd, RangeStart, ScanRequest};
 
-use crate::args::ScanArgs;
+use crate::args::{FollowArgs, ScanArgs};
 use crate::labels::Labels;
 use crate::parties::{Parties, Party};
 use crate::trouble::{DescriptorPlace, Trouble};
@@ -25,21 +25,36 @@ pub(crate) struct Watch {
 pub(crate) fn prepare(args: &ScanArgs) -> Result<Watch, Trouble> {
     let mut request = ScanRequest::new();
     request.outpoints.clone_from(&args.outpoints);
-    request.range.from = match args.birthday {
-        Some(seconds) => RangeStart::Birthday(seconds),
-        None => RangeStart::Height(args.from_height.map_or(Height::GENESIS, Height)),
-    };
+    request.range.from = start(args.birthday, args.from_height);
     request.range.to = args.to_height.map_or(RangeEnd::Tip, |height| RangeEnd::Height(Height(height)));
     request.verify = args.verify.into();
     request.deliver = if args.coins { Deliver::Coins } else { Deliver::History };
     match &args.wallets {
         Some(path) => prepare_wallets(path, args.gap_limit, &request),
-        None => {
-            let (keychains, labels) = keychains(&args.descriptors, args.gap_limit, None)?;
-            request.keychains = keychains;
-            Ok(Watch { request, parties: Parties::One(Party::alone(labels)) })
-        }
+        None => prepare_one(&args.descriptors, args.gap_limit, request),
     }
+}
+
+/// The same of the arguments of a following.
+pub(crate) fn prepare_following(args: &FollowArgs) -> Result<Watch, Trouble> {
+    let mut request = ScanRequest::new();
+    request.outpoints.clone_from(&args.outpoints);
+    request.range.from = start(args.birthday, args.from_height);
+    request.verify = args.verify.into();
+    prepare_one(&args.descriptors, args.gap_limit, request)
+}
+
+fn start(birthday: Option<u32>, from_height: Option<u32>) -> RangeStart {
+    match birthday {
+        Some(seconds) => RangeStart::Birthday(seconds),
+        None => RangeStart::Height(from_height.map_or(Height::GENESIS, Height)),
+    }
+}
+
+fn prepare_one(descriptors: &[String], gap_limit: u32, mut request: ScanRequest) -> Result<Watch, Trouble> {
+    let (keychains, labels) = keychains(descriptors, gap_limit, None)?;
+    request.keychains = keychains;
+    Ok(Watch { request, parties: Parties::One(Party::alone(labels)) })
 }
 
 fn prepare_wallets(path: &Path, gap_limit: u32, request: &ScanRequest) -> Result<Watch, Trouble> {

@@ -94,12 +94,12 @@ fn transactions(reports: &[BlockReport]) -> String {
     lines(&table)
 }
 
-fn received(transaction: &TransactionReport) -> String {
+pub(super) fn received(transaction: &TransactionReport) -> String {
     let total = transaction.received.iter().map(|received| i128::from(received.value.to_sat())).sum();
     if transaction.received.is_empty() { String::new() } else { units::bitcoin(total) }
 }
 
-fn spent(transaction: &TransactionReport) -> String {
+pub(super) fn spent(transaction: &TransactionReport) -> String {
     if transaction.spent.is_empty() {
         return String::new();
     }

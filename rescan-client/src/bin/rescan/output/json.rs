@@ -6,7 +6,7 @@
 use rescan_client::bitcoin::{Amount, Network};
 use rescan_client::checkpoint::Withdrawn;
 use rescan_client::coins::Coin;
-use rescan_client::report::{BlockReport, KeychainUse, Outcome, Received, Spent, Summary, TransactionReport};
+use rescan_client::report::{BlockId, BlockReport, KeychainUse, Outcome, Received, Spent, Summary, TransactionReport};
 use rescan_client::server_info::{ChainSource, ChainState, Feature, Limits, NodeLink, NodeLinkState, ServerInfo};
 use serde::Serialize;
 
@@ -21,6 +21,8 @@ pub(crate) enum Line {
     Coin(CoinLine),
     Withdrawn(WithdrawnLine),
     Restarted,
+    Connected(BlockLine),
+    Disconnected(BlockLine),
     Summary(SummaryLine),
     Info(InfoLine),
 }
@@ -98,6 +100,13 @@ pub(crate) struct WithdrawnLine {
     height: u32,
     block_hash: String,
     txid: String,
+}
+
+/// A block that the chain gained or left.
+#[derive(Debug, Serialize)]
+pub(crate) struct BlockLine {
+    height: u32,
+    block_hash: String,
 }
 
 /// How a scan ended.
@@ -244,6 +253,20 @@ pub(crate) fn withdrawn(withdrawn: &Withdrawn) -> Line {
     Line::Withdrawn(WithdrawnLine { height: height.0, block_hash, txid })
 }
 
+/// A block that the chain gained.
+pub(crate) fn connected(block: &BlockId) -> Line {
+    Line::Connected(block_line(block))
+}
+
+/// A block that the chain left.
+pub(crate) fn disconnected(block: &BlockId) -> Line {
+    Line::Disconnected(block_line(block))
+}
+
+fn block_line(block: &BlockId) -> BlockLine {
+    BlockLine { height: block.height.0, block_hash: block.hash.to_string() }
+}
+
 /// The last line that a party has of a scan.
 pub(crate) fn summary(summary: &Summary, party: &Party, bytes_received: u64) -> Line {
     let (outcome, outcome_height) = match summary.outcome {
@@ -365,6 +388,7 @@ fn feature_name(feature: Feature) -> Option<&'static str> {
         Feature::Proofs => Some("proofs"),
         Feature::Locator => Some("locator"),
         Feature::MatchBlock => Some("match_block"),
+        Feature::WaitTip => Some("wait_tip"),
         _ => None,
     }
 }

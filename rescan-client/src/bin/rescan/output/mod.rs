@@ -3,6 +3,7 @@
 pub(crate) mod comparison;
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod live;
 
 use std::io::{self, BufWriter, Stdout, Write};
 
@@ -46,6 +47,12 @@ impl Output {
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.0.flush()
     }
+}
+
+/// Tells the person at the keyboard something that is neither data nor the end.
+pub(crate) fn notice(text: &str) {
+    // If stderr is gone, there is nobody to tell.
+    drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
 /// Says what went wrong and what to do next, and gives the exit code.

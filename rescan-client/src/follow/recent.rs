@@ -1,0 +1,189 @@
+//! The last blocks of the chain that a follower has told, and those that it is about to tell.
+//!
+//! Invariant: heights follow one another without a gap, from the lowest that is remembered to the last that is ahead.
+
+use std::collections::VecDeque;
+
+use bitcoin::BlockHash;
+use rescan_core::position::Height;
+use rescan_core::report::BlockId;
+
+use crate::error::CallError;
+use crate::scan_stream::ScanHandle;
+
+/// How many blocks can be named when the chain leaves them: as many as a checkpoint can take back.
+const RECENT_BLOCKS_MAX: u32 = 288;
+
+/// Heights in one question for block ids: what a server answers at most.
+const HEIGHTS_MAX: u32 = 4_096;
+
+/// Heights asked for beyond the tip that is expected, since blocks may have come while the scan began.
+const SPARE_HEIGHTS: u32 = 8;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct RecentBlocks {
+    /// Ascending; never empty.
+    told: VecDeque<BlockId>,
+    /// Ascending.
+    ahead: VecDeque<BlockId>,
+}
+
+impl RecentBlocks {
+    /// The last blocks of a scan's chain, up to the `tip` that it caught up with.
+    pub(super) async fn recall(scan: &ScanHandle, tip: BlockId) -> Result<Self, CallError> {
+        let lowest = tip.height.0.saturating_sub(RECENT_BLOCKS_MAX - 1);
+        let told = ids(scan, lowest, tip.height.0 - lowest + 1).await?;
+        match told.last() {
+            Some(last) if *last == tip && told.first().is_some_and(|first| first.height.0 == lowest) => {
+                Ok(Self { told: told.into(), ahead: VecDeque::new() })
+            }
+            _ => Err(breach(format!("the blocks from height {lowest} on do not end with the scan's tip {}", tip.hash))),
+        }
+    }
+
+    /// Takes in the `blocks` above `covered` of a chain, which is this one up to there. Gives those that this chain has and
+    /// that one has not, the last first; none if more than are remembered were left, and then nothing is changed.
+    pub(super) fn align(&mut self, covered: Height, blocks: Vec<BlockId>) -> Option<Vec<BlockId>> {
+        let above = |block: &BlockId| block.height.0.checked_sub(covered.0).and_then(|above| above.checked_sub(1));
+        let stands = |block: &&BlockId| match above(block).and_then(|place| usize::try_from(place).ok()) {
+            None => true,
+            Some(place) => blocks.get(place).is_some_and(|pinned| pinned.hash == block.hash),
+        };
+        let kept = self.told.iter().take_while(stands).count();
+        let lowest = self.told.front()?.height;
+        if kept == 0 && covered.next() < Some(lowest) {
+            return None;
+        }
+        let left: Vec<BlockId> = self.told.drain(kept..).rev().collect();
+        let last = self.told.back().map_or(covered, |last| last.height);
+        self.ahead = blocks.into_iter().filter(|block| block.height > last).collect();
+        Some(left)
+    }
+
+    /// The next block that is ahead, up to a height; from here on it is one that was told.
+    pub(super) fn connect_next(&mut self, height: Height) -> Option<BlockId> {
+        if self.ahead.front()?.height > height {
+            return None;
+        }
+        let block = self.ahead.pop_front()?;
+        self.told.push_back(block);
+        if self.told.len() > RECENT_BLOCKS_MAX as usize {
+            self.told.pop_front();
+        }
+        Some(block)
+    }
+
+    /// The blocks that were told, the last first.
+    pub(super) fn hashes(&self) -> Vec<BlockHash> {
+        self.told.iter().rev().map(|block| block.hash).collect()
+    }
+
+    /// Whatever was ahead is to be asked for again.
+    pub(super) fn forget_ahead(&mut self) {
+        self.ahead.clear();
+    }
+}
+
+/// The blocks above `covered` of the chain that a scan is pinned to, up to its tip, which is thought to be at `expected`;
+/// none where nothing is covered.
+pub(super) async fn blocks_above(
+    scan: &ScanHandle,
+    covered: Option<Height>,
+    expected: Height,
+) -> Result<Vec<BlockId>, CallError> {
+    let Some(covered) = covered else { return Ok(Vec::new()) };
+    let mut blocks: Vec<BlockId> = Vec::new();
+    let mut next = covered.0.saturating_add(1);
+    loop {
+        let count = expected.0.saturating_sub(next).saturating_add(SPARE_HEIGHTS).min(HEIGHTS_MAX);
+        let found = ids(scan, next, count).await?;
+        let is_all = found.len() < count as usize; // usize has at least 32 bits
+        blocks.extend(found);
+        if is_all {
+            return Ok(blocks);
+        }
+        next = next.saturating_add(count);
+    }
+}
+
+/// The blocks of so many heights, up to the first that the chain does not have.
+async fn ids(scan: &ScanHandle, first: u32, count: u32) -> Result<Vec<BlockId>, CallError> {
+    let heights: Vec<Height> = (0..count).filter_map(|above| first.checked_add(above)).map(Height).collect();
+    let found = scan.block_ids(heights.clone()).await?;
+    let blocks: Vec<BlockId> = found.into_iter().map_while(|block| block).collect();
+    match blocks.iter().zip(heights).find(|(block, height)| block.height != *height) {
+        Some((block, height)) => Err(breach(format!("block {} is not at height {height}", block.hash))),
+        None => Ok(blocks),
+    }
+}
+
+fn breach(detail: String) -> CallError {
+    CallError::Protocol { detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::hashes::Hash;
+
+    use super::*;
+
+    /// A block of a branch; what branches have in common is of branch 0.
+    fn block(height: u32, branch: u8) -> BlockId {
+        let hash = [&height.to_le_bytes()[..], &[branch; 28]].concat();
+        let hash = BlockHash::from_slice(&hash).expect("32 bytes");
+        BlockId { height: Height(height), hash, time: height }
+    }
+
+    fn blocks(heights: std::ops::RangeInclusive<u32>, branch: u8) -> Vec<BlockId> {
+        heights.map(|height| block(height, branch)).collect()
+    }
+
+    fn told(heights: std::ops::RangeInclusive<u32>) -> RecentBlocks {
+        RecentBlocks { told: blocks(heights, 0).into(), ahead: VecDeque::new() }
+    }
+
+    fn connected(recent: &mut RecentBlocks, height: u32) -> Vec<BlockId> {
+        std::iter::from_fn(|| recent.connect_next(Height(height))).collect()
+    }
+
+    #[test]
+    fn what_is_above_the_tip_is_ahead_and_told_up_to_a_height_at_a_time() {
+        let mut recent = told(5..=10);
+        assert_eq!(recent.align(Height(10), blocks(11..=13, 0)), Some(vec![]));
+        assert_eq!(connected(&mut recent, 10), []);
+        assert_eq!(connected(&mut recent, 12), blocks(11..=12, 0));
+        assert_eq!(connected(&mut recent, 99), blocks(13..=13, 0));
+    }
+
+    #[test]
+    fn blocks_in_common_above_what_is_covered_are_neither_left_nor_told_again() {
+        let mut recent = told(5..=10);
+        let other = [blocks(7..=8, 0), blocks(9..=11, 1)].concat();
+        assert_eq!(recent.align(Height(6), other), Some(vec![block(10, 0), block(9, 0)]));
+        assert_eq!(connected(&mut recent, 99), blocks(9..=11, 1));
+    }
+
+    #[test]
+    fn a_chain_that_only_lost_blocks_has_none_ahead() {
+        let mut recent = told(5..=10);
+        assert_eq!(recent.align(Height(8), vec![]), Some(vec![block(10, 0), block(9, 0)]));
+        assert_eq!(connected(&mut recent, 99), []);
+    }
+
+    #[test]
+    fn all_that_is_remembered_may_be_left_and_no_more() {
+        assert_eq!(told(5..=6).align(Height(4), blocks(5..=9, 1)), Some(vec![block(6, 0), block(5, 0)]));
+        let mut recent = told(5..=6);
+        assert_eq!(recent.align(Height(3), blocks(4..=9, 1)), None);
+        assert_eq!(recent.align(Height(3), blocks(4..=7, 0)), Some(vec![]), "it was as before");
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_can_be_taken_back() {
+        let mut recent = told(0..=0);
+        recent.align(Height(0), blocks(1..=1_000, 0)).expect("nothing is left");
+        connected(&mut recent, 1_000);
+        assert_eq!(recent.told.len(), 288);
+    }
+}
