@@ -15,8 +15,11 @@ use tracing::Instrument;
 
 use crate::chain::{Chain, ChainError};
 use crate::config::ServerConfig;
+use crate::figures::LiveFigures;
 use crate::listener::{BindError, Listener, may_connect};
+use crate::metrics::{MetricsError, MetricsListener};
 use crate::scan::{PoolError, WorkerPool};
+use crate::service_manager::Outlook;
 use crate::session::limits::{Quota, SessionLimits};
 use crate::session::refresh::Refresher;
 use crate::session::{Shared, connection};
@@ -41,6 +44,9 @@ pub enum ServeError {
     /// The worker threads could not be started.
     #[error("no workers to scan with: try fewer with --workers")]
     Workers(#[from] PoolError),
+    /// Metrics were asked for and cannot be told.
+    #[error("no metrics")]
+    Metrics(#[from] MetricsError),
     /// The socket cannot be listened on.
     #[error("cannot listen on the socket")]
     Listen(#[source] io::Error),
@@ -53,6 +59,9 @@ pub struct Server {
     chain: Arc<Chain>,
     pool: WorkerPool,
     limits: SessionLimits,
+    metrics: Option<MetricsListener>,
+    figures: Arc<LiveFigures>,
+    serving: watch::Sender<bool>,
 }
 
 /// Binds and runs a server until `shutdown` is kept.
@@ -72,7 +81,9 @@ impl Server {
         let chain = Arc::new(Chain::open(config.chain)?);
         let listener = Listener::bind(&config.socket)?;
         let pool = WorkerPool::new(config.workers)?;
-        Ok(Self { listener, chain, pool, limits: config.limits })
+        let metrics = config.metrics.as_ref().map(MetricsListener::bind).transpose()?;
+        let (figures, serving) = (Arc::default(), watch::Sender::new(false));
+        Ok(Self { listener, chain, pool, limits: config.limits, metrics, figures, serving })
     }
 
     /// Where clients connect.
@@ -81,19 +92,28 @@ impl Server {
         self.listener.path()
     }
 
+    /// What can be seen of it while it runs.
+    #[must_use]
+    pub fn outlook(&self) -> Outlook {
+        let (chain, figures) = (Arc::clone(&self.chain), Arc::clone(&self.figures));
+        Outlook { serving: self.serving.subscribe(), chain, figures }
+    }
+
     /// Serves until `shutdown` is kept; then ends all scans, tells their wallets, and removes the socket.
     ///
     /// Must run in a Tokio runtime with time and I/O, and does everything but the work of the pool on the calling
     /// thread.
     ///
     /// # Errors
-    /// [`ServeError::Listen`], if the socket cannot be listened on.
+    /// [`ServeError::Listen`], if the socket cannot be listened on, and [`ServeError::Metrics`] likewise.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { listener, chain, pool, limits } = self;
+        let Self { listener, chain, pool, limits, metrics, figures, serving } = self;
         let accepting = listener.accepting().map_err(ServeError::Listen)?;
         tracing::info!(socket = %listener.path().display(), network = %chain.network(), "serving");
-        let (refresher, refreshing) = Refresher::new(Arc::clone(&chain));
-        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits));
+        let _exporter = metrics.map(|metrics| metrics.start(Arc::clone(&figures))).transpose()?;
+        let (refresher, refreshing) = Refresher::new(Arc::clone(&chain), Arc::clone(&figures));
+        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, figures));
+        serving.send_replace(true);
         LocalSet::new().run_until(run(accepting, shared, refreshing, shutdown)).await;
         workers_idle(&pool).await;
         tracing::info!("stopped");
@@ -124,21 +144,23 @@ async fn run(
                 Ok((stream, _address)) if is_allowed(&stream) => {
                     let Some(slot) = connections.take() else {
                         let max = shared.limits().connections_max;
+                        shared.figures().turned_away();
                         tracing::warn!(max, "a client is turned away: too many connections");
                         let reason = format!("the server has {max} connections, its limit: try again later");
                         sessions.spawn_local(async move { connection::turn_away(stream, &reason).await });
                         continue;
                     };
                     let (shared, mut stopping) = (Rc::clone(&shared), stop.subscribe());
+                    let counted = shared.figures().connected();
                     let session = async move {
                         let stopped = async { drop(stopping.wait_for(|stop| *stop).await) };
                         connection::serve(stream, shared, stopped).await;
-                        drop(slot);
+                        drop((slot, counted));
                     };
                     number += 1;
                     sessions.spawn_local(session.instrument(tracing::info_span!("connection", number)));
                 }
-                Ok(_stranger) => {}
+                Ok(_stranger) => shared.figures().of_other_user(),
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
                     tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;

@@ -164,6 +164,7 @@ impl TestServer {
             socket: self.socket(),
             workers: NonZeroUsize::new(self.manner.workers).expect("at least one worker"),
             limits: self.manner.limits,
+            metrics: None,
         }
     }
 }

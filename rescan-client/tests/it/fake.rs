@@ -16,7 +16,7 @@ use rescan_client::bitcoin::{BlockHash, Network, OutPoint, hashes::Hash};
 use rescan_client::coins::Coin;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockId, BlockReport, Ending, FullBlock, Mark, Phase, Progress, Refusal};
-use rescan_client::server_info::{ChainInfo, ChainSource, ChainState, Feature, Limits, ReadingProgress, ServerInfo};
+use rescan_client::server_info::{ChainInfo, ChainSource, ChainState, Feature, Figures, Limits, ReadingProgress, ServerInfo};
 use rescan_core::block_match::BlockMatch;
 use rescan_core::request::{GivenKeychain, GivenOutpoint, ScanRequest};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan, scan_result, server_info, watch_set};
@@ -121,6 +121,7 @@ pub(crate) fn info() -> ServerInfo {
             scripts_per_watch_set_max: 1,
             outpoints_per_watch_set_max: 1,
         },
+        figures: Figures::default(),
     }
 }
 

@@ -43,6 +43,7 @@ use self::sealing::{SealError, Sealed};
 use self::source::Source;
 use self::watch_set::WatchSetServer;
 use crate::chain::Chain;
+use crate::figures::LiveFigures;
 use crate::scan::{BlockReader, CoveredPart, Lookahead, Scan, ScanPlan, SegmentSize, WorkerPool};
 
 /// What all sessions of a server have in common.
@@ -51,17 +52,28 @@ pub(crate) struct Shared {
     pool: WorkerPool,
     refresher: Refresher,
     limits: SessionLimits,
+    figures: Arc<LiveFigures>,
     /// The scans under way, so that a stopping server can end them.
     scans: RefCell<Vec<Weak<Control>>>,
 }
 
 impl Shared {
-    pub(crate) fn new(chain: Arc<Chain>, pool: WorkerPool, refresher: Refresher, limits: SessionLimits) -> Self {
-        Self { chain, pool, refresher, limits, scans: RefCell::default() }
+    pub(crate) fn new(
+        chain: Arc<Chain>,
+        pool: WorkerPool,
+        refresher: Refresher,
+        limits: SessionLimits,
+        figures: Arc<LiveFigures>,
+    ) -> Self {
+        Self { chain, pool, refresher, limits, figures, scans: RefCell::default() }
     }
 
     pub(crate) fn limits(&self) -> &SessionLimits {
         &self.limits
+    }
+
+    pub(crate) fn figures(&self) -> &Arc<LiveFigures> {
+        &self.figures
     }
 
     /// Reads the chain without waiting for somebody to ask for it.
@@ -144,6 +156,7 @@ impl Session {
                 reading: ReadingProgress { bytes_done: reading.bytes_done, bytes_total: reading.bytes_total },
             },
             limits: self.shared.limits.told(),
+            figures: self.shared.figures.now(),
         }
     }
 
@@ -167,7 +180,9 @@ impl Session {
             Some(slot) => {
                 shared.remember(&control);
                 let (shared_too, control_too) = (Rc::clone(&shared), Rc::clone(&control));
-                let job = Job::<S> { shared: shared_too, control: control_too, sink, range, going_on, keychain_count };
+                let counted = shared.figures.scan_begun();
+                let job =
+                    Job::<S> { shared: shared_too, control: control_too, sink, range, going_on, keychain_count, counted };
                 let started = Rc::clone(&control);
                 let run = job.run(prepare, move |watched, pinned| start(&shared, &started, watched, pinned));
                 (slot, tokio::task::spawn_local(run.in_current_span()))
@@ -186,6 +201,7 @@ impl Session {
             detail: format!("a connection runs at most {max} scans at a time: drop one first"),
         });
         let patience = self.shared.limits.stalled_after;
+        self.shared.figures.scan_begun().ended(&ending);
         control.end();
         tokio::task::spawn_local(async move { job::say_done::<C>(&sink, &ending, patience).await })
     }
@@ -328,6 +344,7 @@ impl rescan::Server for Session {
                 }
             },
         };
+        block_match::count(&self.shared.figures, &found);
         wire::write_block_match(&found, results.get().init_result()).map_err(|error| failed(&error))
     }
 }
