@@ -336,7 +336,8 @@ mod tests {
     #[test]
     fn what_the_node_says_is_told_as_it_said_it() {
         let figures = LiveFigures::default();
-        for tip in [NodeTip::Height(Height(0)), NodeTip::Unreachable, NodeTip::Height(Height(u32::MAX)), NodeTip::NotAsked]
+        for tip in
+            [NodeTip::Height(Height(0)), NodeTip::Unreachable, NodeTip::Height(Height(u32::MAX)), NodeTip::NotAsked]
         {
             figures.node_link(tip);
             assert_eq!(figures.now().node_tip, tip);

@@ -109,8 +109,8 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Self { listener, chain, pool, limits, metrics, figures, serving } = self;
         let accepting = listener.accepting().map_err(ServeError::Listen)?;
-        tracing::info!(socket = %listener.path().display(), network = %chain.network(), "serving");
         let _exporter = metrics.map(|metrics| metrics.start(Arc::clone(&figures))).transpose()?;
+        tracing::info!(socket = %listener.path().display(), network = %chain.network(), "serving");
         let (refresher, refreshing) = Refresher::new(Arc::clone(&chain), Arc::clone(&figures));
         let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, figures));
         serving.send_replace(true);

@@ -16,7 +16,9 @@ use rescan_client::bitcoin::{BlockHash, Network, OutPoint, hashes::Hash};
 use rescan_client::coins::Coin;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockId, BlockReport, Ending, FullBlock, Mark, Phase, Progress, Refusal};
-use rescan_client::server_info::{ChainInfo, ChainSource, ChainState, Feature, Figures, Limits, ReadingProgress, ServerInfo};
+use rescan_client::server_info::{
+    ChainInfo, ChainSource, ChainState, Feature, Figures, Limits, ReadingProgress, ServerInfo,
+};
 use rescan_core::block_match::BlockMatch;
 use rescan_core::request::{GivenKeychain, GivenOutpoint, ScanRequest};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan, scan_result, server_info, watch_set};

@@ -199,11 +199,7 @@ pub fn read_failure(reader: failure::Reader<'_>) -> Result<Failure, WireError> {
     } else {
         None
     };
-    Ok(Failure {
-        kind: read_kind(reader.get_kind()),
-        detail: reader.get_detail()?.to_str()?.to_owned(),
-        at,
-    })
+    Ok(Failure { kind: read_kind(reader.get_kind()), detail: reader.get_detail()?.to_str()?.to_owned(), at })
 }
 
 /// Writes a failure. A path that is not UTF-8 is written with replacement characters: it is for people.

@@ -7,7 +7,8 @@ use crate::rescan_capnp::figures::{self, node_tip};
 use crate::server_info::{Figures, NodeTip};
 
 pub(super) fn read_figures(reader: figures::Reader<'_>) -> Result<Figures, WireError> {
-    let refusals = reader.get_refusals()?.iter().map(|counted| (read_reason(counted.get_reason()), counted.get_count()));
+    let refusals =
+        reader.get_refusals()?.iter().map(|counted| (read_reason(counted.get_reason()), counted.get_count()));
     let failures = reader.get_failures()?.iter().map(|counted| (read_kind(counted.get_kind()), counted.get_count()));
     Ok(Figures {
         scans_begun: reader.get_scans_begun(),

@@ -317,11 +317,8 @@ fn server_infos() -> impl Strategy<Value = ServerInfo> {
 fn figures() -> impl Strategy<Value = Figures> {
     let refusals = vec((prop::sample::select(RefusalReason::KNOWN.to_vec()), any::<u64>()), 0..4);
     let failures = vec((prop::sample::select(FailureKind::KNOWN.to_vec()), any::<u64>()), 0..4);
-    let node_tip = prop_oneof![
-        Just(NodeTip::NotAsked),
-        Just(NodeTip::Unreachable),
-        heights().prop_map(NodeTip::Height)
-    ];
+    let node_tip =
+        prop_oneof![Just(NodeTip::NotAsked), Just(NodeTip::Unreachable), heights().prop_map(NodeTip::Height)];
     (any::<[u64; 17]>(), any::<u32>(), refusals, failures, node_tip).prop_map(
         |(counts, connections_now, refusals, failures, node_tip)| Figures {
             scans_begun: counts[0],

@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn whatever_another_machine_can_reach_is_refused() {
-        for text in ["0.0.0.0:9332", "192.168.1.2:9332", "[::]:9332", "8.8.8.8:80", "[2001:db8::1]:1", "[::ffff:127.0.0.1]:9"] {
+        for text in
+            ["0.0.0.0:9332", "192.168.1.2:9332", "[::]:9332", "8.8.8.8:80", "[2001:db8::1]:1", "[::ffff:127.0.0.1]:9"]
+        {
             let error = text.parse::<MetricsAddress>().expect_err(text);
             assert!(matches!(error, MetricsAddressError::NotLoopback(_)), "{text}");
             assert!(error.to_string().contains("give 127.0.0.1"), "{error}");

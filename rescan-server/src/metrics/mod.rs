@@ -143,10 +143,7 @@ impl MetricsListener {
 }
 
 /// Answers all who come, a few at a time; ends only by being dropped.
-async fn answer_all<S, A>(
-    accept: impl Fn() -> A,
-    figures: &Arc<LiveFigures>,
-) -> io::Result<std::convert::Infallible>
+async fn answer_all<S, A>(accept: impl Fn() -> A, figures: &Arc<LiveFigures>) -> io::Result<std::convert::Infallible>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Future<Output = io::Result<Option<S>>>,

@@ -47,7 +47,12 @@ impl Collector for Told {
 impl Told {
     fn encode_scans(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let figures = &self.figures;
-        counter(encoder, "scans_begun", "Scans that were called for, shipments of blocks included", figures.scans_begun)?;
+        counter(
+            encoder,
+            "scans_begun",
+            "Scans that were called for, shipments of blocks included",
+            figures.scans_begun,
+        )?;
         let ended = [
             ("complete", figures.scans_complete),
             ("cancelled", figures.scans_cancelled),
@@ -100,7 +105,9 @@ impl Told {
             }
         }
         match node_tip.lag_blocks(self.chain_height) {
-            Some(lag) => gauge(encoder, "chain_lag_blocks", "Blocks that the node has and are not served yet", lag.into()),
+            Some(lag) => {
+                gauge(encoder, "chain_lag_blocks", "Blocks that the node has and are not served yet", lag.into())
+            }
             None => Ok(()),
         }
     }

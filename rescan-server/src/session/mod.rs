@@ -181,8 +181,15 @@ impl Session {
                 shared.remember(&control);
                 let (shared_too, control_too) = (Rc::clone(&shared), Rc::clone(&control));
                 let counted = shared.figures.scan_begun();
-                let job =
-                    Job::<S> { shared: shared_too, control: control_too, sink, range, going_on, keychain_count, counted };
+                let job = Job::<S> {
+                    shared: shared_too,
+                    control: control_too,
+                    sink,
+                    range,
+                    going_on,
+                    keychain_count,
+                    counted,
+                };
                 let started = Rc::clone(&control);
                 let run = job.run(prepare, move |watched, pinned| start(&shared, &started, watched, pinned));
                 (slot, tokio::task::spawn_local(run.in_current_span()))

@@ -8,6 +8,7 @@ mod checkpoint_file;
 mod compare;
 mod demo;
 mod exit_code;
+mod generate;
 mod info;
 mod interrupts;
 mod labels;
@@ -52,6 +53,7 @@ fn start(cli: &Cli) -> Result<Exit, Trouble> {
             Command::Compare(args) => interrupts.or(compare::run(args)).await,
             Command::Info(args) => interrupts.or(info::run(args)).await,
             Command::Demo(args) => interrupts.or(demo::run(args)).await,
+            Command::Generate(args) => generate::run(args),
         }
     })
 }

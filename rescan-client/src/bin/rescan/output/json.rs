@@ -3,6 +3,8 @@
 //!
 //! It only shapes; what is printed when is decided elsewhere.
 
+mod figures;
+
 use rescan_client::bitcoin::{Amount, Network};
 use rescan_client::checkpoint::Withdrawn;
 use rescan_client::coins::Coin;
@@ -10,6 +12,7 @@ use rescan_client::report::{BlockReport, KeychainUse, Outcome, Received, Spent, 
 use rescan_client::server_info::{ChainSource, ChainState, Feature, Limits, ServerInfo};
 use serde::Serialize;
 
+use self::figures::FiguresField;
 use crate::labels::{Label, Labels, Owner};
 use crate::parties::Party;
 
@@ -147,6 +150,7 @@ pub(crate) struct InfoLine {
     reading_bytes_done: u64,
     reading_bytes_total: u64,
     limits: LimitsField,
+    figures: FiguresField,
 }
 
 #[derive(Debug, Serialize)]
@@ -300,6 +304,7 @@ pub(crate) fn info(info: &ServerInfo) -> Line {
         reading_bytes_done: info.chain.reading.bytes_done,
         reading_bytes_total: info.chain.reading.bytes_total,
         limits: limits_field(&info.limits),
+        figures: FiguresField::new(info),
     })
 }
 

@@ -3,8 +3,7 @@
 use rescan_client::bitcoin::hashes::Hash;
 use rescan_client::bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
 use rescan_client::position::{Height, HeightRange};
-use rescan_client::report::{BlockId, Origin};
-use rescan_client::report::FailureKind;
+use rescan_client::report::{BlockId, FailureKind, Origin, RefusalReason};
 use rescan_client::server_info::{ChainInfo, Figures, NodeTip, ReadingProgress};
 
 use super::*;
