@@ -168,7 +168,7 @@ struct Figures {
   connectionsBroken @17 :UInt64;
   # The peer broke the protocol.
   refusals @18 :List(RefusalCount);
-  # Of scans and calls to `matchBlock`. A reason that is missing was never given.
+  # Calls that were answered by one: to `seal`, `scan`, `blocks`, `matchBlock`. A reason that is missing was never given.
   failures @19 :List(FailureCount);
   # Of scans, calls to `matchBlock`, and looks at the block files. A kind that is missing never happened.
   nodeTip :union {

@@ -159,7 +159,7 @@ pub struct Figures {
     pub connections_of_other_users: u64,
     /// Those ended because the peer broke the protocol.
     pub connections_broken: u64,
-    /// How often a scan or a call about one block was refused, and why; what never happened is not listed.
+    /// How often a watch set, a scan or a call about one block was refused, and why; what never happened is not listed.
     pub refusals: Vec<(RefusalReason, u64)>,
     /// How often a scan, a call about one block or a look at the block files failed, and in which way; likewise.
     pub failures: Vec<(FailureKind, u64)>,

@@ -110,7 +110,7 @@ impl Server {
         let Self { listener, chain, pool, limits, metrics, figures, serving } = self;
         let accepting = listener.accepting().map_err(ServeError::Listen)?;
         let _exporter = metrics.map(|metrics| metrics.start(Arc::clone(&figures))).transpose()?;
-        tracing::info!(socket = %listener.path().display(), network = %chain.network(), "serving");
+        tracing::info!(socket = %listener.path().display(), network = %chain.network(), version = env!("CARGO_PKG_VERSION"), "serving");
         let (refresher, refreshing) = Refresher::new(Arc::clone(&chain), Arc::clone(&figures));
         let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, figures));
         serving.send_replace(true);
@@ -145,7 +145,7 @@ async fn run(
                     let Some(slot) = connections.take() else {
                         let max = shared.limits().connections_max;
                         shared.figures().turned_away();
-                        tracing::warn!(max, "a client is turned away: too many connections");
+                        tracing::warn!(max, "a client is turned away: too many connections; see which program keeps them open");
                         let reason = format!("the server has {max} connections, its limit: try again later");
                         sessions.spawn_local(async move { connection::turn_away(stream, &reason).await });
                         continue;
@@ -162,13 +162,13 @@ async fn run(
                 }
                 Ok(_stranger) => shared.figures().of_other_user(),
                 Err(error) => {
-                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tracing::warn!(%error, "a connection cannot be accepted; if this goes on, raise the limit of open files");
                     tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                 }
             },
             Some(ended) = sessions.join_next() => {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a session failed");
+                    tracing::error!(%error, "a session failed: please report this");
                 }
             }
         }
@@ -177,7 +177,7 @@ async fn run(
     tracing::info!("stopping");
     shared.end_scans();
     if timeout(STOP_MAX, shared.scans_over()).await.is_err() {
-        tracing::warn!(after = ?STOP_MAX, "scans are abandoned: their wallets take nothing");
+        tracing::warn!(after = ?STOP_MAX, "scans are abandoned: their wallets do not take what they found; they go on from their last checkpoint");
     }
     stop.send_replace(true);
     while sessions.join_next().await.is_some() {}
@@ -185,7 +185,7 @@ async fn run(
     reading_ahead.abort();
     drop(shared);
     if let Err(error) = refreshing.await {
-        tracing::error!(%error, "the chain's refreshes failed");
+        tracing::error!(%error, "the chain's refreshes failed: please report this");
     }
 }
 
@@ -202,7 +202,7 @@ async fn workers_idle(pool: &WorkerPool) {
     let meetings: Vec<_> = (0..pool.workers()).map(|_worker| meet()).collect();
     for met in meetings {
         if let Err(error) = met.await {
-            tracing::error!(%error, "a worker did not end its work");
+            tracing::error!(%error, "a worker did not end its work: please report this");
         }
     }
 }
@@ -212,11 +212,14 @@ fn is_allowed(stream: &UnixStream) -> bool {
     match stream.peer_cred() {
         Ok(peer) if may_connect(peer.uid(), rustix::process::geteuid().as_raw()) => true,
         Ok(peer) => {
-            tracing::warn!(uid = peer.uid(), "a connection is refused: its user is not the server's");
+            tracing::warn!(
+                uid = peer.uid(),
+                "a connection is refused: its user is not the server's; run the wallet as that"
+            );
             false
         }
         Err(error) => {
-            tracing::warn!(%error, "a connection is refused: the kernel does not say whose it is");
+            tracing::warn!(%error, "a connection is refused: the kernel does not say whose it is; put --socket on a local file system");
             false
         }
     }

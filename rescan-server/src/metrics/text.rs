@@ -86,7 +86,13 @@ impl Told {
 
     fn encode_troubles(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let refused = RefusalReason::KNOWN.map(|reason| (reason.name(), count_of(&self.figures.refusals, reason)));
-        counters(encoder, "refusals", "Scans and calls about one block that were refused", "reason", refused)?;
+        counters(
+            encoder,
+            "refusals",
+            "Watch sets, scans and calls about one block that were refused",
+            "reason",
+            refused,
+        )?;
         let failed = FailureKind::KNOWN.map(|kind| (kind.name(), count_of(&self.figures.failures, kind)));
         counters(encoder, "failures", "Scans, calls about one block and looks at the files that failed", "kind", failed)
     }

@@ -19,6 +19,7 @@ use super::gate::gated;
 use super::limits::WINDOW_BYTES;
 use super::{Session, Shared};
 use crate::figures::LiveFigures;
+use crate::logging::said_by_peer;
 
 /// How long a stopping server waits for a client to take what is on its way to it.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
@@ -57,7 +58,7 @@ fn said(ended: capnp::Result<()>, figures: &LiveFigures) {
         Ok(()) => tracing::debug!("a client left"),
         Err(error) => {
             figures.broken();
-            tracing::info!(%error, "a connection is ended: its peer broke the protocol");
+            tracing::info!(error = said_by_peer(&error), "a connection is ended: its peer broke the protocol");
         }
     }
 }

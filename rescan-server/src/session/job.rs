@@ -25,6 +25,7 @@ use super::refresh::{Seen, internal};
 use super::source::{Source, Stopped};
 use crate::chain::ChainSnapshot;
 use crate::figures::ScanCount;
+use crate::logging::said_by_peer;
 
 /// A scan that was called for.
 pub(super) struct Job<S: Source> {
@@ -185,13 +186,16 @@ impl<S: Source> Job<S> {
                 ))));
             }
             Err(Stopped::Blocked(Blocked::Gone(error))) => {
-                tracing::debug!(%error, "the wallet takes no more");
+                tracing::debug!(error = said_by_peer(&error), "the wallet takes no more");
                 self.control.end_early();
                 return None;
             }
             Err(Stopped::Blocked(Blocked::Stalled)) => {
                 let after = self.shared.limits.stalled_after;
-                tracing::info!(?after, "a scan is cancelled: its wallet takes nothing");
+                tracing::info!(
+                    ?after,
+                    "a scan is cancelled: its wallet takes nothing; it can go on from its last checkpoint"
+                );
                 self.control.end_early();
                 Some(outbox.sent_through())
             }
@@ -352,7 +356,7 @@ pub(super) async fn say_done<C: Cargo>(sink: &C::Sink, ending: &Ending, patience
     };
     match heard {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the wallet does not hear how its scan ended"),
+        Ok(Err(error)) => tracing::debug!(error = said_by_peer(&error), "the wallet does not hear how its scan ended"),
         Err(elapsed) => tracing::debug!(%elapsed, "the wallet does not hear how its scan ended"),
     }
 }

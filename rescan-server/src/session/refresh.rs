@@ -185,7 +185,7 @@ impl Work {
                 }
                 if !self.stop.is_cancelled() {
                     self.figures.failed(failure);
-                    tracing::warn!(%failure, "the block files cannot be read; the next scan tries again");
+                    tracing::warn!(%failure, "the block files cannot be read; the next scan tries again; look at the disk and at who may read them");
                 }
             }
         }

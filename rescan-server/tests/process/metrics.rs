@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rescan_client::ScanRequest;
+use rescan_client::position::Height;
+use rescan_client::report::RefusalReason;
 use rescan_client::server_info::Figures;
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
@@ -62,8 +64,8 @@ fn figures_follow_a_scan(server: &ServerProcess, scrape: impl Fn() -> String) {
     patiently(async {
         let client = server.client().await;
         let found = scan(&client, ScanRequest::new().script(script())).await;
-        let refused = scan(&client, ScanRequest::new().keychain("nonsense")).await;
-        assert_eq!(refused.refusal().reason.name(), "bad_descriptor");
+        let too_far = ScanRequest::new().script(script()).to_height(Height(6));
+        assert_eq!(scan(&client, too_far).await.refusal().reason, RefusalReason::BadRange);
         let after = scrape();
         let told = client.info().await.unwrap().figures;
         let summary = found.summary();
@@ -88,7 +90,7 @@ fn agree(scraped: &str, told: &Figures) {
         ("rescan_transactions_reported_total", told.transactions_reported),
         ("rescan_connections", told.connections_now.into()),
         ("rescan_connections_accepted_total", told.connections_accepted),
-        ("rescan_refusals_total{reason=\"bad_descriptor\"}", told.refusals[0].1),
+        ("rescan_refusals_total{reason=\"bad_range\"}", told.refusals[0].1),
     ] {
         assert_eq!(value(scraped, name), figure, "{name}");
     }
