@@ -316,6 +316,7 @@ impl Served {
             socket: socket.clone(),
             workers: NonZeroUsize::new(place.workers).expect("at least one"),
             limits: SessionLimits::default(),
+            metrics: None,
         });
         let server = server.expect("the server binds");
         let (stop, stopped) = oneshot::channel();

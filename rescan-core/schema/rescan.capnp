@@ -66,6 +66,7 @@ struct ServerInfo {
   chain @4 :ChainInfo;
   limits @5 :Limits;
   node @6 :NodeLink;
+  figures @7 :Figures;
 }
 
 enum Network {
@@ -176,6 +177,58 @@ struct Limits {
   scriptsPerWatchSetMax @4 :UInt64;
   # Given scripts and those derived from keychains, together.
   outpointsPerWatchSetMax @5 :UInt64;
+}
+
+struct Figures {
+  # Counts since the server started, and what is so at the moment: what it gives as metrics too.
+  scansBegun @0 :UInt64;
+  # Scans, and shipments of whole blocks. Those that did not end in one of the following ways are under way.
+  scansComplete @1 :UInt64;
+  scansCancelled @2 :UInt64;
+  scansPruned @3 :UInt64;
+  scansReorganised @4 :UInt64;
+  scansRefused @5 :UInt64;
+  scansFailed @6 :UInt64;
+  scansAbandoned @7 :UInt64;
+  # Their wallets left, or let go of them.
+  blockMatches @8 :UInt64;
+  # Calls to `matchBlock`.
+  blocksWalked @9 :UInt64;
+  bytesWalked @10 :UInt64;
+  lastScanBytesPerSecond @11 :UInt64;
+  # How fast the scan that ended last walked its blocks; 0 before the first.
+  transactionsReported @12 :UInt64;
+  # By scans that ended in an outcome.
+  connectionsNow @13 :UInt32;
+  connectionsAccepted @14 :UInt64;
+  connectionsTurnedAway @15 :UInt64;
+  # The server had `Limits.connectionsMax` already.
+  connectionsOfOtherUsers @16 :UInt64;
+  # Closed before a byte was read.
+  connectionsBroken @17 :UInt64;
+  # The peer broke the protocol.
+  refusals @18 :List(RefusalCount);
+  # Calls that were answered by one: to `seal`, `scan`, `blocks`, `matchBlock`. A reason that is missing was never given.
+  failures @19 :List(FailureCount);
+  # Of scans, calls to `matchBlock`, and looks at the block files. A kind that is missing never happened.
+  nodeTip :union {
+    notAsked @20 :Void;
+    # No node is asked.
+    unreachable @21 :Void;
+    # It does not answer at the moment.
+    height @22 :UInt32;
+    # Its tip, as it last said.
+  }
+}
+
+struct RefusalCount {
+  reason @0 :RefusalReason;
+  count @1 :UInt64;
+}
+
+struct FailureCount {
+  kind @0 :FailureKind;
+  count @1 :UInt64;
 }
 
 # --- What a scan looks for ------------------------------------------------------------------------------------------

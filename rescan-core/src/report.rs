@@ -226,6 +226,46 @@ pub enum RefusalReason {
     Unknown,
 }
 
+impl RefusalReason {
+    /// All that this version knows.
+    pub const KNOWN: [Self; 13] = [
+        Self::BadDescriptor,
+        Self::WrongNetwork,
+        Self::BadScript,
+        Self::BadOutpoint,
+        Self::TooManyEntries,
+        Self::AlreadySealed,
+        Self::NotSealed,
+        Self::BadRange,
+        Self::ForeignWatchSet,
+        Self::TooManyScans,
+        Self::BadGapLimit,
+        Self::NotInChain,
+        Self::BadCoverage,
+    ];
+
+    /// What it is called where machines read it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BadDescriptor => "bad_descriptor",
+            Self::WrongNetwork => "wrong_network",
+            Self::BadScript => "bad_script",
+            Self::BadOutpoint => "bad_outpoint",
+            Self::TooManyEntries => "too_many_entries",
+            Self::AlreadySealed => "already_sealed",
+            Self::NotSealed => "not_sealed",
+            Self::BadRange => "bad_range",
+            Self::ForeignWatchSet => "foreign_watch_set",
+            Self::TooManyScans => "too_many_scans",
+            Self::BadGapLimit => "bad_gap_limit",
+            Self::NotInChain => "not_in_chain",
+            Self::BadCoverage => "bad_coverage",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Something is broken: on disk, in the operating system, or in the server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
@@ -252,6 +292,23 @@ pub enum FailureKind {
     LimitReached,
     /// A kind that this version does not know.
     Unknown,
+}
+
+impl FailureKind {
+    /// All that this version knows.
+    pub const KNOWN: [Self; 4] = [Self::CorruptBlock, Self::Unreadable, Self::Internal, Self::LimitReached];
+
+    /// What it is called where machines read it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CorruptBlock => "corrupt_block",
+            Self::Unreadable => "unreadable",
+            Self::Internal => "internal",
+            Self::LimitReached => "limit_reached",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// A place on disk.

@@ -3,7 +3,7 @@
 use bitcoin::{BlockHash, Network};
 
 use crate::position::Height;
-use crate::report::BlockId;
+use crate::report::{BlockId, FailureKind, RefusalReason};
 
 /// The version of the protocol that this crate speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -25,6 +25,8 @@ pub struct ServerInfo {
     pub limits: Limits,
     /// Whether it is in touch with its node.
     pub node: NodeLink,
+    /// What it did since it started.
+    pub figures: Figures,
 }
 
 /// Something that a server can do.
@@ -109,6 +111,18 @@ pub struct NodeLink {
     pub reason: String,
 }
 
+impl NodeLink {
+    /// What the node says of its tip.
+    #[must_use]
+    pub fn height(&self) -> NodeHeight {
+        match (self.state, self.tip) {
+            (NodeLinkState::Off | NodeLinkState::Absent, _) => NodeHeight::NotAsked,
+            (NodeLinkState::Connected, Some(tip)) => NodeHeight::Height(tip.height),
+            _ => NodeHeight::Unreachable,
+        }
+    }
+}
+
 /// How the link to a node is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -163,4 +177,91 @@ pub struct Limits {
     pub scripts_per_watch_set_max: u64,
     /// Given outpoints of one watch set.
     pub outpoints_per_watch_set_max: u64,
+}
+
+/// What a server did since it started, and what is so at the moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Scans that were called for, shipments of blocks included.
+    pub scans_begun: u64,
+    /// Those that came to the end of their range.
+    pub scans_complete: u64,
+    /// Those that were told to end early, or whose wallet took nothing.
+    pub scans_cancelled: u64,
+    /// Those whose range has blocks that are pruned away.
+    pub scans_pruned: u64,
+    /// Those beneath which the chain was reorganised.
+    pub scans_reorganised: u64,
+    /// Those that were never begun: the caller's mistake.
+    pub scans_refused: u64,
+    /// Those that something broke.
+    pub scans_failed: u64,
+    /// Those whose wallet left, or let go of them.
+    pub scans_abandoned: u64,
+    /// Calls about one block.
+    pub block_matches: u64,
+    /// Blocks that scans have been through.
+    pub blocks_walked: u64,
+    /// Their size, in bytes.
+    pub bytes_walked: u64,
+    /// How fast the scan that ended last walked its blocks, in bytes per second; 0 before the first.
+    pub last_scan_bytes_per_second: u64,
+    /// Transactions that were reported by scans which came to an outcome.
+    pub transactions_reported: u64,
+    /// Connections at the moment.
+    pub connections_now: u32,
+    /// Connections that were let in.
+    pub connections_accepted: u64,
+    /// Those turned away because the server had as many as it takes.
+    pub connections_turned_away: u64,
+    /// Those closed at once because another user's.
+    pub connections_of_other_users: u64,
+    /// Those ended because the peer broke the protocol.
+    pub connections_broken: u64,
+    /// How often a watch set, a scan or a call about one block was refused, and why; what never happened is not listed.
+    pub refusals: Vec<(RefusalReason, u64)>,
+    /// How often a scan, a call about one block or a look at the block files failed, and in which way; likewise.
+    pub failures: Vec<(FailureKind, u64)>,
+    /// What the node says of its tip.
+    pub node_tip: NodeHeight,
+}
+
+impl Figures {
+    /// Scans that have not ended.
+    #[must_use]
+    pub fn scans_under_way(&self) -> u64 {
+        let ended = [
+            self.scans_complete,
+            self.scans_cancelled,
+            self.scans_pruned,
+            self.scans_reorganised,
+            self.scans_refused,
+            self.scans_failed,
+            self.scans_abandoned,
+        ];
+        ended.iter().fold(self.scans_begun, |left, ended| left.saturating_sub(*ended))
+    }
+}
+
+/// What a node says of its tip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NodeHeight {
+    /// No node is asked.
+    #[default]
+    NotAsked,
+    /// It does not answer at the moment.
+    Unreachable,
+    /// The height that it last said.
+    Height(Height),
+}
+
+impl NodeHeight {
+    /// By how many blocks a chain that ends at `tip` is behind the node's; none where that is not known.
+    #[must_use]
+    pub fn lag_blocks(self, tip: Option<Height>) -> Option<u32> {
+        match self {
+            Self::Height(height) => Some(tip.map_or(height.0.saturating_add(1), |tip| height.0.saturating_sub(tip.0))),
+            Self::NotAsked | Self::Unreachable => None,
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::block_file::Access;
 use crate::chain::ChainConfig;
 use crate::config::ServerConfig;
 use crate::logging::LogFormat;
+use crate::metrics::MetricsAddress;
 use crate::network_dir::{NetworkDir, NetworkDirError};
 use crate::page_cache::PageCache;
 use crate::session::limits::SessionLimits;
@@ -74,9 +75,20 @@ pub struct Args {
     #[arg(long, value_name = "HEX", value_parser = challenge)]
     pub signet_challenge: Option<ScriptBuf>,
 
+    /// Tell metrics for Prometheus here: unix:PATH, or 127.0.0.1:PORT [default: nowhere]
+    ///
+    /// A Unix socket is for this user alone, and root. A port can be asked by every user of this machine; an address that other
+    /// machines can reach is refused. The path to ask for is /metrics. `rescan info --json` has the same figures.
+    #[arg(long, value_name = "WHERE")]
+    pub metrics: Option<MetricsAddress>,
+
     /// How log lines look; RUST_LOG says which are written
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Human)]
     pub log_format: LogFormat,
+
+    /// Write the man page and shell completions of this command into this folder, and do nothing else
+    #[arg(long, value_name = "DIR", hide = true, exclusive = true)]
+    pub generate: Option<PathBuf>,
 }
 
 /// What Bitcoin Core names the socket of its IPC.
@@ -186,6 +198,7 @@ impl Args {
             node_socket,
             workers: workers.unwrap_or(NonZeroUsize::MIN),
             limits: SessionLimits::default(),
+            metrics: self.metrics,
         })
     }
 }

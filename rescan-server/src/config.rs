@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use crate::chain::ChainConfig;
+use crate::metrics::MetricsAddress;
 use crate::session::limits::SessionLimits;
 
 /// What a server is told.
@@ -19,4 +20,6 @@ pub struct ServerConfig {
     pub workers: NonZeroUsize,
     /// What clients may use.
     pub limits: SessionLimits,
+    /// Where metrics are told, if anywhere.
+    pub metrics: Option<MetricsAddress>,
 }

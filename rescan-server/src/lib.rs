@@ -2,8 +2,9 @@
 //!
 //! In the order in which data flows: [`network_dir`] finds the files, [`block_file`] and [`block_files`] give their
 //! bytes as [`page_cache`] has them, [`records`] walks them, [`state_file`] remembers what was found, [`chain`] says which blocks are active, as `node` hears it of a node,
-//! [`scan`] walks those in a pool of workers, [`session`] talks to wallets, [`listener`] lets them in, and [`Server`]
-//! holds it together as [`config`] says. [`allocator`], [`args`] and [`logging`] are for the `rescan-server` command.
+//! [`scan`] walks those in a pool of workers, [`session`] talks to wallets, [`listener`] lets them in, [`figures`] counts what
+//! happens and [`metrics`] tells it, and [`Server`] holds it together as [`config`] says. [`allocator`], [`args`],
+//! [`logging`] and [`service_manager`] are for the `rescan-server` command.
 
 pub mod allocator;
 pub mod args;
@@ -14,14 +15,18 @@ pub mod blocks_dir;
 pub mod cancel;
 pub mod chain;
 pub mod config;
+pub mod figures;
+pub mod generate;
 pub mod listener;
 pub mod logging;
+pub mod metrics;
 pub mod network_dir;
 mod node;
 pub mod page_cache;
 pub mod records;
 pub mod scan;
 mod server;
+pub mod service_manager;
 pub mod session;
 pub mod state_file;
 

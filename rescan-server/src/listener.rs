@@ -216,7 +216,8 @@ fn warn_of_open_directory(path: &Path) {
     if mode & WRITABLE_BY_OTHERS != 0 && mode & STICKY == 0 {
         tracing::warn!(
             path = %path.display(),
-            "other users can write to the socket's directory, and so put a socket of theirs in its place"
+            "other users can write to the socket's directory, and so put a socket of theirs in its place; take that right away, or \
+             give another --socket"
         );
     }
 }

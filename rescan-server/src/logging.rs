@@ -1,7 +1,8 @@
 //! Logs for operators, on stderr. stdout carries nothing: the transport library prints to it in rare cases, so that
 //! nobody may rely on what is there.
 //!
-//! No descriptor and no script is logged above trace level: whoever reads the log is not the wallet's owner.
+//! No descriptor, script, address or transaction id is logged above trace level: whoever reads the log is not the wallet's
+//! owner. At info there is one line an event; each warning says the reason and what to do, where anything is to be done.
 
 use std::io::{self, IsTerminal};
 
@@ -37,6 +38,19 @@ pub fn start(
     }
 }
 
+/// How much of what a peer says is logged, in characters: its own words could be megabytes.
+const PEER_TEXT_CHARS_MAX: usize = 200;
+
+/// What a peer said, or an error that may hold that: one line, so that no peer writes lines of its own into the log.
+pub(crate) fn said_by_peer(said: &impl std::fmt::Display) -> String {
+    let text = said.to_string();
+    let mut escaped: String = text.chars().take(PEER_TEXT_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(PEER_TEXT_CHARS_MAX).is_some() {
+        escaped.push_str("..");
+    }
+    escaped
+}
+
 /// Whether log lines are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
@@ -52,5 +66,19 @@ impl Colours {
     pub fn for_stderr(no_color: Option<&std::ffi::OsStr>) -> Self {
         let unwanted = no_color.is_some_and(|value| !value.is_empty());
         if !unwanted && io::stderr().is_terminal() { Self::Shown } else { Self::LeftOut }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_writes_no_lines_of_its_own_and_no_megabytes() {
+        assert_eq!(said_by_peer(&"expected 5, found 6"), "expected 5, found 6");
+        let forged = said_by_peer(&"bye\n2026-01-01 INFO all is well\x1b[2J");
+        assert!(!forged.contains('\n') && !forged.contains('\x1b'), "{forged}");
+        let long = said_by_peer(&"\n".repeat(1 << 20));
+        assert!(long.len() <= 10 * PEER_TEXT_CHARS_MAX && long.ends_with(".."), "{}", long.len());
     }
 }

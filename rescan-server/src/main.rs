@@ -8,11 +8,15 @@ use rescan_server::allocator;
 use rescan_server::args::{AccessName, Args, ArgsError, Environment};
 use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
+use rescan_server::{Server, generate, service_manager};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     allocator::keep_large_buffers();
     let args = Args::parse();
+    if let Some(directory) = &args.generate {
+        return generate::write(directory);
+    }
     let filter = std::env::var("RUST_LOG").ok();
     let colours = Colours::for_stderr(std::env::var_os("NO_COLOR").as_deref());
     let started = logging::start(args.log_format, filter.as_deref(), colours);
@@ -47,6 +51,15 @@ fn run(args: Args) -> anyhow::Result<()> {
                 _ = interrupted.recv() => {}
             }
         };
-        Ok(rescan_server::serve(config, shutdown).await?)
+        let server = Server::bind(config)?;
+        let told = service_manager::report(server.outlook());
+        let shutdown = async {
+            shutdown.await;
+            service_manager::stopping();
+        };
+        tokio::select! {
+            served = server.run(shutdown) => Ok(served?),
+            () = async { told.await; std::future::pending().await } => Ok(()),
+        }
     })
 }

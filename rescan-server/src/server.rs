@@ -17,11 +17,14 @@ use tracing::Instrument;
 
 use crate::chain::{Chain, ChainError};
 use crate::config::ServerConfig;
+use crate::figures::LiveFigures;
 use crate::listener::{BindError, Listener, may_connect};
+use crate::metrics::{MetricsError, MetricsListener};
 use crate::node::files::FileWatch;
 use crate::node::link::Link;
 use crate::node::upkeep::keep_up;
 use crate::scan::{PoolError, WorkerPool};
+use crate::service_manager::Outlook;
 use crate::session::limits::{Quota, SessionLimits};
 use crate::session::refresh::Refresher;
 use crate::session::{Shared, connection};
@@ -46,6 +49,9 @@ pub enum ServeError {
     /// The worker threads could not be started.
     #[error("no workers to scan with: try fewer with --workers")]
     Workers(#[from] PoolError),
+    /// Metrics were asked for and cannot be told.
+    #[error("no metrics")]
+    Metrics(#[from] MetricsError),
     /// The socket cannot be listened on.
     #[error("cannot listen on the socket")]
     Listen(#[source] io::Error),
@@ -59,6 +65,9 @@ pub struct Server {
     pool: WorkerPool,
     limits: SessionLimits,
     node_socket: Option<PathBuf>,
+    metrics: Option<MetricsListener>,
+    figures: Arc<LiveFigures>,
+    serving: watch::Sender<bool>,
 }
 
 /// Binds and runs a server until `shutdown` is kept.
@@ -78,7 +87,18 @@ impl Server {
         let chain = Arc::new(Chain::open(config.chain)?);
         let listener = Listener::bind(&config.socket)?;
         let pool = WorkerPool::new(config.workers)?;
-        Ok(Self { listener, chain, pool, limits: config.limits, node_socket: config.node_socket })
+        let metrics = config.metrics.as_ref().map(MetricsListener::bind).transpose()?;
+        let (figures, serving) = (Arc::default(), watch::Sender::new(false));
+        Ok(Self {
+            listener,
+            chain,
+            pool,
+            limits: config.limits,
+            node_socket: config.node_socket,
+            metrics,
+            figures,
+            serving,
+        })
     }
 
     /// Where clients connect.
@@ -87,25 +107,34 @@ impl Server {
         self.listener.path()
     }
 
+    /// What can be seen of it while it runs.
+    #[must_use]
+    pub fn outlook(&self) -> Outlook {
+        let (chain, figures) = (Arc::clone(&self.chain), Arc::clone(&self.figures));
+        Outlook { serving: self.serving.subscribe(), chain, figures }
+    }
+
     /// Serves until `shutdown` is kept; then ends all scans, tells their wallets, and removes the socket.
     ///
     /// Must run in a Tokio runtime with time and I/O, and does everything but the work of the pool on the calling
     /// thread.
     ///
     /// # Errors
-    /// [`ServeError::Listen`], if the socket cannot be listened on.
+    /// [`ServeError::Listen`], if the socket cannot be listened on, and [`ServeError::Metrics`] likewise.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { listener, chain, pool, limits, node_socket } = self;
+        let Self { listener, chain, pool, limits, node_socket, metrics, figures, serving } = self;
         let accepting = listener.accepting().map_err(ServeError::Listen)?;
-        tracing::info!(socket = %listener.path().display(), network = %chain.network(), "serving");
-        let (refresher, refreshing) = Refresher::new(Arc::clone(&chain));
+        let _exporter = metrics.map(|metrics| metrics.start(Arc::clone(&figures))).transpose()?;
+        tracing::info!(socket = %listener.path().display(), network = %chain.network(), version = env!("CARGO_PKG_VERSION"), "serving");
+        let (refresher, refreshing) = Refresher::new(Arc::clone(&chain), Arc::clone(&figures));
         let files = FileWatch::new(chain.files().directory());
         let (link, hearing) = match node_socket.map(Link::new) {
             Some((link, hearing)) => (Some(link), hearing),
             None => (None, Link::off()),
         };
-        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, hearing.clone()));
+        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, hearing.clone(), figures));
         let node = Node { link, hearing, files };
+        serving.send_replace(true);
         LocalSet::new().run_until(run(accepting, shared, refreshing, node, shutdown)).await;
         workers_idle(&pool).await;
         tracing::info!("stopped");
@@ -145,29 +174,31 @@ async fn run(
                 Ok((stream, _address)) if is_allowed(&stream) => {
                     let Some(slot) = connections.take() else {
                         let max = shared.limits().connections_max;
-                        tracing::warn!(max, "a client is turned away: too many connections");
+                        shared.figures().turned_away();
+                        tracing::warn!(max, "a client is turned away: too many connections; see which program keeps them open");
                         let reason = format!("the server has {max} connections, its limit: try again later");
                         sessions.spawn_local(async move { connection::turn_away(stream, &reason).await });
                         continue;
                     };
                     let (shared, mut stopping) = (Rc::clone(&shared), stop.subscribe());
+                    let counted = shared.figures().connected();
                     let session = async move {
                         let stopped = async { drop(stopping.wait_for(|stop| *stop).await) };
                         connection::serve(stream, shared, stopped).await;
-                        drop(slot);
+                        drop((slot, counted));
                     };
                     number += 1;
                     sessions.spawn_local(session.instrument(tracing::info_span!("connection", number)));
                 }
-                Ok(_stranger) => {}
+                Ok(_stranger) => shared.figures().of_other_user(),
                 Err(error) => {
-                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tracing::warn!(%error, "a connection cannot be accepted; if this goes on, raise the limit of open files");
                     tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                 }
             },
             Some(ended) = sessions.join_next() => {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a session failed");
+                    tracing::error!(%error, "a session failed: please report this");
                 }
             }
         }
@@ -176,7 +207,7 @@ async fn run(
     tracing::info!("stopping");
     shared.end_scans();
     if timeout(STOP_MAX, shared.scans_over()).await.is_err() {
-        tracing::warn!(after = ?STOP_MAX, "scans are abandoned: their wallets take nothing");
+        tracing::warn!(after = ?STOP_MAX, "scans are abandoned: their wallets do not take what they found; they go on from their last checkpoint");
     }
     stop.send_replace(true);
     while sessions.join_next().await.is_some() {}
@@ -187,7 +218,7 @@ async fn run(
     keeping_up.abort();
     drop(shared);
     if let Err(error) = refreshing.await {
-        tracing::error!(%error, "the chain's refreshes failed");
+        tracing::error!(%error, "the chain's refreshes failed: please report this");
     }
 }
 
@@ -204,7 +235,7 @@ async fn workers_idle(pool: &WorkerPool) {
     let meetings: Vec<_> = (0..pool.workers()).map(|_worker| meet()).collect();
     for met in meetings {
         if let Err(error) = met.await {
-            tracing::error!(%error, "a worker did not end its work");
+            tracing::error!(%error, "a worker did not end its work: please report this");
         }
     }
 }
@@ -214,11 +245,14 @@ fn is_allowed(stream: &UnixStream) -> bool {
     match stream.peer_cred() {
         Ok(peer) if may_connect(peer.uid(), rustix::process::geteuid().as_raw()) => true,
         Ok(peer) => {
-            tracing::warn!(uid = peer.uid(), "a connection is refused: its user is not the server's");
+            tracing::warn!(
+                uid = peer.uid(),
+                "a connection is refused: its user is not the server's; run the wallet as that"
+            );
             false
         }
         Err(error) => {
-            tracing::warn!(%error, "a connection is refused: the kernel does not say whose it is");
+            tracing::warn!(%error, "a connection is refused: the kernel does not say whose it is; put --socket on a local file system");
             false
         }
     }

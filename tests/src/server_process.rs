@@ -28,11 +28,22 @@ impl ServerProcess {
     /// If it ends instead.
     #[must_use]
     pub fn start(program: &Path, place: &TestServer, more: &[&str]) -> Self {
+        Self::start_in(program, place, more, &[])
+    }
+
+    /// The same with more in its environment.
+    ///
+    /// # Panics
+    ///
+    /// If it ends instead.
+    #[must_use]
+    pub fn start_in(program: &Path, place: &TestServer, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
         command.arg("--datadir").arg(place.datadir()).arg("--socket").arg(place.socket());
         command.arg("--state-dir").arg(place.state_dir()).args(more);
         let mut child = command
             .env("RUST_LOG", "debug")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -80,6 +91,12 @@ impl ServerProcess {
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux says so");
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
         kibibytes * 1024
+    }
+
+    /// What it has logged until now.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sends it a signal.

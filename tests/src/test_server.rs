@@ -182,6 +182,7 @@ impl TestServer {
             node_socket: self.beside.as_ref().map(|(_, socket)| socket.clone()),
             workers: NonZeroUsize::new(self.manner.workers).expect("at least one worker"),
             limits: self.manner.limits,
+            metrics: None,
         }
     }
 }

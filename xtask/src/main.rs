@@ -1,6 +1,8 @@
 //! Chores of the workspace. `cargo xtask codegen` makes the Rust code of the Cap'n Proto schemas anew: of our own protocol in
 //! `rescan-core`, and of what is asked of a node in `rescan-server`. `cargo xtask codegen --check` fails where the committed
-//! code is not what a schema gives.
+//! code is not what a schema gives. `cargo xtask packaging --out DIR` writes what a package has beside the programs.
+
+mod packaging;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -39,7 +41,8 @@ fn main() -> ExitCode {
     let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["codegen"] => codegen(),
         ["codegen", "--check"] => check(),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask codegen [--check]")),
+        ["packaging", "--out", directory] => packaging::write(Path::new(directory)),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask codegen [--check] | cargo xtask packaging --out DIR")),
     };
     match outcome {
         Ok(said) => {

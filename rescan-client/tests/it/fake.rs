@@ -17,7 +17,7 @@ use rescan_client::coins::Coin;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockId, BlockReport, Ending, FullBlock, Mark, Phase, Progress, Refusal};
 use rescan_client::server_info::{
-    ChainInfo, ChainSource, ChainState, Feature, Limits, NodeLink, ReadingProgress, ServerInfo,
+    ChainInfo, ChainSource, ChainState, Feature, Figures, Limits, NodeLink, ReadingProgress, ServerInfo,
 };
 use rescan_core::block_match::BlockMatch;
 use rescan_core::request::{GivenKeychain, GivenOutpoint, ScanRequest};
@@ -124,6 +124,7 @@ pub(crate) fn info() -> ServerInfo {
             outpoints_per_watch_set_max: 1,
         },
         node: NodeLink::default(),
+        figures: Figures::default(),
     }
 }
 

@@ -166,24 +166,8 @@ fn write_keychain_use(used: KeychainUse, mut builder: keychain_use::Builder<'_>)
 /// # Errors
 /// [`WireError`] if the message is malformed.
 pub fn read_refusal(reader: refusal::Reader<'_>) -> Result<Refusal, WireError> {
-    use capnp_types::RefusalReason as Wire;
     Ok(Refusal {
-        reason: match reader.get_reason() {
-            Ok(Wire::BadDescriptor) => RefusalReason::BadDescriptor,
-            Ok(Wire::WrongNetwork) => RefusalReason::WrongNetwork,
-            Ok(Wire::BadScript) => RefusalReason::BadScript,
-            Ok(Wire::BadOutpoint) => RefusalReason::BadOutpoint,
-            Ok(Wire::TooManyEntries) => RefusalReason::TooManyEntries,
-            Ok(Wire::AlreadySealed) => RefusalReason::AlreadySealed,
-            Ok(Wire::NotSealed) => RefusalReason::NotSealed,
-            Ok(Wire::BadRange) => RefusalReason::BadRange,
-            Ok(Wire::ForeignWatchSet) => RefusalReason::ForeignWatchSet,
-            Ok(Wire::TooManyScans) => RefusalReason::TooManyScans,
-            Ok(Wire::BadGapLimit) => RefusalReason::BadGapLimit,
-            Ok(Wire::NotInChain) => RefusalReason::NotInChain,
-            Ok(Wire::BadCoverage) => RefusalReason::BadCoverage,
-            Err(capnp::NotInSchema(_)) => RefusalReason::Unknown,
-        },
+        reason: read_reason(reader.get_reason()),
         position: reader.get_position(),
         detail: reader.get_detail()?.to_str()?.to_owned(),
     })
@@ -194,23 +178,7 @@ pub fn read_refusal(reader: refusal::Reader<'_>) -> Result<Refusal, WireError> {
 /// # Errors
 /// [`WireError::Unsayable`] for a reason that was itself read as unknown.
 pub fn write_refusal(refusal: &Refusal, mut builder: refusal::Builder<'_>) -> Result<(), WireError> {
-    use capnp_types::RefusalReason as Wire;
-    builder.set_reason(match refusal.reason {
-        RefusalReason::BadDescriptor => Wire::BadDescriptor,
-        RefusalReason::WrongNetwork => Wire::WrongNetwork,
-        RefusalReason::BadScript => Wire::BadScript,
-        RefusalReason::BadOutpoint => Wire::BadOutpoint,
-        RefusalReason::TooManyEntries => Wire::TooManyEntries,
-        RefusalReason::AlreadySealed => Wire::AlreadySealed,
-        RefusalReason::NotSealed => Wire::NotSealed,
-        RefusalReason::BadRange => Wire::BadRange,
-        RefusalReason::ForeignWatchSet => Wire::ForeignWatchSet,
-        RefusalReason::TooManyScans => Wire::TooManyScans,
-        RefusalReason::BadGapLimit => Wire::BadGapLimit,
-        RefusalReason::NotInChain => Wire::NotInChain,
-        RefusalReason::BadCoverage => Wire::BadCoverage,
-        RefusalReason::Unknown => return Err(WireError::Unsayable { field: "refusal.reason" }),
-    });
+    builder.set_reason(write_reason(refusal.reason)?);
     builder.set_position(refusal.position);
     builder.set_detail(&refusal.detail);
     Ok(())
@@ -231,17 +199,7 @@ pub fn read_failure(reader: failure::Reader<'_>) -> Result<Failure, WireError> {
     } else {
         None
     };
-    Ok(Failure {
-        kind: match reader.get_kind() {
-            Ok(capnp_types::FailureKind::CorruptBlock) => FailureKind::CorruptBlock,
-            Ok(capnp_types::FailureKind::Unreadable) => FailureKind::Unreadable,
-            Ok(capnp_types::FailureKind::Internal) => FailureKind::Internal,
-            Ok(capnp_types::FailureKind::LimitReached) => FailureKind::LimitReached,
-            Err(capnp::NotInSchema(_)) => FailureKind::Unknown,
-        },
-        detail: reader.get_detail()?.to_str()?.to_owned(),
-        at,
-    })
+    Ok(Failure { kind: read_kind(reader.get_kind()), detail: reader.get_detail()?.to_str()?.to_owned(), at })
 }
 
 /// Writes a failure. A path that is not UTF-8 is written with replacement characters: it is for people.
@@ -249,13 +207,7 @@ pub fn read_failure(reader: failure::Reader<'_>) -> Result<Failure, WireError> {
 /// # Errors
 /// [`WireError::Unsayable`] for a kind that was itself read as unknown.
 pub fn write_failure(failure: &Failure, mut builder: failure::Builder<'_>) -> Result<(), WireError> {
-    builder.set_kind(match failure.kind {
-        FailureKind::CorruptBlock => capnp_types::FailureKind::CorruptBlock,
-        FailureKind::Unreadable => capnp_types::FailureKind::Unreadable,
-        FailureKind::Internal => capnp_types::FailureKind::Internal,
-        FailureKind::LimitReached => capnp_types::FailureKind::LimitReached,
-        FailureKind::Unknown => return Err(WireError::Unsayable { field: "failure.kind" }),
-    });
+    builder.set_kind(write_kind(failure.kind)?);
     builder.set_detail(&failure.detail);
     if let Some(at) = &failure.at {
         let mut place = builder.init_at();
@@ -264,4 +216,64 @@ pub fn write_failure(failure: &Failure, mut builder: failure::Builder<'_>) -> Re
         place.set_offset(at.offset);
     }
     Ok(())
+}
+
+pub(super) fn read_reason(reason: Result<capnp_types::RefusalReason, capnp::NotInSchema>) -> RefusalReason {
+    use capnp_types::RefusalReason as Wire;
+    match reason {
+        Ok(Wire::BadDescriptor) => RefusalReason::BadDescriptor,
+        Ok(Wire::WrongNetwork) => RefusalReason::WrongNetwork,
+        Ok(Wire::BadScript) => RefusalReason::BadScript,
+        Ok(Wire::BadOutpoint) => RefusalReason::BadOutpoint,
+        Ok(Wire::TooManyEntries) => RefusalReason::TooManyEntries,
+        Ok(Wire::AlreadySealed) => RefusalReason::AlreadySealed,
+        Ok(Wire::NotSealed) => RefusalReason::NotSealed,
+        Ok(Wire::BadRange) => RefusalReason::BadRange,
+        Ok(Wire::ForeignWatchSet) => RefusalReason::ForeignWatchSet,
+        Ok(Wire::TooManyScans) => RefusalReason::TooManyScans,
+        Ok(Wire::BadGapLimit) => RefusalReason::BadGapLimit,
+        Ok(Wire::NotInChain) => RefusalReason::NotInChain,
+        Ok(Wire::BadCoverage) => RefusalReason::BadCoverage,
+        Err(capnp::NotInSchema(_)) => RefusalReason::Unknown,
+    }
+}
+
+pub(super) fn write_reason(reason: RefusalReason) -> Result<capnp_types::RefusalReason, WireError> {
+    use capnp_types::RefusalReason as Wire;
+    Ok(match reason {
+        RefusalReason::BadDescriptor => Wire::BadDescriptor,
+        RefusalReason::WrongNetwork => Wire::WrongNetwork,
+        RefusalReason::BadScript => Wire::BadScript,
+        RefusalReason::BadOutpoint => Wire::BadOutpoint,
+        RefusalReason::TooManyEntries => Wire::TooManyEntries,
+        RefusalReason::AlreadySealed => Wire::AlreadySealed,
+        RefusalReason::NotSealed => Wire::NotSealed,
+        RefusalReason::BadRange => Wire::BadRange,
+        RefusalReason::ForeignWatchSet => Wire::ForeignWatchSet,
+        RefusalReason::TooManyScans => Wire::TooManyScans,
+        RefusalReason::BadGapLimit => Wire::BadGapLimit,
+        RefusalReason::NotInChain => Wire::NotInChain,
+        RefusalReason::BadCoverage => Wire::BadCoverage,
+        RefusalReason::Unknown => return Err(WireError::Unsayable { field: "refusal.reason" }),
+    })
+}
+
+pub(super) fn read_kind(kind: Result<capnp_types::FailureKind, capnp::NotInSchema>) -> FailureKind {
+    match kind {
+        Ok(capnp_types::FailureKind::CorruptBlock) => FailureKind::CorruptBlock,
+        Ok(capnp_types::FailureKind::Unreadable) => FailureKind::Unreadable,
+        Ok(capnp_types::FailureKind::Internal) => FailureKind::Internal,
+        Ok(capnp_types::FailureKind::LimitReached) => FailureKind::LimitReached,
+        Err(capnp::NotInSchema(_)) => FailureKind::Unknown,
+    }
+}
+
+pub(super) fn write_kind(kind: FailureKind) -> Result<capnp_types::FailureKind, WireError> {
+    Ok(match kind {
+        FailureKind::CorruptBlock => capnp_types::FailureKind::CorruptBlock,
+        FailureKind::Unreadable => capnp_types::FailureKind::Unreadable,
+        FailureKind::Internal => capnp_types::FailureKind::Internal,
+        FailureKind::LimitReached => capnp_types::FailureKind::LimitReached,
+        FailureKind::Unknown => return Err(WireError::Unsayable { field: "failure.kind" }),
+    })
 }

@@ -10,6 +10,7 @@
 
 mod block_match;
 mod ending;
+mod figures;
 mod report;
 mod request;
 mod server_info;

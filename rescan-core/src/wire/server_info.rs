@@ -3,6 +3,7 @@
 use bitcoin::Network;
 use bitcoin::hashes::Hash;
 
+use super::figures::{read_figures, write_figures};
 use super::report::{read_block_id, write_block_id};
 use super::{WireError, block_hash, list_length, newer};
 use crate::position::Height;
@@ -43,6 +44,7 @@ pub fn read_server_info(reader: server_info::Reader<'_>) -> Result<ServerInfo, W
         chain: read_chain_info(reader.get_chain()?)?,
         limits: read_limits(reader.get_limits()?),
         node: read_node_link(reader.get_node()?)?,
+        figures: read_figures(reader.get_figures()?)?,
     })
 }
 
@@ -81,7 +83,8 @@ pub fn write_server_info(info: &ServerInfo, mut builder: server_info::Builder<'_
     }
     write_chain_info(&info.chain, builder.reborrow().init_chain())?;
     write_limits(&info.limits, builder.reborrow().init_limits());
-    write_node_link(&info.node, builder.init_node())
+    write_node_link(&info.node, builder.reborrow().init_node())?;
+    write_figures(&info.figures, builder.init_figures())
 }
 
 fn read_chain_info(reader: chain_info::Reader<'_>) -> Result<ChainInfo, WireError> {

@@ -302,8 +302,8 @@ fn server_infos() -> impl Strategy<Value = ServerInfo> {
         scripts_per_watch_set_max: wide[1],
         outpoints_per_watch_set_max: wide[2],
     });
-    (any::<u32>(), ".{0,20}", network, features, chain, limits, node_links()).prop_map(
-        |(protocol_version, software, network, features, chain, limits, node)| ServerInfo {
+    (any::<u32>(), ".{0,20}", network, features, chain, limits, node_links(), figures()).prop_map(
+        |(protocol_version, software, network, features, chain, limits, node, figures)| ServerInfo {
             protocol_version,
             software,
             network,
@@ -311,6 +311,7 @@ fn server_infos() -> impl Strategy<Value = ServerInfo> {
             chain,
             limits,
             node,
+            figures,
         },
     )
 }
@@ -326,6 +327,59 @@ fn node_links() -> impl Strategy<Value = NodeLink> {
     ]);
     let tip = option::of((heights(), block_hashes()).prop_map(|(height, hash)| NodeTip { height, hash }));
     (state, any::<u64>(), tip, ".{0,20}").prop_map(|(state, since, tip, reason)| NodeLink { state, since, tip, reason })
+}
+
+fn figures() -> impl Strategy<Value = Figures> {
+    let refusals = vec((prop::sample::select(RefusalReason::KNOWN.to_vec()), any::<u64>()), 0..4);
+    let failures = vec((prop::sample::select(FailureKind::KNOWN.to_vec()), any::<u64>()), 0..4);
+    let node_tip =
+        prop_oneof![Just(NodeHeight::NotAsked), Just(NodeHeight::Unreachable), heights().prop_map(NodeHeight::Height)];
+    (any::<[u64; 17]>(), any::<u32>(), refusals, failures, node_tip).prop_map(
+        |(counts, connections_now, refusals, failures, node_tip)| Figures {
+            scans_begun: counts[0],
+            scans_complete: counts[1],
+            scans_cancelled: counts[2],
+            scans_pruned: counts[3],
+            scans_reorganised: counts[4],
+            scans_refused: counts[5],
+            scans_failed: counts[6],
+            scans_abandoned: counts[7],
+            block_matches: counts[8],
+            blocks_walked: counts[9],
+            bytes_walked: counts[10],
+            last_scan_bytes_per_second: counts[11],
+            transactions_reported: counts[12],
+            connections_accepted: counts[13],
+            connections_turned_away: counts[14],
+            connections_of_other_users: counts[15],
+            connections_broken: counts[16],
+            connections_now,
+            refusals,
+            failures,
+            node_tip,
+        },
+    )
+}
+
+#[test]
+fn every_reason_and_kind_of_the_schema_is_known_by_a_name_of_its_own() {
+    let reasons = (0..).map_while(|number| crate::rescan_capnp::RefusalReason::try_from(number).ok()).count();
+    let kinds = (0..).map_while(|number| crate::rescan_capnp::FailureKind::try_from(number).ok()).count();
+    assert_eq!((RefusalReason::KNOWN.len(), FailureKind::KNOWN.len()), (reasons, kinds));
+    let mut names: Vec<_> = RefusalReason::KNOWN.iter().map(|reason| reason.name()).collect();
+    names.extend(FailureKind::KNOWN.iter().map(|kind| kind.name()));
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), reasons + kinds);
+}
+
+#[test]
+fn a_chain_lags_by_the_blocks_that_the_node_has_and_it_has_not() {
+    let node = NodeHeight::Height(Height(10));
+    assert_eq!(node.lag_blocks(Some(Height(7))), Some(3));
+    assert_eq!(node.lag_blocks(Some(Height(12))), Some(0), "the node went back");
+    assert_eq!(node.lag_blocks(None), Some(11), "the genesis block too");
+    assert_eq!(NodeHeight::Unreachable.lag_blocks(Some(Height(7))), None);
 }
 
 proptest! {

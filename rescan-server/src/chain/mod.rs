@@ -225,7 +225,7 @@ impl Chain {
     pub fn suspect(&self, file: FileNumber) {
         let mut suspects = lock(&self.suspects);
         if suspects.insert(file) {
-            tracing::warn!(path = %self.files.path(file).display(), "the file is not what it was; it is read anew at the next refresh");
+            tracing::warn!(path = %self.files.path(file).display(), "the file is not what it was, as after a crash of the node; it is read anew at the next refresh");
         }
         self.files.stop_mapping(file);
     }

@@ -186,7 +186,7 @@ impl Walk {
             None => records,
             Some(Some(prefix)) => &records[prefix..],
             Some(None) => {
-                tracing::warn!(file = %meta.number, "records that were there are not; the chain is built anew from the file");
+                tracing::warn!(file = %meta.number, "records that were there are not, as after a crash of the node; the chain is built anew from the file");
                 self.tree.forget_file(meta.number, FileLoss::Changed);
                 self.is_changed = true;
                 records
@@ -272,10 +272,13 @@ fn warn_of(settled: &Settled) {
     if unplaced_blocks > 0 {
         tracing::warn!(
             blocks = unplaced_blocks,
-            "blocks without known ancestors name no height that can be trusted; they are left out"
+            "blocks without known ancestors name no height that can be trusted; they are left out: look for block files that are missing"
         );
     }
     if refused_blocks > 0 {
-        tracing::warn!(blocks = refused_blocks, "blocks whose difficulty cannot follow their parent's are left out");
+        tracing::warn!(
+            blocks = refused_blocks,
+            "blocks whose difficulty cannot follow their parent's are left out; the node would not take them either"
+        );
     }
 }

@@ -33,6 +33,7 @@ async fn hear(shared: Rc<Shared>, mut link: watch::Receiver<NodeLink>) {
     while link.changed().await.is_ok() {
         let said = link.borrow_and_update().clone();
         shared.chain().hear(&said);
+        shared.figures().node_link(said.height());
     }
 }
 

@@ -125,7 +125,7 @@ impl<'p> SegmentBlocks<'p> {
             if let Ok(value) = examine_alone(pinned, block.hash, span, &mut examine) {
                 tracing::warn!(
                     %height, bad = %block.span.file, bad_offset = block.span.offset, good = %span.file, %cause,
-                    "a block was read from its other copy; the file with the bad one may be damaged"
+                    "a block was read from its other copy; the file with the bad one may be damaged: look at the disk"
                 );
                 return Ok((ChainBlock { span, ..block }, value));
             }

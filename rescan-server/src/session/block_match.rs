@@ -25,6 +25,7 @@ use super::refresh::{Seen, internal};
 use super::watch_set::{too_many_outpoints, too_many_scripts};
 use crate::cancel::CancelOnDrop;
 use crate::chain::ChainSnapshot;
+use crate::figures::LiveFigures;
 use crate::scan::{RETRIES_MAX, match_single_block};
 
 /// What was asked.
@@ -200,6 +201,16 @@ async fn refreshed(shared: &Shared) -> Result<Seen, NoAnswer> {
 
 fn refusal(reason: RefusalReason, position: u64, detail: String) -> Refusal {
     Refusal { reason, position, detail }
+}
+
+/// Counts a call and what became of it.
+pub(super) fn count(figures: &LiveFigures, found: &BlockMatch) {
+    figures.block_match();
+    match found {
+        BlockMatch::Answered(_) => {}
+        BlockMatch::Refused(refusal) => figures.refused(refusal),
+        BlockMatch::Failed(failure) => figures.failed(failure),
+    }
 }
 
 /// What is said where a connection has too much under way.

@@ -3,6 +3,7 @@
 //! Whatever goes wrong here ends this connection and nothing else.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use capnp_rpc::rpc_twoparty_capnp::Side;
@@ -17,6 +18,8 @@ use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 use super::gate::gated;
 use super::limits::WINDOW_BYTES;
 use super::{Session, Shared};
+use crate::figures::LiveFigures;
+use crate::logging::said_by_peer;
 
 /// How long a stopping server waits for a client to take what is on its way to it.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
@@ -24,6 +27,7 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// Serves one client until it leaves, breaks the protocol, or `stop` is kept.
 pub(crate) async fn serve(stream: UnixStream, shared: Rc<Shared>, stop: impl Future<Output = ()>) {
     let options = shared.limits.reader_options();
+    let figures = Arc::clone(&shared.figures);
     let (reader, writer) = stream.into_split();
     let (reader, writer) = gated(reader.compat(), writer.compat_write());
     // 8 KiB each way, their default: larger buffers copy more and gain nothing, none at all doubles the system calls.
@@ -33,13 +37,13 @@ pub(crate) async fn serve(stream: UnixStream, shared: Rc<Shared>, stop: impl Fut
     let mut system = RpcSystem::new(Box::new(network), Some(bootstrap.client));
     let disconnector = system.get_disconnector();
     tokio::select! {
-        ended = &mut system => said(ended),
+        ended = &mut system => said(ended, &figures),
         () = stop => {
             // The disconnector flushes what is queued, which the system must be polled for.
             let farewell = async {
                 tokio::select! {
-                    ended = &mut system => said(ended),
-                    ended = disconnector => said(ended),
+                    ended = &mut system => said(ended, &figures),
+                    ended = disconnector => said(ended, &figures),
                 }
             };
             if timeout(FAREWELL_MAX, farewell).await.is_err() {
@@ -49,10 +53,13 @@ pub(crate) async fn serve(stream: UnixStream, shared: Rc<Shared>, stop: impl Fut
     }
 }
 
-fn said(ended: capnp::Result<()>) {
+fn said(ended: capnp::Result<()>, figures: &LiveFigures) {
     match ended {
         Ok(()) => tracing::debug!("a client left"),
-        Err(error) => tracing::info!(%error, "a connection is ended: its peer broke the protocol"),
+        Err(error) => {
+            figures.broken();
+            tracing::info!(error = said_by_peer(&error), "a connection is ended: its peer broke the protocol");
+        }
     }
 }
 

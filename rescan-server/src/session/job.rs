@@ -24,6 +24,8 @@ use super::range;
 use super::refresh::{Seen, internal};
 use super::source::{Source, Stopped};
 use crate::chain::ChainSnapshot;
+use crate::figures::ScanCount;
+use crate::logging::said_by_peer;
 
 /// A scan that was called for.
 pub(super) struct Job<S: Source> {
@@ -34,6 +36,7 @@ pub(super) struct Job<S: Source> {
     pub(super) going_on: GoingOn,
     /// How many keychains the watch set has, from when it is found on: a summary names each, however early the end.
     pub(super) keychain_count: Rc<Cell<u32>>,
+    pub(super) counted: ScanCount,
 }
 
 /// What a scan that goes on where another ended has to do with that.
@@ -114,6 +117,7 @@ impl<S: Source> Job<S> {
         self.control.end();
         if let Some(ending) = ending {
             log(&ending);
+            self.counted.ended(&ending);
             say_done::<S::Piece>(&self.sink, &ending, self.shared.limits.stalled_after).await;
         }
     }
@@ -166,9 +170,12 @@ impl<S: Source> Job<S> {
             Ok(None) => return Some(Ending::Summary(self.nothing_to_walk(&pinned))),
             Err(refusal) => return Some(Ending::Refused(refusal)),
         };
-        self.control.enter(Stage::Walking(Begun { pin: Arc::clone(&pinned.chain), progress: source.progress() }));
+        let progress = source.progress();
+        self.control.enter(Stage::Walking(Begun { pin: Arc::clone(&pinned.chain), progress: Arc::clone(&progress) }));
         let mut outbox = Outbox::new(self.sink.clone(), self.shared.limits.stalled_after, S::height_of);
-        let stalled = match self.deliver(&pinned, &mut source, &mut outbox).await {
+        let delivered = self.deliver(&pinned, &mut source, &mut outbox).await;
+        self.counted.walk_ended(&progress);
+        let stalled = match delivered {
             Ok(()) => None,
             Err(Stopped::Failed(failure)) => return Some(Ending::Failed(failure)),
             Err(Stopped::Blocked(Blocked::TooLarge { height, bytes })) => {
@@ -179,13 +186,16 @@ impl<S: Source> Job<S> {
                 ))));
             }
             Err(Stopped::Blocked(Blocked::Gone(error))) => {
-                tracing::debug!(%error, "the wallet takes no more");
+                tracing::debug!(error = said_by_peer(&error), "the wallet takes no more");
                 self.control.end_early();
                 return None;
             }
             Err(Stopped::Blocked(Blocked::Stalled)) => {
                 let after = self.shared.limits.stalled_after;
-                tracing::info!(?after, "a scan is cancelled: its wallet takes nothing");
+                tracing::info!(
+                    ?after,
+                    "a scan is cancelled: its wallet takes nothing; it can go on from its last checkpoint"
+                );
                 self.control.end_early();
                 Some(outbox.sent_through())
             }
@@ -209,6 +219,7 @@ impl<S: Source> Job<S> {
             };
             match settled {
                 Ok(Some(segment)) => {
+                    self.counted.walked(&source.progress());
                     for piece in segment {
                         outbox.put(piece).await?;
                     }
@@ -345,7 +356,7 @@ pub(super) async fn say_done<C: Cargo>(sink: &C::Sink, ending: &Ending, patience
     };
     match heard {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the wallet does not hear how its scan ended"),
+        Ok(Err(error)) => tracing::debug!(error = said_by_peer(&error), "the wallet does not hear how its scan ended"),
         Err(elapsed) => tracing::debug!(%elapsed, "the wallet does not hear how its scan ended"),
     }
 }

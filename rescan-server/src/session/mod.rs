@@ -46,6 +46,7 @@ use self::source::Source;
 use self::tip_wait::TipWait;
 use self::watch_set::WatchSetServer;
 use crate::chain::Chain;
+use crate::figures::LiveFigures;
 use crate::scan::{BlockReader, CoveredPart, Lookahead, Scan, ScanPlan, SegmentSize, WorkerPool};
 
 /// What all sessions of a server have in common.
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     refresher: Refresher,
     limits: SessionLimits,
     node: watch::Receiver<NodeLink>,
+    figures: Arc<LiveFigures>,
     /// The scans under way, so that a stopping server can end them.
     scans: RefCell<Vec<Weak<Control>>>,
 }
@@ -66,8 +68,9 @@ impl Shared {
         refresher: Refresher,
         limits: SessionLimits,
         node: watch::Receiver<NodeLink>,
+        figures: Arc<LiveFigures>,
     ) -> Self {
-        Self { chain, pool, refresher, limits, node, scans: RefCell::default() }
+        Self { chain, pool, refresher, limits, node, figures, scans: RefCell::default() }
     }
 
     pub(crate) fn chain(&self) -> &Chain {
@@ -76,6 +79,10 @@ impl Shared {
 
     pub(crate) fn limits(&self) -> &SessionLimits {
         &self.limits
+    }
+
+    pub(crate) fn figures(&self) -> &Arc<LiveFigures> {
+        &self.figures
     }
 
     /// Reads the chain without waiting for somebody to ask for it.
@@ -160,6 +167,7 @@ impl Session {
             },
             limits: self.shared.limits.told(),
             node: self.shared.node.borrow().clone(),
+            figures: self.shared.figures.now(),
         }
     }
 
@@ -183,7 +191,16 @@ impl Session {
             Some(slot) => {
                 shared.remember(&control);
                 let (shared_too, control_too) = (Rc::clone(&shared), Rc::clone(&control));
-                let job = Job::<S> { shared: shared_too, control: control_too, sink, range, going_on, keychain_count };
+                let counted = shared.figures.scan_begun();
+                let job = Job::<S> {
+                    shared: shared_too,
+                    control: control_too,
+                    sink,
+                    range,
+                    going_on,
+                    keychain_count,
+                    counted,
+                };
                 let started = Rc::clone(&control);
                 let run = job.run(prepare, move |watched, pinned| start(&shared, &started, watched, pinned));
                 (slot, tokio::task::spawn_local(run.in_current_span()))
@@ -202,6 +219,7 @@ impl Session {
             detail: format!("a connection runs at most {max} scans at a time: drop one first"),
         });
         let patience = self.shared.limits.stalled_after;
+        self.shared.figures.scan_begun().ended(&ending);
         control.end();
         tokio::task::spawn_local(async move { job::say_done::<C>(&sink, &ending, patience).await })
     }
@@ -344,6 +362,7 @@ impl rescan::Server for Session {
                 }
             },
         };
+        block_match::count(&self.shared.figures, &found);
         wire::write_block_match(&found, results.get().init_result()).map_err(|error| failed(&error))
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cancel::{Cancel, CancelOnDrop};
 use crate::chain::{Chain, ChainError, ChainSnapshot};
+use crate::figures::LiveFigures;
 
 /// What a refresh comes to: the chain as it is now, or what is broken.
 pub(crate) type Refreshed = Result<Seen, Failure>;
@@ -63,7 +64,7 @@ pub(crate) struct Refresher {
 
 impl Refresher {
     /// A refresher, and the task that does its work and ends soon after the refresher is dropped.
-    pub(crate) fn new(chain: Arc<Chain>) -> (Self, impl Future<Output = ()>) {
+    pub(crate) fn new(chain: Arc<Chain>, figures: Arc<LiveFigures>) -> (Self, impl Future<Output = ()>) {
         let (askers, waiting) = mpsc::channel(ASKERS_MAX);
         let state = Rc::new(Cell::new(ChainState::Reading));
         let stop = CancelOnDrop::new();
@@ -72,6 +73,7 @@ impl Refresher {
         let (tip, tips) = watch::channel(None);
         let work = Work {
             chain,
+            figures,
             tip,
             state: Rc::clone(&state),
             seen: Rc::clone(&seen),
@@ -125,6 +127,7 @@ impl Refresher {
 /// The task's side.
 struct Work {
     chain: Arc<Chain>,
+    figures: Arc<LiveFigures>,
     tip: watch::Sender<Option<BlockId>>,
     state: Rc<Cell<ChainState>>,
     seen: Rc<RefCell<Option<Seen>>>,
@@ -176,6 +179,7 @@ impl Work {
                 self.looked.set(Some(began));
                 // After what was seen, so that whoever hears of it finds it there.
                 let tip = seen.chain.tip();
+                self.figures.chain_seen(tip);
                 self.tip.send_if_modified(|known| std::mem::replace(known, tip) != tip);
             }
             Err(failure) => {
@@ -185,7 +189,8 @@ impl Work {
                 // Said once, and not with every look that finds the same.
                 let is_news = self.failed.replace(Some(failure.clone())).as_ref() != Some(failure);
                 if is_news && !self.stop.is_cancelled() {
-                    tracing::warn!(%failure, "the block files cannot be read; they are tried again by themselves");
+                    self.figures.failed(failure);
+                    tracing::warn!(%failure, "the block files cannot be read; they are tried again by themselves; look at the disk and at who may read them");
                 }
             }
         }

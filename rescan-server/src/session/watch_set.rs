@@ -267,6 +267,7 @@ impl watch_set::Server for WatchSetServer {
         match sealed {
             Ok(sealed) => wire::write_watch_set_size(&sealed.size, result.init_sealed()),
             Err(SealError::Refused(refusal)) => {
+                self.shared.figures.refused(&refusal);
                 wire::write_refusal(&refusal, result.init_refused()).map_err(|error| super::failed(&error))?;
             }
             Err(SealError::Failed(failure)) => return Err(capnp::Error::failed(failure.detail)),

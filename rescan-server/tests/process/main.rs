@@ -1,9 +1,12 @@
-//! The `rescan-server` process beside wallets: what they hear when it ends, what it logs, what it holds in memory.
+//! The `rescan-server` process beside wallets: what they hear when it ends, what it logs, what it holds in memory, and
+//! what those who run it can see.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod memory;
+mod metrics;
 mod privacy;
 mod refusals;
+mod service_manager;
 mod signals;
 
 use std::path::Path;

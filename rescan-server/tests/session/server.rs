@@ -162,6 +162,7 @@ fn config(directory: &TempDir, socket: PathBuf, limits: SessionLimits) -> Server
         socket,
         workers: NonZeroUsize::new(2).unwrap(),
         limits,
+        metrics: None,
     }
 }
 

@@ -54,6 +54,9 @@ pub(crate) enum Command {
     Compare(Box<CompareArgs>),
     /// Rescan six wallets in a datadir that comes with this program, and compare with Bitcoin Core's own answers
     Demo(DemoArgs),
+    /// Write the man pages and shell completions of this command into a folder
+    #[command(hide = true)]
+    Generate(GenerateArgs),
 }
 
 /// How to reach the server.
@@ -210,13 +213,20 @@ pub(crate) struct DemoArgs {
     pub(crate) server: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// The folder, which is made where it is missing
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
 /// Reads the command line. What there is to say (help, version, mistakes) is said here.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
     let cli = Cli::try_parse_from(words).map_err(|error| complain(&error))?;
     let ends = match &cli.command {
         Command::Scan(args) => (args.from_height, args.to_height),
         Command::Compare(args) => (args.from_height, args.to_height),
-        Command::Follow(_) | Command::Info(_) | Command::Demo(_) => (None, None),
+        Command::Follow(_) | Command::Info(_) | Command::Demo(_) | Command::Generate(_) => (None, None),
     };
     if let (Some(from), Some(to)) = ends
         && from > to

@@ -9,6 +9,7 @@ mod compare;
 mod demo;
 mod exit_code;
 mod follow;
+mod generate;
 mod info;
 mod interrupts;
 mod labels;
@@ -54,6 +55,7 @@ fn start(cli: &Cli) -> Result<Exit, Trouble> {
             Command::Compare(args) => interrupts.or(compare::run(args)).await,
             Command::Info(args) => interrupts.or(info::run(args)).await,
             Command::Demo(args) => interrupts.or(demo::run(args)).await,
+            Command::Generate(args) => generate::run(args),
         }
     })
 }

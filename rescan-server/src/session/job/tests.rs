@@ -14,6 +14,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::block_file::Access;
 use crate::chain::{Chain, ChainConfig};
+use crate::figures::LiveFigures;
 use crate::node::link::Link;
 use crate::scan::{Scan, WorkerPool};
 use crate::session::limits::SessionLimits;
@@ -45,8 +46,10 @@ fn job(directory: &tempfile::TempDir) -> (Job<Scan>, Rc<Control>, Sink) {
     };
     let chain = Arc::new(Chain::open(config).unwrap());
     let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
-    let (refresher, _nobody_refreshes) = Refresher::new(Arc::clone(&chain));
-    let shared = Shared::new(Arc::clone(&chain), pool, refresher, SessionLimits::default(), Link::off());
+    let figures = Arc::new(LiveFigures::default());
+    let (refresher, _nobody_refreshes) = Refresher::new(Arc::clone(&chain), Arc::clone(&figures));
+    let limits = SessionLimits::default();
+    let shared = Shared::new(Arc::clone(&chain), pool, refresher, limits, Link::off(), Arc::clone(&figures));
     let (control, sink) = (Rc::new(Control::new(chain)), Sink::default());
     let range = RangeRequest {
         from: rescan_core::request::RangeStart::Height(Height::GENESIS),
@@ -59,6 +62,7 @@ fn job(directory: &tempfile::TempDir) -> (Job<Scan>, Rc<Control>, Sink) {
         range,
         going_on: GoingOn::default(),
         keychain_count: Rc::default(),
+        counted: figures.scan_begun(),
     };
     (job, control, sink)
 }

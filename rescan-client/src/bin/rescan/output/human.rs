@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use rescan_client::Deliver;
 use rescan_client::coins::Coin;
 use rescan_client::report::{BlockReport, KeychainUse, Outcome, Summary, TransactionReport};
-use rescan_client::server_info::{ChainSource, ChainState, NodeLink, NodeLinkState, ServerInfo};
+use rescan_client::server_info::{ChainSource, ChainState, Figures, NodeLink, NodeLinkState, ServerInfo};
 
 use super::{json, units};
 use crate::labels::{Label, Labels, Owner};
@@ -185,6 +185,9 @@ pub(crate) fn info(info: &ServerInfo) -> String {
         row("tip", format!("{} {}, {} UTC", tip.height, tip.hash, units::utc(tip.time)));
     }
     row("node", node(&info.node));
+    if let Some(lag) = lag(info) {
+        row("lag", lag);
+    }
     row("blocks on disk", format!("from height {}", info.chain.lowest_height));
     let limits = &info.limits;
     row(
@@ -199,7 +202,63 @@ pub(crate) fn info(info: &ServerInfo) -> String {
             units::bytes(limits.message_bytes_max),
         ),
     );
+    let figures = &info.figures;
+    row("scans", scans(figures));
+    row("connections", connections(figures));
+    let troubles = troubles(figures);
+    if !troubles.is_empty() {
+        row("refused, failed", troubles);
+    }
     lines(&table)
+}
+
+/// Since the server started, as the rest of the figures.
+fn scans(figures: &Figures) -> String {
+    let counts = [
+        (figures.scans_under_way(), "under way"),
+        (figures.scans_cancelled, "cancelled"),
+        (figures.scans_pruned, "pruned"),
+        (figures.scans_reorganised, "reorganised"),
+        (figures.scans_refused, "refused"),
+        (figures.scans_failed, "failed"),
+        (figures.scans_abandoned, "abandoned"),
+    ];
+    let mut text = format!("{} complete", units::grouped(figures.scans_complete));
+    for (count, how) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        text += &format!(", {} {how}", units::grouped(count));
+    }
+    text + &format!(
+        "; {}, {} walked, the last scan at {}/s; {}",
+        units::counted(figures.blocks_walked, "block"),
+        units::bytes(figures.bytes_walked),
+        units::bytes(figures.last_scan_bytes_per_second),
+        units::counted(figures.transactions_reported, "transaction"),
+    )
+}
+
+fn connections(figures: &Figures) -> String {
+    format!(
+        "{} now, {} in all; {} turned away, {} of other users, {} broken",
+        figures.connections_now,
+        units::grouped(figures.connections_accepted),
+        units::grouped(figures.connections_turned_away),
+        units::grouped(figures.connections_of_other_users),
+        units::grouped(figures.connections_broken),
+    )
+}
+
+fn troubles(figures: &Figures) -> String {
+    let refused = figures.refusals.iter().map(|(reason, count)| (reason.name(), count));
+    let failed = figures.failures.iter().map(|(kind, count)| (kind.name(), count));
+    let all: Vec<String> =
+        refused.chain(failed).map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
+    all.join(", ")
+}
+
+/// How far the server's chain is behind the node's; none where that is not known.
+fn lag(info: &ServerInfo) -> Option<String> {
+    let lag = info.figures.node_tip.lag_blocks(info.chain.tip.map(|tip| tip.height))?;
+    Some(format!("{} behind the node", units::counted(lag.into(), "block")))
 }
 
 fn chain(info: &ServerInfo) -> String {

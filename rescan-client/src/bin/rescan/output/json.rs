@@ -3,6 +3,8 @@
 //!
 //! It only shapes; what is printed when is decided elsewhere.
 
+mod figures;
+
 use rescan_client::bitcoin::{Amount, Network};
 use rescan_client::checkpoint::Withdrawn;
 use rescan_client::coins::Coin;
@@ -10,6 +12,7 @@ use rescan_client::report::{BlockId, BlockReport, KeychainUse, Outcome, Received
 use rescan_client::server_info::{ChainSource, ChainState, Feature, Limits, NodeLink, NodeLinkState, ServerInfo};
 use serde::Serialize;
 
+use self::figures::FiguresField;
 use crate::labels::{Label, Labels, Owner};
 use crate::parties::Party;
 
@@ -157,6 +160,7 @@ pub(crate) struct InfoLine {
     reading_bytes_total: u64,
     limits: LimitsField,
     node: NodeField,
+    figures: FiguresField,
 }
 
 #[derive(Debug, Serialize)]
@@ -334,6 +338,7 @@ pub(crate) fn info(info: &ServerInfo) -> Line {
         reading_bytes_total: info.chain.reading.bytes_total,
         limits: limits_field(&info.limits),
         node: node_field(&info.node),
+        figures: FiguresField::new(info),
     })
 }
 

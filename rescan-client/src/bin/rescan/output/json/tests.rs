@@ -3,8 +3,8 @@
 use rescan_client::bitcoin::hashes::Hash;
 use rescan_client::bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
 use rescan_client::position::{Height, HeightRange};
-use rescan_client::report::{BlockId, Origin};
-use rescan_client::server_info::{ChainInfo, NodeTip, ReadingProgress};
+use rescan_client::report::{BlockId, FailureKind, Origin, RefusalReason};
+use rescan_client::server_info::{ChainInfo, Figures, NodeHeight, NodeTip, ReadingProgress};
 
 use super::*;
 
@@ -248,9 +248,19 @@ fn an_info_line_says_everything_a_server_does() {
             tip: Some(NodeTip { height: Height(7), hash: BlockHash::from_byte_array(hash(0x0e)) }),
             reason: "the node hung up".to_owned(),
         },
+        figures: Figures {
+            scans_begun: 9,
+            scans_complete: 7,
+            bytes_walked: 8,
+            connections_now: 3,
+            refusals: vec![(RefusalReason::BadRange, 2)],
+            failures: vec![(FailureKind::Unreadable, 1)],
+            node_tip: NodeHeight::Height(Height(6)),
+            ..Figures::default()
+        },
     };
     let expected = format!(
-        r#"{{"type":"info","software":"rescan-server 0.1.0","protocol_version":1,"network":"regtest","features":["scan","birthday"],"chain_state":"ready","chain_source":"files","genesis_hash":"{}","tip_height":null,"tip_hash":null,"tip_time":null,"lowest_height":0,"reading_bytes_done":5,"reading_bytes_total":6,"limits":{{"message_bytes_max":1,"connections_max":2,"scans_per_connection_max":3,"watch_sets_per_connection_max":4,"scripts_per_watch_set_max":5,"outpoints_per_watch_set_max":6}},"node":{{"state":"lost","since":1700000000,"tip_height":7,"tip_hash":"{}","reason":"the node hung up"}}}}"#,
+        r#"{{"type":"info","software":"rescan-server 0.1.0","protocol_version":1,"network":"regtest","features":["scan","birthday"],"chain_state":"ready","chain_source":"files","genesis_hash":"{}","tip_height":null,"tip_hash":null,"tip_time":null,"lowest_height":0,"reading_bytes_done":5,"reading_bytes_total":6,"limits":{{"message_bytes_max":1,"connections_max":2,"scans_per_connection_max":3,"watch_sets_per_connection_max":4,"scripts_per_watch_set_max":5,"outpoints_per_watch_set_max":6}},"node":{{"state":"lost","since":1700000000,"tip_height":7,"tip_hash":"{}","reason":"the node hung up"}},"figures":{{"scans_begun":9,"scans_under_way":2,"scans_complete":7,"scans_cancelled":0,"scans_pruned":0,"scans_reorganised":0,"scans_refused":0,"scans_failed":0,"scans_abandoned":0,"block_matches":0,"blocks_walked":0,"bytes_walked":8,"last_scan_bytes_per_second":0,"transactions_reported":0,"connections_now":3,"connections_accepted":0,"connections_turned_away":0,"connections_of_other_users":0,"connections_broken":0,"refusals":{{"bad_range":2}},"failures":{{"unreadable":1}},"node_link":true,"node_height":6,"lag_blocks":7}}}}"#,
         printed("0f"),
         printed("0e")
     );
