@@ -120,6 +120,18 @@ pub(crate) fn info() -> ServerInfo {
             watch_sets_per_connection_max: 1,
             scripts_per_watch_set_max: 1,
             outpoints_per_watch_set_max: 1,
+            entry_bytes_per_watch_set_max: 1,
+            watched_per_connection_max: 1,
+            watched_pool: 1,
+            scans_max: 1,
+            calls_open_max: 1,
+            calls_waiting_max: 1,
+            capabilities_max: 1,
+            unanswered_bytes_max: 1,
+            unanswered_bytes_pool: 1,
+            stalled_after_millis: 1,
+            unread_after_millis: 1,
+            message_after_millis: 1,
         },
     }
 }

@@ -241,10 +241,22 @@ fn an_info_line_says_everything_a_server_does() {
             watch_sets_per_connection_max: 4,
             scripts_per_watch_set_max: 5,
             outpoints_per_watch_set_max: 6,
+            entry_bytes_per_watch_set_max: 7,
+            watched_per_connection_max: 8,
+            watched_pool: 9,
+            scans_max: 10,
+            calls_open_max: 11,
+            calls_waiting_max: 12,
+            capabilities_max: 13,
+            unanswered_bytes_max: 14,
+            unanswered_bytes_pool: 15,
+            stalled_after_millis: 16,
+            unread_after_millis: 17,
+            message_after_millis: 18,
         },
     };
     let expected = format!(
-        r#"{{"type":"info","software":"rescan-server 0.1.0","protocol_version":1,"network":"regtest","features":["scan","birthday"],"chain_state":"ready","chain_source":"files","genesis_hash":"{}","tip_height":null,"tip_hash":null,"tip_time":null,"lowest_height":0,"reading_bytes_done":5,"reading_bytes_total":6,"limits":{{"message_bytes_max":1,"connections_max":2,"scans_per_connection_max":3,"watch_sets_per_connection_max":4,"scripts_per_watch_set_max":5,"outpoints_per_watch_set_max":6}}}}"#,
+        r#"{{"type":"info","software":"rescan-server 0.1.0","protocol_version":1,"network":"regtest","features":["scan","birthday"],"chain_state":"ready","chain_source":"files","genesis_hash":"{}","tip_height":null,"tip_hash":null,"tip_time":null,"lowest_height":0,"reading_bytes_done":5,"reading_bytes_total":6,"limits":{{"message_bytes_max":1,"connections_max":2,"scans_per_connection_max":3,"watch_sets_per_connection_max":4,"scripts_per_watch_set_max":5,"outpoints_per_watch_set_max":6,"entry_bytes_per_watch_set_max":7,"watched_per_connection_max":8,"watched_pool":9,"scans_max":10,"calls_open_max":11,"calls_waiting_max":12,"capabilities_max":13,"unanswered_bytes_max":14,"unanswered_bytes_pool":15,"stalled_after_millis":16,"unread_after_millis":17,"message_after_millis":18}}}}"#,
         printed("0f")
     );
     assert_eq!(text(&super::info(&info)), expected);
