@@ -3,8 +3,11 @@
 //! [`TestServer`] runs the server's library on a thread; [`ServerProcess`] runs its program, for tests of signals, logs
 //! and memory. [`Scene`] is a scenario on disk that goes on while it is served. [`Scanned`] is what a wallet hears.
 //!
+//! [`load`] is clients that misbehave.
+//!
 //! It holds no tests: those are in `it/`, and those that launch a program are in the package that builds it.
 
+pub mod load;
 mod scanned;
 mod scene;
 mod server_process;

@@ -1,6 +1,7 @@
 //! The `rescan-server` process beside wallets: what they hear when it ends, what it logs, what it holds in memory.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod load;
 mod memory;
 mod privacy;
 mod refusals;
