@@ -70,6 +70,10 @@ pub const WATCHED_POOL: u64 = 8_000_000;
 /// As how many scripts a descriptor counts beside its own: what it takes to derive from one is about 2 KB.
 pub const KEYCHAIN_WEIGHT: u64 = 20;
 
+/// Threads for what would hold up the RPC thread: reading headers, making ranges definite. Left to itself the runtime
+/// would start one for each scan that begins, and the allocator would keep up to 8 MiB for each of them.
+pub const BLOCKING_THREADS_MAX: usize = 4;
+
 /// Scans at a time of all connections together. More of them only wait for one another, and each costs up to 4 MiB.
 pub const SCANS_MAX: u32 = 256;
 

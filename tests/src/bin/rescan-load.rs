@@ -122,6 +122,7 @@ impl Drop for Running {
 
 fn serve(datadir: &std::path::Path, socket: &std::path::Path, state: &std::path::Path) -> ExitCode {
     use rescan_server::chain::ChainConfig;
+    use rescan_server::session::limits::BLOCKING_THREADS_MAX;
     rescan_server::allocator::keep_large_buffers();
     let config = rescan_server::config::ServerConfig {
         chain: ChainConfig {
@@ -135,7 +136,8 @@ fn serve(datadir: &std::path::Path, socket: &std::path::Path, state: &std::path:
         workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         limits: rescan_server::session::limits::SessionLimits::default(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build().expect("a runtime");
     match runtime.block_on(rescan_server::serve(config, std::future::pending())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -35,7 +35,7 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 const SCANS_ALONE: usize = 5;
 
 /// What the server may keep afterwards that it had not before: what its allocator holds for the next who asks.
-pub const KEEPS_BYTES_MAX: u64 = 48 << 20;
+pub const KEEPS_BYTES_MAX: u64 = 64 << 20;
 
 /// Memory of a server without clients and blocks.
 const BASE_BYTES: u64 = 64 << 20;

@@ -27,9 +27,17 @@ pub(super) const RESCAN: u64 = rescan::Client::TYPE_ID;
 pub(super) const WATCH_SET: u64 = watch_set::Client::TYPE_ID;
 pub(super) const SCAN: u64 = scan_capnp::Client::TYPE_ID;
 
+/// Room for all but the largest messages.
+const USUAL_WORDS: u32 = 64;
+
 /// A message of the transport.
 pub(super) fn rpc_message(fill: impl FnOnce(message::Builder<'_>)) -> Vec<u8> {
-    let mut built = Builder::new(HeapAllocator::new().first_segment_words(64));
+    rpc_message_of(USUAL_WORDS, fill)
+}
+
+/// The same in one segment, if it has no more words.
+fn rpc_message_of(words: u32, fill: impl FnOnce(message::Builder<'_>)) -> Vec<u8> {
+    let mut built = Builder::new(HeapAllocator::new().first_segment_words(words));
     fill(built.init_root());
     write_message_to_words(&built)
 }
@@ -40,13 +48,14 @@ pub(super) fn bootstrap(question: u32) -> Vec<u8> {
 }
 
 /// A call.
-pub(super) fn call(
+fn call(
     question: u32,
     target: Target,
     (interface, method): (u64, u16),
+    words: u32,
     params: impl FnOnce(payload::Builder<'_>),
 ) -> Vec<u8> {
-    rpc_message(|message| {
+    rpc_message_of(words, |message| {
         let mut call = message.init_call();
         call.set_question_id(question);
         call.set_interface_id(interface);
@@ -87,7 +96,7 @@ impl watch_set::Server for Placeholder {}
 
 /// Calls `Rescan.blocks` for the whole chain, with the client's capability `sink`.
 pub(super) fn blocks(question: u32, target: Target, sink: u32) -> Vec<u8> {
-    call(question, target, (RESCAN, 3), |mut params| {
+    call(question, target, (RESCAN, 3), USUAL_WORDS, |mut params| {
         params.reborrow().init_cap_table(1).get(0).set_sender_hosted(sink);
         let mut table = Vec::new();
         let mut content = params.reborrow().get_content();
@@ -100,7 +109,7 @@ pub(super) fn blocks(question: u32, target: Target, sink: u32) -> Vec<u8> {
 
 /// Calls `Rescan.scan` for the whole chain, with the watch set that the call `watch_set` gives.
 pub(super) fn scan(question: u32, target: Target, watch_set: u32, sink: u32) -> Vec<u8> {
-    call(question, target, (RESCAN, 2), |mut params| {
+    call(question, target, (RESCAN, 2), USUAL_WORDS, |mut params| {
         let mut descriptors = params.reborrow().init_cap_table(2);
         let mut answer = descriptors.reborrow().get(0).init_receiver_answer();
         answer.set_question_id(watch_set);
@@ -118,7 +127,9 @@ pub(super) fn scan(question: u32, target: Target, watch_set: u32, sink: u32) -> 
 
 /// Calls `WatchSet.addScripts`.
 pub(super) fn add_scripts(question: u32, target: Target, scripts: &[&[u8]]) -> Vec<u8> {
-    call(question, target, (WATCH_SET, 1), |params| {
+    let bytes: usize = scripts.iter().map(|script| script.len() + 16).sum();
+    let words = USUAL_WORDS + u32::try_from(bytes / 8).unwrap_or(u32::MAX >> 1);
+    call(question, target, (WATCH_SET, 1), words, |params| {
         let params: watch_set::add_scripts_params::Builder<'_> = params.get_content().init_as();
         let mut list = params.init_scripts(u32::try_from(scripts.len()).unwrap_or(u32::MAX));
         (0..).zip(scripts).for_each(|(index, script)| list.set(index, script));
@@ -127,7 +138,7 @@ pub(super) fn add_scripts(question: u32, target: Target, scripts: &[&[u8]]) -> V
 
 /// A call whose parameters are all left as they are by default.
 pub(super) fn plain(question: u32, target: Target, method: (u64, u16)) -> Vec<u8> {
-    call(question, target, method, |_| {})
+    call(question, target, method, USUAL_WORDS, |_| {})
 }
 
 /// Connects and sends; reads nothing.
