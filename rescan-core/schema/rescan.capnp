@@ -177,6 +177,31 @@ struct Limits {
   scriptsPerWatchSetMax @4 :UInt64;
   # Given scripts and those derived from keychains, together.
   outpointsPerWatchSetMax @5 :UInt64;
+  # What follows is 0 where the server does not say.
+  entryBytesPerWatchSetMax @6 :UInt64;
+  # Of the descriptors and scripts that are given to one watch set.
+  watchedPerConnectionMax @7 :UInt64;
+  # Scripts and outpoints in all watch sets and scans of a connection, derived ones included; a descriptor counts as 20 more.
+  watchedPool @8 :UInt64;
+  # As many may all connections watch together, beyond 10,000 that each has for itself.
+  scansMax @9 :UInt32;
+  # Of all connections together.
+  callsOpenMax @10 :UInt32;
+  # Calls of one connection that are not yet answered, or that the client has not yet finished with. More end it.
+  callsWaitingMax @11 :UInt32;
+  # Of these, the ones that wait for something to happen on the server. A call more is `overloaded`.
+  capabilitiesMax @12 :UInt32;
+  # That came with calls of one connection which are not yet answered. More end it.
+  unansweredBytesMax @13 :UInt64;
+  # Of messages of one connection that have half arrived, or whose calls are not yet answered. More end it.
+  unansweredBytesPool @14 :UInt64;
+  # As many may all connections have of those together, beyond 1 MiB that each has for itself.
+  stalledAfterMillis @15 :UInt32;
+  # A wallet that takes nothing of its scan for so long has it cancelled.
+  unreadAfterMillis @16 :UInt32;
+  # A client that reads nothing for so long while something is to be sent loses its connection.
+  messageAfterMillis @17 :UInt32;
+  # So does one that takes so long to send one message.
 }
 
 struct Figures {

@@ -177,6 +177,30 @@ pub struct Limits {
     pub scripts_per_watch_set_max: u64,
     /// Given outpoints of one watch set.
     pub outpoints_per_watch_set_max: u64,
+    /// Bytes of the descriptors and scripts that are given to one watch set. From here on, 0 where a server does not say.
+    pub entry_bytes_per_watch_set_max: u64,
+    /// Scripts and outpoints in all watch sets and scans of one connection, derived ones included.
+    pub watched_per_connection_max: u64,
+    /// As many may all connections watch together, beyond what each has for itself.
+    pub watched_pool: u64,
+    /// Scans at a time of all connections together.
+    pub scans_max: u32,
+    /// Calls of one connection that are not yet answered, or not yet finished by the client.
+    pub calls_open_max: u32,
+    /// Calls of one connection that wait for something to happen on the server.
+    pub calls_waiting_max: u32,
+    /// Capabilities that came with calls of one connection which are not yet answered.
+    pub capabilities_max: u32,
+    /// Bytes of messages of one connection that have half arrived, or whose calls are not yet answered.
+    pub unanswered_bytes_max: u64,
+    /// As many may all connections have of those together, beyond what each has for itself.
+    pub unanswered_bytes_pool: u64,
+    /// A wallet that takes nothing of its scan for so long has it cancelled; in milliseconds.
+    pub stalled_after_millis: u32,
+    /// A client that reads nothing for so long loses its connection; in milliseconds.
+    pub unread_after_millis: u32,
+    /// A message that takes so long to arrive costs its client the connection; in milliseconds.
+    pub message_after_millis: u32,
 }
 
 /// What a server did since it started, and what is so at the moment.

@@ -8,6 +8,7 @@ use rescan_server::allocator;
 use rescan_server::args::{AccessName, Args, ArgsError, Environment};
 use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
+use rescan_server::session::limits::BLOCKING_THREADS_MAX;
 use rescan_server::{Server, generate, service_manager};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -41,7 +42,8 @@ fn run(args: Args) -> anyhow::Result<()> {
     };
     let environment = Environment { state_home: std::env::var_os("XDG_STATE_HOME"), home: std::env::var_os("HOME") };
     let config = args.into_config(access, &environment)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build().context("no runtime")?;
     runtime.block_on(async {
         let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;

@@ -3,11 +3,12 @@
 //! [`TestServer`] runs the server's library on a thread; [`ServerProcess`] runs its program, for tests of signals, logs
 //! and memory. [`Scene`] is a scenario on disk that goes on while it is served. [`Scanned`] is what a wallet hears.
 //!
-//! [`LiveNode`] is a real node on a regtest chain, where one is to be had.
+//! [`LiveNode`] is a real node on a regtest chain, where one is to be had; [`load`] is clients that misbehave.
 //!
 //! It holds no tests: those are in `it/`, those beside a real node in `live/`, and those that launch a program are in the package that builds it.
 
 mod live_node;
+pub mod load;
 mod scanned;
 mod scene;
 mod server_process;

@@ -71,6 +71,12 @@ impl ServerProcess {
         Self { child, socket: place.socket(), log, draining: Some(draining) }
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A new connection.
     ///
     /// # Panics

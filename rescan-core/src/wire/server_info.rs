@@ -181,6 +181,18 @@ fn read_limits(reader: limits::Reader<'_>) -> Limits {
         watch_sets_per_connection_max: reader.get_watch_sets_per_connection_max(),
         scripts_per_watch_set_max: reader.get_scripts_per_watch_set_max(),
         outpoints_per_watch_set_max: reader.get_outpoints_per_watch_set_max(),
+        entry_bytes_per_watch_set_max: reader.get_entry_bytes_per_watch_set_max(),
+        watched_per_connection_max: reader.get_watched_per_connection_max(),
+        watched_pool: reader.get_watched_pool(),
+        scans_max: reader.get_scans_max(),
+        calls_open_max: reader.get_calls_open_max(),
+        calls_waiting_max: reader.get_calls_waiting_max(),
+        capabilities_max: reader.get_capabilities_max(),
+        unanswered_bytes_max: reader.get_unanswered_bytes_max(),
+        unanswered_bytes_pool: reader.get_unanswered_bytes_pool(),
+        stalled_after_millis: reader.get_stalled_after_millis(),
+        unread_after_millis: reader.get_unread_after_millis(),
+        message_after_millis: reader.get_message_after_millis(),
     }
 }
 
@@ -191,4 +203,16 @@ fn write_limits(limits: &Limits, mut builder: limits::Builder<'_>) {
     builder.set_watch_sets_per_connection_max(limits.watch_sets_per_connection_max);
     builder.set_scripts_per_watch_set_max(limits.scripts_per_watch_set_max);
     builder.set_outpoints_per_watch_set_max(limits.outpoints_per_watch_set_max);
+    builder.set_entry_bytes_per_watch_set_max(limits.entry_bytes_per_watch_set_max);
+    builder.set_watched_per_connection_max(limits.watched_per_connection_max);
+    builder.set_watched_pool(limits.watched_pool);
+    builder.set_scans_max(limits.scans_max);
+    builder.set_calls_open_max(limits.calls_open_max);
+    builder.set_calls_waiting_max(limits.calls_waiting_max);
+    builder.set_capabilities_max(limits.capabilities_max);
+    builder.set_unanswered_bytes_max(limits.unanswered_bytes_max);
+    builder.set_unanswered_bytes_pool(limits.unanswered_bytes_pool);
+    builder.set_stalled_after_millis(limits.stalled_after_millis);
+    builder.set_unread_after_millis(limits.unread_after_millis);
+    builder.set_message_after_millis(limits.message_after_millis);
 }

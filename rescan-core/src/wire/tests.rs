@@ -294,13 +294,25 @@ fn server_infos() -> impl Strategy<Value = ServerInfo> {
             reading: ReadingProgress { bytes_done, bytes_total },
         },
     );
-    let limits = (any::<[u64; 3]>(), any::<[u32; 3]>()).prop_map(|(wide, narrow)| Limits {
+    let limits = (any::<[u64; 8]>(), any::<[u32; 10]>()).prop_map(|(wide, narrow)| Limits {
         message_bytes_max: wide[0],
         connections_max: narrow[0],
         scans_per_connection_max: narrow[1],
         watch_sets_per_connection_max: narrow[2],
         scripts_per_watch_set_max: wide[1],
         outpoints_per_watch_set_max: wide[2],
+        entry_bytes_per_watch_set_max: wide[3],
+        watched_per_connection_max: wide[4],
+        watched_pool: wide[5],
+        scans_max: narrow[3],
+        calls_open_max: narrow[4],
+        calls_waiting_max: narrow[5],
+        capabilities_max: narrow[6],
+        unanswered_bytes_max: wide[6],
+        unanswered_bytes_pool: wide[7],
+        stalled_after_millis: narrow[7],
+        unread_after_millis: narrow[8],
+        message_after_millis: narrow[9],
     });
     (any::<u32>(), ".{0,20}", network, features, chain, limits, node_links(), figures()).prop_map(
         |(protocol_version, software, network, features, chain, limits, node, figures)| ServerInfo {

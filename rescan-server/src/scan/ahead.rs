@@ -20,6 +20,14 @@ pub(super) struct Extension {
     pub(super) new: Arc<WatchSet>,
 }
 
+impl super::Scan {
+    /// How many scripts are watched at the moment, those that are derived ahead and not watched yet left out.
+    #[must_use]
+    pub fn scripts(&self) -> u64 {
+        self.main.watch().script_count() as u64 // usize has at most 64 bits
+    }
+}
+
 /// An extension on its way; given up when dropped.
 #[derive(Debug)]
 pub(super) struct Ahead {

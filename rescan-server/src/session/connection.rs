@@ -15,8 +15,12 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
-use super::gate::gated;
-use super::limits::WINDOW_BYTES;
+use super::account::Account;
+use super::gate::{Gate, gated};
+use super::intake::Intake;
+use super::limits::{MESSAGE_BYTES_SHARE, WINDOW_BYTES};
+use super::meter::{Meter, MeteredNetwork};
+use super::watchdog::halted;
 use super::{Session, Shared};
 use crate::figures::LiveFigures;
 use crate::logging::said_by_peer;
@@ -26,18 +30,28 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// Serves one client until it leaves, breaks the protocol, or `stop` is kept.
 pub(crate) async fn serve(stream: UnixStream, shared: Rc<Shared>, stop: impl Future<Output = ()>) {
-    let options = shared.limits.reader_options();
+    let limits = shared.limits;
+    let account = Account::new(&shared.message_bytes, MESSAGE_BYTES_SHARE, limits.unanswered_bytes_max);
+    let intake = Intake::new(account, limits.message_bytes_max as u64); // usize has at most 64 bits
+    let gate = Rc::new(Gate::default());
     let figures = Arc::clone(&shared.figures);
     let (reader, writer) = stream.into_split();
-    let (reader, writer) = gated(reader.compat(), writer.compat_write());
+    let (reader, writer) = gated(&gate, &intake, reader.compat(), writer.compat_write());
     // 8 KiB each way, their default: larger buffers copy more and gain nothing, none at all doubles the system calls.
-    let mut network = twoparty::VatNetwork::new(BufReader::new(reader), BufWriter::new(writer), Side::Server, options);
+    let mut network = twoparty::VatNetwork::new(
+        BufReader::new(reader),
+        BufWriter::new(writer),
+        Side::Server,
+        limits.reader_options(),
+    );
     network.set_window_size(WINDOW_BYTES);
+    let network = MeteredNetwork { inner: network, meter: Meter::new(Rc::clone(&intake), &limits) };
     let bootstrap: rescan::Client = capnp_rpc::new_client(Session::new(shared));
     let mut system = RpcSystem::new(Box::new(network), Some(bootstrap.client));
     let disconnector = system.get_disconnector();
     tokio::select! {
         ended = &mut system => said(ended, &figures),
+        halted = halted(gate, intake, limits) => tracing::info!(%halted, "a connection is ended"),
         () = stop => {
             // The disconnector flushes what is queued, which the system must be polled for.
             let farewell = async {
@@ -56,6 +70,10 @@ pub(crate) async fn serve(stream: UnixStream, shared: Rc<Shared>, stop: impl Fut
 fn said(ended: capnp::Result<()>, figures: &LiveFigures) {
     match ended {
         Ok(()) => tracing::debug!("a client left"),
+        Err(error) if error.kind == capnp::ErrorKind::Overloaded => {
+            figures.broken();
+            tracing::info!(reason = error.extra, "a connection is ended: it went over a limit");
+        }
         Err(error) => {
             figures.broken();
             tracing::info!(error = said_by_peer(&error), "a connection is ended: its peer broke the protocol");

@@ -1,5 +1,6 @@
 //! The state of one scan that its capability and its task share: whether it is to end, and how far it is.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 use rescan_core::report::{Phase, Progress};
 use tokio::sync::watch;
 
+use super::account::Full;
+use super::sealing::WatchedShare;
 use crate::cancel::Cancel;
 use crate::chain::{Chain, ChainSnapshot};
 use crate::scan::ScanProgress;
@@ -41,6 +44,8 @@ pub(super) struct Control {
     stage: watch::Sender<Stage>,
     /// Whether nothing more will be said to the wallet.
     is_over: watch::Sender<bool>,
+    /// What it holds of what its connection may watch.
+    watched: RefCell<Option<WatchedShare>>,
     /// When the call arrived.
     pub(super) called: Instant,
 }
@@ -53,6 +58,7 @@ impl Control {
             asked_to_end: watch::Sender::new(false),
             stage: watch::Sender::new(Stage::Deriving),
             is_over: watch::Sender::new(false),
+            watched: RefCell::default(),
             called: Instant::now(),
         }
     }
@@ -73,6 +79,18 @@ impl Control {
         let mut asked = self.asked_to_end.subscribe();
         // The sender is `self`, so that it cannot be gone.
         drop(asked.wait_for(|asked| *asked).await);
+    }
+
+    /// Holds what a watch set holds for as long as the scan is there, and says up to how many scripts it may grow.
+    pub(super) fn watch(&self, watched: WatchedShare) -> u64 {
+        let scripts_max = watched.scripts_max();
+        self.watched.replace(Some(watched));
+        scripts_max
+    }
+
+    /// Holds what a watch set that grew to so many scripts holds more.
+    pub(super) fn watch_more(&self, scripts: u64) -> Result<(), Full> {
+        self.watched.borrow_mut().as_mut().map_or(Ok(()), |watched| watched.grow_to(scripts))
     }
 
     pub(super) fn enter(&self, stage: Stage) {

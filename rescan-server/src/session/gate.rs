@@ -3,27 +3,38 @@
 //! The transport queues answers without bound, so that a client that sends calls and reads nothing could fill the
 //! server's memory. Where the socket takes no more, nothing more is read from it either, and the client's calls wait in
 //! its own socket buffer. A client that reads while it writes, as every Cap'n Proto implementation does, never notices.
+//! How long the socket has taken nothing is for the watchdog to see.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use futures::io::{AsyncRead, AsyncWrite};
 
+use super::intake::Intake;
+
 /// Whether the socket takes what is written to it.
 #[derive(Debug, Default)]
-struct Gate {
-    is_shut: Cell<bool>,
+pub(super) struct Gate {
+    /// Since when it takes nothing; none while it does.
+    shut: Cell<Option<Instant>>,
     /// The reader that waits for it to open.
     reader: RefCell<Option<Waker>>,
 }
 
 impl Gate {
+    /// For how long the socket has taken nothing of what there is to send.
+    pub(super) fn shut_for(&self) -> Option<Duration> {
+        self.shut.get().map(|since| since.elapsed())
+    }
+
     /// Takes note of what came of a write.
     fn after<T>(&self, written: Poll<T>) -> Poll<T> {
-        self.is_shut.set(written.is_pending());
+        let shut = written.is_pending().then(|| self.shut.get().unwrap_or_else(Instant::now));
+        self.shut.set(shut);
         if written.is_ready()
             && let Some(reader) = self.reader.take()
         {
@@ -37,6 +48,7 @@ impl Gate {
 #[derive(Debug)]
 pub(super) struct GatedReader<R> {
     gate: Rc<Gate>,
+    intake: Rc<Intake>,
     inner: R,
 }
 
@@ -48,18 +60,28 @@ pub(super) struct GatedWriter<W> {
 }
 
 /// Puts a gate between the two halves of a connection.
-pub(super) fn gated<R, W>(reader: R, writer: W) -> (GatedReader<R>, GatedWriter<W>) {
-    let gate = Rc::new(Gate::default());
-    (GatedReader { gate: Rc::clone(&gate), inner: reader }, GatedWriter { gate, inner: writer })
+pub(super) fn gated<R, W>(
+    gate: &Rc<Gate>,
+    intake: &Rc<Intake>,
+    reader: R,
+    writer: W,
+) -> (GatedReader<R>, GatedWriter<W>) {
+    let reader = GatedReader { gate: Rc::clone(gate), intake: Rc::clone(intake), inner: reader };
+    (reader, GatedWriter { gate: Rc::clone(gate), inner: writer })
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for GatedReader<R> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.gate.is_shut.get() {
+        if self.gate.shut.get().is_some() {
             self.gate.reader.replace(Some(cx.waker().clone()));
+            self.intake.begin_anew();
             return Poll::Pending;
         }
-        Pin::new(&mut self.inner).poll_read(cx, into)
+        let read = Pin::new(&mut self.inner).poll_read(cx, into);
+        if let Poll::Ready(Ok(count)) = read {
+            self.intake.read(into.get(..count).unwrap_or_default())?;
+        }
+        read
     }
 }
 

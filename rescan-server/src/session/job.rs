@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use bitcoin::Amount;
 use futures::FutureExt;
 use rescan_core::position::{Height, HeightRange};
-use rescan_core::report::{BlockId, Ending, Failure, KeychainUse, Mark, Outcome, Refusal, RefusalReason, Summary};
+use rescan_core::report::{
+    BlockId, Ending, Failure, FailureKind, KeychainUse, Mark, Outcome, Refusal, RefusalReason, Summary,
+};
 use rescan_core::request::{Covered, RangeRequest};
 use tokio::time::timeout;
 
@@ -218,6 +220,10 @@ impl<S: Source> Job<S> {
                 }
             };
             match settled {
+                Ok(Some(_)) if self.control.watch_more(source.scripts()).is_err() => {
+                    outbox.flush().await?;
+                    return Err(Stopped::Failed(no_room(source.scripts())));
+                }
                 Ok(Some(segment)) => {
                     self.counted.walked(&source.progress());
                     for piece in segment {
@@ -311,6 +317,14 @@ impl<S: Source> Job<S> {
             passes: 0,
         }
     }
+}
+
+fn no_room(scripts: u64) -> Failure {
+    let detail = format!(
+        "the gap rule asks for {scripts} scripts, more than the server has room for beside what else is watched: drop a \
+         watch set or a scan, or try again later"
+    );
+    Failure { kind: FailureKind::LimitReached, detail, at: None }
 }
 
 /// One line a scan, for the operator.

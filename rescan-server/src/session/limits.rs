@@ -39,6 +39,52 @@ pub const ENTRY_BYTES_PER_WATCH_SET_MAX: u64 = 256 << 20;
 /// Calls of one connection that may wait at a time for something to happen on the server.
 pub const CALLS_WAITING_MAX: u32 = 64;
 
+/// Calls of one connection that are open: not yet answered, or answered and not yet finished by the client. What the
+/// transport keeps of one is about 2 KiB. A client library finishes a call as soon as it has the answer; a wallet has a
+/// dozen open at the most.
+pub const CALLS_OPEN_MAX: u32 = 1_024;
+
+/// Capabilities that came with calls of one connection which are not yet answered. A scan brings two; the transport
+/// keeps some 500 bytes of each.
+pub const CAPABILITIES_MAX: u32 = 1_024;
+
+/// Bytes of messages that one connection may have on the server: half arrived, or of calls that wait for their answer.
+/// A few of the largest.
+pub const UNANSWERED_BYTES_MAX: u64 = 32 << 20;
+
+/// The part of that which every connection has for itself. Wallets upload in messages of a quarter of it.
+pub const MESSAGE_BYTES_SHARE: u64 = 1 << 20;
+
+/// What all connections together may have of it beyond their own parts.
+pub const UNANSWERED_BYTES_POOL: u64 = 128 << 20;
+
+/// Scripts and outpoints that all watch sets and scans of one connection watch together: two full watch sets.
+pub const WATCHED_PER_CONNECTION_MAX: u64 = 4_000_000;
+
+/// The part of that which every connection has for itself: ten keychains with the usual gap limit.
+pub const WATCHED_SHARE: u64 = 10_000;
+
+/// What all connections together may watch beyond their own parts. 800 MB if they are scripts, twice that if outpoints.
+pub const WATCHED_POOL: u64 = 8_000_000;
+
+/// As how many scripts a descriptor counts beside its own: what it takes to derive from one is about 2 KB.
+pub const KEYCHAIN_WEIGHT: u64 = 20;
+
+/// Threads for what would hold up the RPC thread: reading headers, making ranges definite. Left to itself the runtime
+/// would start one for each scan that begins, and the allocator would keep up to 8 MiB for each of them.
+pub const BLOCKING_THREADS_MAX: usize = 4;
+
+/// Scans at a time of all connections together. More of them only wait for one another, and each costs up to 4 MiB.
+pub const SCANS_MAX: u32 = 256;
+
+/// How long a client may read nothing of what there is to send to it before its connection is ended. Twice as long as a
+/// scan waits for its wallet, so that a wallet which comes back in between learns how far its scan came.
+pub const UNREAD_AFTER: Duration = Duration::from_secs(120);
+
+/// How long a message may take from its first byte to its last. The largest takes 10 ms between two processes that are
+/// both awake.
+pub const MESSAGE_AFTER: Duration = Duration::from_secs(60);
+
 /// Heights in one call for block ids, as the schema has it.
 pub const BLOCK_IDS_PER_CALL_MAX: u32 = 4_096;
 
@@ -80,8 +126,26 @@ pub struct SessionLimits {
     pub entry_bytes_per_watch_set_max: u64,
     /// Calls of one connection that may wait at a time.
     pub calls_waiting_max: u32,
+    /// Calls of one connection that are open.
+    pub calls_open_max: u32,
+    /// Capabilities that came with calls of one connection which are not yet answered.
+    pub capabilities_max: u32,
+    /// Bytes of messages that one connection may have on the server.
+    pub unanswered_bytes_max: u64,
+    /// What all connections together may have of them beyond their own parts.
+    pub unanswered_bytes_pool: u64,
+    /// Scripts and outpoints that one connection watches.
+    pub watched_per_connection_max: u64,
+    /// What all connections together may watch beyond their own parts.
+    pub watched_pool: u64,
+    /// Scans at a time of all connections together.
+    pub scans_max: u32,
     /// How long a wallet may take nothing before its scan is cancelled.
     pub stalled_after: Duration,
+    /// How long a client may read nothing before its connection is ended.
+    pub unread_after: Duration,
+    /// How long a message may take to arrive.
+    pub message_after: Duration,
     /// How old what was last seen of the chain may be for a call about one block.
     pub chain_age_max: Duration,
 }
@@ -97,7 +161,16 @@ impl Default for SessionLimits {
             outpoints_per_watch_set_max: OUTPOINTS_PER_WATCH_SET_MAX,
             entry_bytes_per_watch_set_max: ENTRY_BYTES_PER_WATCH_SET_MAX,
             calls_waiting_max: CALLS_WAITING_MAX,
+            calls_open_max: CALLS_OPEN_MAX,
+            capabilities_max: CAPABILITIES_MAX,
+            unanswered_bytes_max: UNANSWERED_BYTES_MAX,
+            unanswered_bytes_pool: UNANSWERED_BYTES_POOL,
+            watched_per_connection_max: WATCHED_PER_CONNECTION_MAX,
+            watched_pool: WATCHED_POOL,
+            scans_max: SCANS_MAX,
             stalled_after: STALLED_AFTER,
+            unread_after: UNREAD_AFTER,
+            message_after: MESSAGE_AFTER,
             chain_age_max: CHAIN_AGE_MAX,
         }
     }
@@ -123,8 +196,24 @@ impl SessionLimits {
             watch_sets_per_connection_max: self.watch_sets_per_connection_max,
             scripts_per_watch_set_max: self.scripts_per_watch_set_max,
             outpoints_per_watch_set_max: self.outpoints_per_watch_set_max,
+            entry_bytes_per_watch_set_max: self.entry_bytes_per_watch_set_max,
+            watched_per_connection_max: self.watched_per_connection_max,
+            watched_pool: self.watched_pool,
+            scans_max: self.scans_max,
+            calls_open_max: self.calls_open_max,
+            calls_waiting_max: self.calls_waiting_max,
+            capabilities_max: self.capabilities_max,
+            unanswered_bytes_max: self.unanswered_bytes_max,
+            unanswered_bytes_pool: self.unanswered_bytes_pool,
+            stalled_after_millis: millis(self.stalled_after),
+            unread_after_millis: millis(self.unread_after),
+            message_after_millis: millis(self.message_after),
         }
     }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// So many of something at a time, on the RPC thread.

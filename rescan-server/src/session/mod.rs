@@ -3,21 +3,27 @@
 //! Everything here runs on the one RPC thread and computes nothing; work goes to the pool as jobs, and what a client
 //! started is owned by the capability that it holds. A client that vanishes takes all of it along.
 
+mod account;
 mod block_match;
 mod cargo;
 pub(crate) mod connection;
 mod control;
+mod framing;
 mod gate;
+mod intake;
 mod job;
 pub mod limits;
+mod meter;
 mod outbox;
 mod range;
 pub(crate) mod refresh;
 mod scan;
 mod sealing;
 mod source;
+mod start;
 mod tip_wait;
 mod watch_set;
+mod watchdog;
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -25,29 +31,30 @@ use std::sync::Arc;
 
 use capnp_rpc::CapabilityServerSet;
 use rescan_core::block_match::BlockMatch;
-use rescan_core::position::Height;
-use rescan_core::report::{KeychainUse, Refusal, RefusalReason};
-use rescan_core::request::{RangeRequest, ScanRequest};
+use rescan_core::report::{Refusal, RefusalReason};
+use rescan_core::request::RangeRequest;
 use rescan_core::rescan_capnp::{rescan, watch_set as watch_set_capnp};
 use rescan_core::server_info::{ChainInfo, Feature, NodeLink, PROTOCOL_VERSION, ReadingProgress, ServerInfo};
 use rescan_core::wire;
 use tokio::sync::watch;
 use tracing::Instrument;
 
+use self::account::{Account, Pool};
 use self::block_match::Query;
 use self::cargo::Cargo;
 use self::control::Control;
 use self::job::{Early, GoingOn, Job, Pinned};
-use self::limits::{BLOCK_IDS_PER_CALL_MAX, Quota, REFUSALS_WAITING_MAX, SessionLimits};
+use self::limits::{BLOCK_IDS_PER_CALL_MAX, Quota, REFUSALS_WAITING_MAX, SessionLimits, WATCHED_SHARE};
 use self::refresh::Refresher;
 use self::scan::ScanServer;
-use self::sealing::{SealError, Sealed};
+use self::sealing::Sealed;
 use self::source::Source;
+use self::start::{prepare, start_scan};
 use self::tip_wait::TipWait;
 use self::watch_set::WatchSetServer;
 use crate::chain::Chain;
 use crate::figures::LiveFigures;
-use crate::scan::{BlockReader, CoveredPart, Lookahead, Scan, ScanPlan, SegmentSize, WorkerPool};
+use crate::scan::{BlockReader, WorkerPool};
 
 /// What all sessions of a server have in common.
 pub(crate) struct Shared {
@@ -57,6 +64,11 @@ pub(crate) struct Shared {
     limits: SessionLimits,
     node: watch::Receiver<NodeLink>,
     figures: Arc<LiveFigures>,
+    /// What connections hold of messages beyond their shares.
+    message_bytes: Rc<Pool>,
+    /// What they watch beyond their shares.
+    watched: Rc<Pool>,
+    scan_slots: Rc<Quota>,
     /// The scans under way, so that a stopping server can end them.
     scans: RefCell<Vec<Weak<Control>>>,
 }
@@ -70,7 +82,18 @@ impl Shared {
         node: watch::Receiver<NodeLink>,
         figures: Arc<LiveFigures>,
     ) -> Self {
-        Self { chain, pool, refresher, limits, node, figures, scans: RefCell::default() }
+        Self {
+            chain,
+            pool,
+            refresher,
+            limits,
+            node,
+            figures,
+            message_bytes: Pool::new(limits.unanswered_bytes_pool),
+            watched: Pool::new(limits.watched_pool),
+            scan_slots: Quota::new(limits.scans_max),
+            scans: RefCell::default(),
+        }
     }
 
     pub(crate) fn chain(&self) -> &Chain {
@@ -118,6 +141,7 @@ pub(crate) struct Session {
     shared: Rc<Shared>,
     watch_sets: RefCell<CapabilityServerSet<WatchSetServer, watch_set_capnp::Client>>,
     watch_set_slots: Rc<Quota>,
+    watched: Rc<Account>,
     scan_slots: Rc<Quota>,
     refusal_slots: Rc<Quota>,
     calls_waiting: Rc<Quota>,
@@ -127,6 +151,7 @@ impl Session {
     pub(crate) fn new(shared: Rc<Shared>) -> Self {
         let limits = shared.limits;
         Self {
+            watched: Account::new(&shared.watched, WATCHED_SHARE, limits.watched_per_connection_max),
             shared,
             watch_sets: RefCell::default(),
             watch_set_slots: Quota::new(limits.watch_sets_per_connection_max),
@@ -187,8 +212,9 @@ impl Session {
     {
         let shared = Rc::clone(&self.shared);
         let control = Rc::new(Control::new(Arc::clone(&shared.chain)));
-        let (slot, task) = match self.scan_slots.take() {
-            Some(slot) => {
+        let slots = self.scan_slots.take().zip(shared.scan_slots.take());
+        let (slots, task) = match slots.map(<[_; 2]>::from) {
+            Some(slots) => {
                 shared.remember(&control);
                 let (shared_too, control_too) = (Rc::clone(&shared), Rc::clone(&control));
                 let counted = shared.figures.scan_begun();
@@ -203,65 +229,32 @@ impl Session {
                 };
                 let started = Rc::clone(&control);
                 let run = job.run(prepare, move |watched, pinned| start(&shared, &started, watched, pinned));
-                (slot, tokio::task::spawn_local(run.in_current_span()))
+                (slots.into(), tokio::task::spawn_local(run.in_current_span()))
             }
-            None => (self.refusal_slots.take().ok_or_else(too_many_calls)?, self.refuse::<S::Piece>(&control, sink)),
+            None => {
+                let slot = self.refusal_slots.take().ok_or_else(too_many_calls)?;
+                (vec![slot], self.refuse::<S::Piece>(&control, sink))
+            }
         };
         let calls_waiting = Rc::clone(&self.calls_waiting);
-        Ok(capnp_rpc::new_client(ScanServer::new(control, task.abort_handle(), calls_waiting, slot)))
+        Ok(capnp_rpc::new_client(ScanServer::new(control, task.abort_handle(), calls_waiting, slots)))
     }
 
     fn refuse<C: Cargo>(&self, control: &Rc<Control>, sink: C::Sink) -> tokio::task::JoinHandle<()> {
-        let max = self.shared.limits.scans_per_connection_max;
+        let SessionLimits { scans_per_connection_max: max, scans_max, .. } = self.shared.limits;
         let ending = rescan_core::report::Ending::Refused(Refusal {
             reason: RefusalReason::TooManyScans,
             position: 0,
-            detail: format!("a connection runs at most {max} scans at a time: drop one first"),
+            detail: format!(
+                "a connection runs at most {max} scans at a time, all connections together at most {scans_max}: drop one \
+                 first, or try again later"
+            ),
         });
         let patience = self.shared.limits.stalled_after;
         self.shared.figures.scan_begun().ended(&ending);
         control.end();
         tokio::task::spawn_local(async move { job::say_done::<C>(&sink, &ending, patience).await })
     }
-}
-
-/// Sets a scan going. Refused where what it is said to go on from does not fit the watch set.
-fn start_scan(
-    shared: &Shared,
-    control: &Control,
-    request: &ScanRequest,
-    sealed: Sealed,
-    pinned: Pinned,
-) -> Result<Option<Scan>, Refusal> {
-    let keychain_count = sealed.keychains.len();
-    let before_use = sealed.keychains.iter().map(|keychain| keychain.rule.limit(KeychainUse::Unused));
-    let watched_through: Vec<Option<u32>> = match pinned.covered {
-        Some(covered) if covered.watched_through.len() != keychain_count => {
-            let found = covered.watched_through.len();
-            let detail = format!("expected what was covered of {keychain_count} keychains, found it of {found}");
-            return Err(Refusal { reason: RefusalReason::BadCoverage, position: 0, detail });
-        }
-        Some(covered) => covered.watched_through,
-        None => before_use.collect(),
-    };
-    let through = match pinned.walked {
-        Some(walked) => walked.first().0.checked_sub(1).map(Height).filter(|through| *through >= pinned.range.first()),
-        None => Some(pinned.range.last()),
-    };
-    let plan = ScanPlan {
-        snapshot: pinned.chain,
-        range: pinned.range,
-        covered: through.map(|through| CoveredPart { through, watched_through }),
-        watch: sealed.watch,
-        keychains: sealed.keychains,
-        scripts_max: shared.limits.scripts_per_watch_set_max,
-        verify: request.verify,
-        deliver: request.deliver,
-        extras: request.extras,
-        segment_size: SegmentSize::default(),
-        lookahead: Lookahead::default(),
-    };
-    Ok(Some(Scan::start(&shared.pool, Arc::clone(&shared.chain), plan, control.cancel_handle())))
 }
 
 impl rescan::Server for Session {
@@ -278,7 +271,8 @@ impl rescan::Server for Session {
             let max = self.shared.limits.watch_sets_per_connection_max;
             capnp::Error::overloaded(format!("a connection has at most {max} watch sets: drop one first"))
         })?;
-        let watch_set = WatchSetServer::new(Rc::clone(&self.shared), Rc::clone(&self.calls_waiting), slot);
+        let calls_waiting = Rc::clone(&self.calls_waiting);
+        let watch_set = WatchSetServer::new(Rc::clone(&self.shared), calls_waiting, &self.watched, slot);
         let mut watch_sets = self.watch_sets.borrow_mut();
         watch_sets.gc();
         results.get().set_watch_set(watch_sets.new_client(watch_set));
@@ -381,32 +375,6 @@ impl rescan::Server for Session {
         }
         Ok(())
     }
-}
-
-/// Finds the watch set behind a capability that a client gave back, and waits until it is derived.
-///
-/// The capability may be a promise that the client never keeps; that costs it one of its scans and nobody else. How many
-/// keychains there are is told as soon as it is found.
-async fn prepare(
-    session: Rc<Session>,
-    given: watch_set_capnp::Client,
-    keychain_count: Rc<Cell<u32>>,
-) -> Result<Sealed, Early> {
-    let resolved = capnp::capability::get_resolved_cap(given).await;
-    let found = session.watch_sets.borrow().get_local_server_of_resolved(&resolved);
-    // The capability is held for as long as the scan waits for it, so that the watch set does not vanish beneath it.
-    let watch_set = found.ok_or_else(|| {
-        Early::Refused(Refusal {
-            reason: RefusalReason::ForeignWatchSet,
-            position: 0,
-            detail: "the watch set is not one that this connection was given".to_owned(),
-        })
-    })?;
-    keychain_count.set(watch_set.keychain_count());
-    watch_set.sealed().await.map_err(|error| match error {
-        SealError::Refused(refusal) => Early::Refused(refusal),
-        SealError::Failed(failure) => Early::Failed(failure),
-    })
 }
 
 fn too_many_calls() -> capnp::Error {

@@ -16,13 +16,13 @@ pub(super) struct ScanServer {
     control: Rc<Control>,
     task: AbortHandle,
     calls_waiting: Rc<Quota>,
-    _slot: Slot,
+    _slots: Vec<Slot>,
 }
 
 impl ScanServer {
     /// The owner of a scan that runs as `task`.
-    pub(super) fn new(control: Rc<Control>, task: AbortHandle, calls_waiting: Rc<Quota>, slot: Slot) -> Self {
-        Self { control, task, calls_waiting, _slot: slot }
+    pub(super) fn new(control: Rc<Control>, task: AbortHandle, calls_waiting: Rc<Quota>, slots: Vec<Slot>) -> Self {
+        Self { control, task, calls_waiting, _slots: slots }
     }
 }
 

@@ -15,8 +15,10 @@ use rescan_core::request::{GivenKeychain, WatchSetSize};
 use rescan_core::watch::{WatchSet, WatchSetBuilder};
 
 use super::Shared;
+use super::account::{Full, Held};
+use super::limits::KEYCHAIN_WEIGHT;
 use super::refresh::internal;
-use super::watch_set::{Filling, too_many_scripts};
+use super::watch_set::{Filling, too_many_scripts, too_much_watched};
 use crate::scan::{DerivationError, GapLimit, IndexRange, WatchedKeychain, WorkerPanicked, derive};
 
 /// How many jobs of one watch set are with the pool at a time: enough to keep it busy while the RPC thread gathers, few
@@ -32,6 +34,32 @@ pub(super) struct Sealed {
     pub(super) watch: Arc<WatchSet>,
     pub(super) size: WatchSetSize,
     pub(super) keychains: Arc<[WatchedKeychain]>,
+    pub(super) held: WatchedShare,
+}
+
+/// What a watch set holds of what its connection may watch, and what one of its scans holds beyond that.
+#[derive(Clone)]
+pub(super) struct WatchedShare {
+    sealed: Rc<Held>,
+    /// How many scripts that is for.
+    scripts: u64,
+    /// Of one scan.
+    beyond: Rc<Held>,
+}
+
+impl WatchedShare {
+    /// Up to how many scripts a scan may grow as things are.
+    pub(super) fn scripts_max(&self) -> u64 {
+        self.scripts.saturating_add(self.sealed.room())
+    }
+
+    /// Holds what a scan for so many scripts takes. Scans of one watch set share what it holds, and nothing beyond.
+    pub(super) fn grow_to(&mut self, scripts: u64) -> Result<(), Full> {
+        if Rc::strong_count(&self.beyond) > 1 {
+            self.beyond = Rc::new(self.sealed.nothing());
+        }
+        self.beyond.grow_to(scripts.saturating_sub(self.scripts))
+    }
 }
 
 /// Why there is nothing to scan for.
@@ -49,13 +77,22 @@ impl From<WorkerPanicked> for SealError {
 
 /// Derives and compiles what was given.
 pub(super) async fn seal(shared: Rc<Shared>, filling: Filling) -> Result<Sealed, SealError> {
-    let Filling { builder, keychains, scripts, refusal, .. } = filling;
+    let Filling { held, builder, keychains, scripts, outpoints, refusal, .. } = filling;
     // In the order in which they were given: whatever was refused while filling came after all of these.
     let keychains: Arc<[WatchedKeychain]> = read_keychains(&shared, keychains).await?.into();
     if let Some(refusal) = refusal {
         return Err(SealError::Refused(refusal));
     }
     let count = u32::try_from(keychains.len()).unwrap_or(u32::MAX);
+    let entries = u64::from(scripts).saturating_add(outpoints.into());
+    let entries = entries.saturating_add(KEYCHAIN_WEIGHT.saturating_mul(count.into()));
+    let derived = keychains.iter().map(scripts_before_use).fold(0, u64::saturating_add);
+    let derived_max = shared.limits.scripts_per_watch_set_max.saturating_sub(scripts.into());
+    // Where there are more than a watch set holds, deriving them says at which keychain.
+    held.grow_to(entries.saturating_add(derived.min(derived_max))).map_err(|full| {
+        let detail = too_much_watched(full, &shared.limits);
+        SealError::Refused(Refusal { reason: RefusalReason::TooManyEntries, position: 0, detail })
+    })?;
     let builder = derive_all(&shared, &keychains, builder, scripts).await?;
     let watch = shared.pool.run(move || builder.build()).await?;
     let size = WatchSetSize {
@@ -64,7 +101,15 @@ pub(super) async fn seal(shared: Rc<Shared>, filling: Filling) -> Result<Sealed,
         outpoints: watch.outpoint_count() as u64, // likewise
     };
     tracing::debug!(size.keychains, size.scripts, size.outpoints, "a watch set is sealed");
-    Ok(Sealed { watch: Arc::new(watch), size, keychains })
+    let beyond = Rc::new(held.nothing());
+    let held = WatchedShare { sealed: Rc::new(held), scripts: size.scripts, beyond };
+    Ok(Sealed { watch: Arc::new(watch), size, keychains, held })
+}
+
+/// How many scripts of a keychain are watched before any use.
+fn scripts_before_use(watched: &WatchedKeychain) -> u64 {
+    let indexes = watched.rule.limit(KeychainUse::Unused).map_or(1, |last| u64::from(last) + 1);
+    indexes.saturating_mul(watched.keychain.scripts_per_index() as u64) // usize has at most 64 bits
 }
 
 async fn read_keychains(shared: &Shared, given: Vec<GivenKeychain>) -> Result<Vec<WatchedKeychain>, SealError> {

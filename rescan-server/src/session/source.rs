@@ -35,6 +35,11 @@ pub(super) trait Source {
 
     fn height_of(piece: &Self::Piece) -> Height;
 
+    /// How many scripts it looks for at the moment.
+    fn scripts(&self) -> u64 {
+        0
+    }
+
     /// Whether everything up to the last settled height has been given out, so that a wallet may go on from there.
     fn is_even(&self) -> bool {
         true
@@ -71,6 +76,10 @@ impl Source for Scan {
 
     fn height_of(report: &BlockReport) -> Height {
         report.height
+    }
+
+    fn scripts(&self) -> u64 {
+        Scan::scripts(self)
     }
 
     fn is_even(&self) -> bool {

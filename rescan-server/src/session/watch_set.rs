@@ -16,7 +16,8 @@ use rescan_core::watch::WatchSetBuilder;
 use rescan_core::wire;
 
 use super::Shared;
-use super::limits::{Quota, SessionLimits, Slot};
+use super::account::{Account, Full, Held};
+use super::limits::{KEYCHAIN_WEIGHT, Quota, SessionLimits, Slot};
 use super::sealing::{SealError, Sealed, Sealing, seal};
 
 /// A watch set of one connection.
@@ -40,14 +41,15 @@ enum State {
 }
 
 /// What was given so far.
-#[derive(Default)]
 pub(super) struct Filling {
+    /// What it holds of what its connection may watch.
+    pub(super) held: Held,
     pub(super) builder: WatchSetBuilder,
     /// Descriptors are kept as text.
     pub(super) keychains: Vec<GivenKeychain>,
     /// How many scripts, the same ones again included.
     pub(super) scripts: u32,
-    outpoints: u32,
+    pub(super) outpoints: u32,
     /// Bytes of all entries.
     bytes: u64,
     /// The first entry that cannot be watched. All that came before it is above.
@@ -55,8 +57,9 @@ pub(super) struct Filling {
 }
 
 impl WatchSetServer {
-    pub(super) fn new(shared: Rc<Shared>, calls_waiting: Rc<Quota>, slot: Slot) -> Self {
-        Self { shared, calls_waiting, state: RefCell::new(State::Filling(Filling::default())), _slot: slot }
+    pub(super) fn new(shared: Rc<Shared>, calls_waiting: Rc<Quota>, watched: &Rc<Account>, slot: Slot) -> Self {
+        let filling = Filling::new(watched.hold_nothing());
+        Self { shared, calls_waiting, state: RefCell::new(State::Filling(filling)), _slot: slot }
     }
 
     /// What to scan for, once it is derived.
@@ -105,7 +108,8 @@ impl WatchSetServer {
         let mut state = self.state.borrow_mut();
         if let State::Filling(filling) = &mut *state {
             let keychain_count = filling.keychain_count();
-            let sealing = seal(Rc::clone(&self.shared), std::mem::take(filling)).boxed_local().shared();
+            let nothing = Filling::new(filling.held.nothing());
+            let sealing = seal(Rc::clone(&self.shared), std::mem::replace(filling, nothing)).boxed_local().shared();
             *state = State::Sealed { sealing, keychain_count, late: None };
         }
         match &*state {
@@ -116,6 +120,11 @@ impl WatchSetServer {
 }
 
 impl Filling {
+    fn new(held: Held) -> Self {
+        let builder = WatchSetBuilder::default();
+        Self { held, builder, keychains: Vec::new(), scripts: 0, outpoints: 0, bytes: 0, refusal: None }
+    }
+
     fn keychain_count(&self) -> u32 {
         u32::try_from(self.keychains.len()).unwrap_or(u32::MAX)
     }
@@ -131,6 +140,9 @@ impl Filling {
         if self.scripts_at_least() >= limits.scripts_per_watch_set_max {
             return self.refuse(RefusalReason::TooManyEntries, number, too_many_scripts(limits));
         }
+        if let Err(full) = self.held.grow(KEYCHAIN_WEIGHT) {
+            return self.refuse(RefusalReason::TooManyEntries, number, too_much_watched(full, limits));
+        }
         self.keychains.push(given);
     }
 
@@ -141,6 +153,9 @@ impl Filling {
         }
         if self.scripts_at_least() >= limits.scripts_per_watch_set_max {
             return self.refuse(RefusalReason::TooManyEntries, number, too_many_scripts(limits));
+        }
+        if let Err(full) = self.held.grow(1) {
+            return self.refuse(RefusalReason::TooManyEntries, number, too_much_watched(full, limits));
         }
         match self.builder.add_script(script, Origin::Script(self.scripts)) {
             Ok(()) => self.scripts += 1,
@@ -156,6 +171,9 @@ impl Filling {
         };
         if number >= limits.outpoints_per_watch_set_max {
             return self.refuse(RefusalReason::TooManyEntries, number, too_many_outpoints(limits));
+        }
+        if let Err(full) = self.held.grow(1) {
+            return self.refuse(RefusalReason::TooManyEntries, number, too_much_watched(full, limits));
         }
         let value = given.output.map(|output| output.value);
         self.builder.add_outpoint(given.outpoint, value, Origin::Outpoint(self.outpoints));
@@ -200,6 +218,22 @@ pub(super) fn too_many_scripts(limits: &SessionLimits) -> String {
 pub(super) fn too_many_outpoints(limits: &SessionLimits) -> String {
     let max = limits.outpoints_per_watch_set_max;
     format!("a watch set holds at most {max} outpoints: scan for the rest in another")
+}
+
+/// What to say when a connection, or all of them together, would watch too much.
+pub(super) fn too_much_watched(full: Full, limits: &SessionLimits) -> String {
+    match full {
+        Full::Connection => {
+            let max = limits.watched_per_connection_max;
+            format!(
+                "a connection watches at most {max} scripts and outpoints, a descriptor counts as {KEYCHAIN_WEIGHT}: \
+                     drop a watch set first"
+            )
+        }
+        Full::Server => {
+            "the server watches as much as it has room for, for all its clients: try again later".to_owned()
+        }
+    }
 }
 
 /// What is wrong with how far a keychain is to be watched.
@@ -254,9 +288,11 @@ impl watch_set::Server for WatchSetServer {
 
     async fn seal(
         self: Rc<Self>,
-        _params: watch_set::SealParams,
+        params: watch_set::SealParams,
         mut results: watch_set::SealResults,
     ) -> capnp::Result<()> {
+        // The message would be held for as long as the call waits, whatever the client put into it.
+        drop(params);
         let _waits = self.calls_waiting.take().ok_or_else(super::too_many_calls)?;
         let (sealing, late) = self.begin_sealing();
         let sealed = match late {

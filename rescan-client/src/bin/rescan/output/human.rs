@@ -202,6 +202,29 @@ pub(crate) fn info(info: &ServerInfo) -> String {
             units::bytes(limits.message_bytes_max),
         ),
     );
+    // A server that is older says nothing of these.
+    if limits.calls_open_max > 0 {
+        row(
+            "",
+            format!(
+                "{} scripts and outpoints a connection, {} for all; {} scans for all; {} calls a connection, {} unanswered",
+                units::grouped(limits.watched_per_connection_max),
+                units::grouped(limits.watched_pool),
+                limits.scans_max,
+                limits.calls_open_max,
+                units::bytes(limits.unanswered_bytes_max),
+            ),
+        );
+        row(
+            "patience",
+            format!(
+                "{} s for a scan nobody takes from; {} s for a client that does not read; {} s for a message",
+                limits.stalled_after_millis / 1_000,
+                limits.unread_after_millis / 1_000,
+                limits.message_after_millis / 1_000,
+            ),
+        );
+    }
     let figures = &info.figures;
     row("scans", scans(figures));
     row("connections", connections(figures));

@@ -180,6 +180,18 @@ struct LimitsField {
     watch_sets_per_connection_max: u32,
     scripts_per_watch_set_max: u64,
     outpoints_per_watch_set_max: u64,
+    entry_bytes_per_watch_set_max: u64,
+    watched_per_connection_max: u64,
+    watched_pool: u64,
+    scans_max: u32,
+    calls_open_max: u32,
+    calls_waiting_max: u32,
+    capabilities_max: u32,
+    unanswered_bytes_max: u64,
+    unanswered_bytes_pool: u64,
+    stalled_after_millis: u32,
+    unread_after_millis: u32,
+    message_after_millis: u32,
 }
 
 /// What a party has of one block, a line a transaction.
@@ -368,6 +380,18 @@ fn limits_field(limits: &Limits) -> LimitsField {
         watch_sets_per_connection_max: limits.watch_sets_per_connection_max,
         scripts_per_watch_set_max: limits.scripts_per_watch_set_max,
         outpoints_per_watch_set_max: limits.outpoints_per_watch_set_max,
+        entry_bytes_per_watch_set_max: limits.entry_bytes_per_watch_set_max,
+        watched_per_connection_max: limits.watched_per_connection_max,
+        watched_pool: limits.watched_pool,
+        scans_max: limits.scans_max,
+        calls_open_max: limits.calls_open_max,
+        calls_waiting_max: limits.calls_waiting_max,
+        capabilities_max: limits.capabilities_max,
+        unanswered_bytes_max: limits.unanswered_bytes_max,
+        unanswered_bytes_pool: limits.unanswered_bytes_pool,
+        stalled_after_millis: limits.stalled_after_millis,
+        unread_after_millis: limits.unread_after_millis,
+        message_after_millis: limits.message_after_millis,
     }
 }
 

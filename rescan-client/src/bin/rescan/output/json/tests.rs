@@ -241,6 +241,18 @@ fn an_info_line_says_everything_a_server_does() {
             watch_sets_per_connection_max: 4,
             scripts_per_watch_set_max: 5,
             outpoints_per_watch_set_max: 6,
+            entry_bytes_per_watch_set_max: 7,
+            watched_per_connection_max: 8,
+            watched_pool: 9,
+            scans_max: 10,
+            calls_open_max: 11,
+            calls_waiting_max: 12,
+            capabilities_max: 13,
+            unanswered_bytes_max: 14,
+            unanswered_bytes_pool: 15,
+            stalled_after_millis: 16,
+            unread_after_millis: 17,
+            message_after_millis: 18,
         },
         node: NodeLink {
             state: NodeLinkState::Lost,
@@ -260,7 +272,7 @@ fn an_info_line_says_everything_a_server_does() {
         },
     };
     let expected = format!(
-        r#"{{"type":"info","software":"rescan-server 0.1.0","protocol_version":1,"network":"regtest","features":["scan","birthday"],"chain_state":"ready","chain_source":"files","genesis_hash":"{}","tip_height":null,"tip_hash":null,"tip_time":null,"lowest_height":0,"reading_bytes_done":5,"reading_bytes_total":6,"limits":{{"message_bytes_max":1,"connections_max":2,"scans_per_connection_max":3,"watch_sets_per_connection_max":4,"scripts_per_watch_set_max":5,"outpoints_per_watch_set_max":6}},"node":{{"state":"lost","since":1700000000,"tip_height":7,"tip_hash":"{}","reason":"the node hung up"}},"figures":{{"scans_begun":9,"scans_under_way":2,"scans_complete":7,"scans_cancelled":0,"scans_pruned":0,"scans_reorganised":0,"scans_refused":0,"scans_failed":0,"scans_abandoned":0,"block_matches":0,"blocks_walked":0,"bytes_walked":8,"last_scan_bytes_per_second":0,"transactions_reported":0,"connections_now":3,"connections_accepted":0,"connections_turned_away":0,"connections_of_other_users":0,"connections_broken":0,"refusals":{{"bad_range":2}},"failures":{{"unreadable":1}},"node_link":true,"node_height":6,"lag_blocks":7}}}}"#,
+        r#"{{"type":"info","software":"rescan-server 0.1.0","protocol_version":1,"network":"regtest","features":["scan","birthday"],"chain_state":"ready","chain_source":"files","genesis_hash":"{}","tip_height":null,"tip_hash":null,"tip_time":null,"lowest_height":0,"reading_bytes_done":5,"reading_bytes_total":6,"limits":{{"message_bytes_max":1,"connections_max":2,"scans_per_connection_max":3,"watch_sets_per_connection_max":4,"scripts_per_watch_set_max":5,"outpoints_per_watch_set_max":6,"entry_bytes_per_watch_set_max":7,"watched_per_connection_max":8,"watched_pool":9,"scans_max":10,"calls_open_max":11,"calls_waiting_max":12,"capabilities_max":13,"unanswered_bytes_max":14,"unanswered_bytes_pool":15,"stalled_after_millis":16,"unread_after_millis":17,"message_after_millis":18}},"node":{{"state":"lost","since":1700000000,"tip_height":7,"tip_hash":"{}","reason":"the node hung up"}},"figures":{{"scans_begun":9,"scans_under_way":2,"scans_complete":7,"scans_cancelled":0,"scans_pruned":0,"scans_reorganised":0,"scans_refused":0,"scans_failed":0,"scans_abandoned":0,"block_matches":0,"blocks_walked":0,"bytes_walked":8,"last_scan_bytes_per_second":0,"transactions_reported":0,"connections_now":3,"connections_accepted":0,"connections_turned_away":0,"connections_of_other_users":0,"connections_broken":0,"refusals":{{"bad_range":2}},"failures":{{"unreadable":1}},"node_link":true,"node_height":6,"lag_blocks":7}}}}"#,
         printed("0f"),
         printed("0e")
     );
