@@ -8,13 +8,14 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use memmap2::{Mmap, MmapOptions};
 use rescan_core::position::FileNumber;
 
+use crate::disk;
 use crate::page_cache::{self, PageCache, Residency};
 
 /// How bytes of finished block files are reached.
@@ -206,7 +207,7 @@ impl OpenFile {
         }
         let bytes = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
         let into = buffer.get_mut(..bytes).ok_or(io::ErrorKind::InvalidInput)?;
-        from.read_exact_at(into, range.start)?;
+        disk::read_exact_at(from, into, range.start)?;
         Ok(into)
     }
 

@@ -14,6 +14,7 @@ pub mod blocks_dir;
 pub mod cancel;
 pub mod chain;
 pub mod config;
+mod disk;
 pub mod listener;
 pub mod logging;
 pub mod network_dir;

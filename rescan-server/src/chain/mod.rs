@@ -163,7 +163,7 @@ impl Chain {
             lock(&self.suspects).extend(suspects);
             return Err(error);
         }
-        let is_changed = walk.settle(&self.files);
+        let is_changed = walk.settle(&self.files)?;
         self.allow_mapping(&walk);
         let snapshot = match self.newest().filter(|_| !is_changed) {
             Some(newest) => newest,
@@ -248,8 +248,9 @@ impl Drop for Chain {
     fn drop(&mut self) {
         // What a panic may have left half-made is not to be remembered.
         let Ok(mut walk) = self.walk.lock() else { return };
-        if let Some(state_file) = self.state_file.as_ref().filter(|_| walk.has_unsaved()) {
-            walk.settle(&self.files);
+        if let Some(state_file) = self.state_file.as_ref().filter(|_| walk.has_unsaved())
+            && walk.settle(&self.files).is_ok()
+        {
             save(state_file, &mut walk);
         }
     }
