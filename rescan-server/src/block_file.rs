@@ -103,7 +103,8 @@ pub(crate) struct OpenFile {
     file: File,
     identity: Identity,
     /// From its first byte to the end of its last known record; made when it is first wanted.
-    map: OnceLock<Mmap>,
+    /// None where the system would not map it.
+    map: OnceLock<Option<Mmap>>,
     residency: Residency,
     /// Past the page cache; opened when first wanted, none where that cannot be or the cache is to keep what is read.
     direct: OnceLock<Option<File>>,
@@ -173,20 +174,21 @@ impl OpenFile {
     }
 
     /// The bytes of `range` in place, the file being mapped up to `limit`, which is no further than it may be; none where
-    /// it was mapped before, and not that far.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub(crate) fn mapped(&self, range: &Range<u64>, limit: u64) -> io::Result<Option<&[u8]>> {
-        let map = match self.map.get() {
-            Some(map) => map,
-            None => {
-                let made = map(&self.file, limit.min(self.identity.len))?;
-                self.map.get_or_init(|| made)
-            }
+    /// it was mapped before, and not that far, and where the system will not map it: it can be read all the same.
+    pub(crate) fn mapped(&self, range: &Range<u64>, limit: u64) -> Option<&[u8]> {
+        let made = || {
+            map(&self.file, limit.min(self.identity.len))
+                .inspect_err(|error| {
+                    tracing::warn!(
+                        path = %self.path.display(), %error,
+                        "the file cannot be mapped and is read instead, which is slower; raise the limit of address space (ulimit -v) or \
+                         of maps (vm.max_map_count)"
+                    );
+                })
+                .ok()
         };
-        let place = |at: u64| usize::try_from(at).map_err(io::Error::other);
-        Ok(map.get(place(range.start)?..place(range.end)?))
+        let place = |at: u64| usize::try_from(at).ok();
+        self.map.get_or_init(made).as_ref()?.get(place(range.start)?..place(range.end)?)
     }
 
     /// Copies the bytes of `range` by a route into `buffer`, which has [`COPY_SLACK`] more of them, and says where in it they are.

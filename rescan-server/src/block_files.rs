@@ -238,7 +238,7 @@ impl Window {
         let failed = |source| unreadable(&file.path, range.start, source);
         let key = self.files.key().advanced(range.start);
         if let (Some(limit), Route::Cached) = (*limit, route)
-            && let Some(bytes) = file.mapped(&range, limit).map_err(failed)?
+            && let Some(bytes) = file.mapped(&range, limit)
         {
             return Ok(Some(see(RawBlock::new(bytes, key))));
         }

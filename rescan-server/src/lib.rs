@@ -3,7 +3,8 @@
 //! In the order in which data flows: [`network_dir`] finds the files, [`block_file`] and [`block_files`] give their
 //! bytes as [`page_cache`] has them, [`records`] walks them, [`state_file`] remembers what was found, [`chain`] says which blocks are active,
 //! [`scan`] walks those in a pool of workers, [`session`] talks to wallets, [`listener`] lets them in, and [`Server`]
-//! holds it together as [`config`] says. [`allocator`], [`args`] and [`logging`] are for the `rescan-server` command.
+//! holds it together as [`config`] says. [`allocator`], [`args`], [`bus_error`], [`logging`] and [`open_files`] are for the `rescan-server`
+//! command.
 
 pub mod allocator;
 pub mod args;
@@ -11,6 +12,7 @@ mod block_buffers;
 pub mod block_file;
 pub mod block_files;
 pub mod blocks_dir;
+pub mod bus_error;
 pub mod cancel;
 pub mod chain;
 pub mod config;
@@ -18,6 +20,7 @@ mod disk;
 pub mod listener;
 pub mod logging;
 pub mod network_dir;
+pub mod open_files;
 pub mod page_cache;
 pub mod records;
 pub mod scan;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use rescan_server::allocator;
+use rescan_server::{allocator, bus_error, open_files};
 use rescan_server::args::{AccessName, Args, ArgsError, Environment};
 use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<()> {
+    open_files::raise_limit();
     let access = match args.access {
         #[expect(unsafe_code, reason = "the promise is the operator's, made by the choice of --access mapped")]
         // SAFETY: promised by whoever starts the server beside a node: 1, 2 and 3, block files that a later one has
@@ -35,6 +36,9 @@ fn run(args: Args) -> anyhow::Result<()> {
         AccessName::Mapped => unsafe { Access::mapped() },
         AccessName::Read => Access::read(),
     };
+    if access.is_mapped() {
+        bus_error::explain().context("cannot listen for SIGBUS")?;
+    }
     let environment = Environment { state_home: std::env::var_os("XDG_STATE_HOME"), home: std::env::var_os("HOME") };
     let config = args.into_config(access, &environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
