@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use rescan_server::{allocator, bus_error, open_files};
 use rescan_server::args::{AccessName, Args, ArgsError, Environment};
 use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
+use rescan_server::{allocator, bus_error, open_files};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {

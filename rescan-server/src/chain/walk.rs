@@ -163,7 +163,10 @@ impl Walk {
         let outcome = loop {
             match walk.next_record() {
                 Ok(Some(record)) => records.push(record),
-                Ok(None) => break whole(&file, meta, walk.ended_at(), records).map_err(|(offset, source)| ChainError::Unreadable { path, offset, source }),
+                Ok(None) => {
+                    break whole(&file, meta, walk.ended_at(), records)
+                        .map_err(|(offset, source)| ChainError::Unreadable { path, offset, source });
+                }
                 Err(source) => break Err(ChainError::Unreadable { path, offset: walk.position(), source }),
             }
             progress.bytes_done.store(start + walk.position(), Ordering::Relaxed);

@@ -155,7 +155,9 @@ impl Scene {
 
     /// The lowest height that is on disk.
     fn lowest(&self) -> u32 {
-        let on_disk = |height: &u32| self.written.span(&self.chain.hash_at(*height)).is_some_and(|span| self.path(span.file).exists());
+        let on_disk = |height: &u32| {
+            self.written.span(&self.chain.hash_at(*height)).is_some_and(|span| self.path(span.file).exists())
+        };
         (0..=self.chain.tip_height()).find(on_disk).unwrap()
     }
 
@@ -169,14 +171,22 @@ impl Scene {
             let starts = spans.iter().flat_map(|span| [u64::from(span.offset), u64::from(span.offset) - PREFIX_BYTES]);
             let near = starts.flat_map(|start| start.saturating_sub(NEAR)..start + NEAR);
             let len = fs::metadata(self.path(file)).unwrap().len();
-            places.extend((0..end).filter(|at| at % stride == 0).chain(near).filter(|at| *at < len).map(|at| (file, at)));
+            places
+                .extend((0..end).filter(|at| at % stride == 0).chain(near).filter(|at| *at < len).map(|at| (file, at)));
         }
         places.into_iter().collect()
     }
 
     /// One fault at one place, met in one phase: what is heard while it lasts, and that it is right once it is over.
     /// Whether the fault was met, and whether the answer was right in spite of it.
-    fn meet(&self, truth: &Told, (file, at): (FileNumber, u64), fault: Fault, often: Often, phase: Phase) -> (bool, bool) {
+    fn meet(
+        &self,
+        truth: &Told,
+        (file, at): (FileNumber, u64),
+        fault: Fault,
+        often: Often,
+        phase: Phase,
+    ) -> (bool, bool) {
         let is_torn = matches!(fault, Fault::Unwritten | Fault::Flipped);
         let case = format!("{fault:?} {often:?} at {at} of {file}, before the {phase:?}");
         let chain = self.open();
@@ -240,7 +250,10 @@ impl Scene {
                         right += usize::from(was_met && is_right);
                     }
                     assert!(met > places.len() / 4, "{fault:?} {phase:?}: {met} of {} places are read", places.len());
-                    println!("{phase:?} {fault:?} {often:?}: {} places, {met} met, {right} of these answered right", places.len());
+                    println!(
+                        "{phase:?} {fault:?} {often:?}: {} places, {met} met, {right} of these answered right",
+                        places.len()
+                    );
                 }
             }
         }

@@ -1,10 +1,13 @@
 //! The `rescan-server` process beside wallets: what they hear when it ends, what it logs, what it holds in memory.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod cut_files;
 mod memory;
+mod os_limits;
 mod privacy;
 mod refusals;
 mod signals;
+mod state_directory;
 
 use std::path::Path;
 
