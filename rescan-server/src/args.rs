@@ -76,7 +76,7 @@ const EXIT_CODES: &str = "Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 
 const AFTER_LONG_HELP: &str = "\
 Exit codes:
   0  stopped by SIGTERM or SIGINT, after telling the wallets of running scans how far they came
-  1  failed: the block files cannot be read, or the socket cannot be had; or a mapped block file was cut short (SIGBUS)
+  1  failed: the block files cannot be read, or the socket cannot be had
   2  wrong usage
 
 Environment:

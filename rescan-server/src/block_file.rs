@@ -43,7 +43,9 @@ impl Access {
     /// # Safety
     /// For as long as anything that was opened with this token is in use:
     /// 1. bytes of a block file below the end of its last known record are not rewritten while a later file exists;
-    /// 2. such a file is not truncated below that end (else the process ends by SIGBUS where it reads);
+    /// 2. such a file is not truncated below that end: else the process ends by SIGBUS where it reads. Nothing is lost by
+    ///    that but the answers under way, of which wallets heard only what was read whole; the next start says what may
+    ///    have happened, since no handler can: Rust's own gives the signal back to the kernel;
     /// 3. nobody but the one node that owns the blocks directory writes into it;
     /// 4. no node that crashed is started again beneath a running map: it goes back to positions an hour old, and breaks 1 and 2.
     ///

@@ -3,7 +3,7 @@
 //! In the order in which data flows: [`network_dir`] finds the files, [`block_file`] and [`block_files`] give their
 //! bytes as [`page_cache`] has them, [`records`] walks them, [`state_file`] remembers what was found, [`chain`] says which blocks are active,
 //! [`scan`] walks those in a pool of workers, [`session`] talks to wallets, [`listener`] lets them in, and [`Server`]
-//! holds it together as [`config`] says. [`allocator`], [`args`], [`bus_error`], [`logging`] and [`open_files`] are for the `rescan-server`
+//! holds it together as [`config`] says. [`allocator`], [`args`], [`logging`] and [`open_files`] are for the `rescan-server`
 //! command.
 
 pub mod allocator;
@@ -12,7 +12,6 @@ mod block_buffers;
 pub mod block_file;
 pub mod block_files;
 pub mod blocks_dir;
-pub mod bus_error;
 pub mod cancel;
 pub mod chain;
 pub mod config;

@@ -7,7 +7,7 @@ use clap::Parser;
 use rescan_server::args::{AccessName, Args, ArgsError, Environment};
 use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
-use rescan_server::{allocator, bus_error, open_files};
+use rescan_server::{allocator, open_files};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -36,9 +36,6 @@ fn run(args: Args) -> anyhow::Result<()> {
         AccessName::Mapped => unsafe { Access::mapped() },
         AccessName::Read => Access::read(),
     };
-    if access.is_mapped() {
-        bus_error::explain().context("cannot listen for SIGBUS")?;
-    }
     let environment = Environment { state_home: std::env::var_os("XDG_STATE_HOME"), home: std::env::var_os("HOME") };
     let config = args.into_config(access, &environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rescan_client::Client;
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use crate::test_server::{TestServer, connect};
 
@@ -106,7 +106,8 @@ impl ServerProcess {
     ///
     /// If the kernel does not do that.
     pub fn limit(&self, of: Resource, max: u64) {
-        let limit = Rlimit { current: Some(max), maximum: None };
+        // The hard limit is ours too, and to raise it takes a privilege.
+        let limit = Rlimit { current: Some(max), maximum: getrlimit(of).maximum };
         prlimit(Some(Pid::from_child(&self.child)), of, limit).expect("a limit is set");
     }
 

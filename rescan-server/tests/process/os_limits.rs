@@ -22,7 +22,9 @@ fn watch() -> ScanRequest {
 #[test]
 fn where_no_more_files_can_be_opened_clients_wait_and_the_log_says_what_to_raise() {
     let mut chain = ChainBuilder::new();
-    (0..40).for_each(|_| drop(chain.coinbase_to(&script()).mine_block()));
+    for _ in 0..40 {
+        chain.coinbase_to(&script()).mine_block();
+    }
     chain.file_bytes_max(2_000);
     let scene = Scene::write(chain, Manner::default());
     let server = start(&scene.server, &["--access", "read"]);

@@ -99,7 +99,7 @@ fn a_full_disk_costs_the_memory_and_nothing_else() {
 
 #[test]
 fn a_disk_that_became_read_only_leaves_the_old_memory_as_it_was() {
-    let mut scene = scene();
+    let scene = scene();
     let Some(disk) = Mounted::tmpfs(&scene.server.state_dir(), "size=1m") else { return };
     serve_once(&scene);
     let before = fs::read(state_file(&scene)).unwrap();
@@ -108,19 +108,7 @@ fn a_disk_that_became_read_only_leaves_the_old_memory_as_it_was() {
     assert_warns(&log, "no state is kept");
     assert_eq!(fs::read(state_file(&scene)).unwrap(), before);
     disk.remount("rw");
-    // It becomes so while the server runs.
-    let server = start(&scene.server, &[]);
-    answers(&server);
-    scene.chain.mine(1);
-    scene.append();
-    disk.remount("ro");
-    patiently(async {
-        let found = scan(&server.client().await, ScanRequest::new().script(script())).await;
-        assert_eq!(found.summary().tip.height.0, BLOCKS + 1);
-    });
-    server.signal(Signal::TERM);
-    assert_warns(&server.wait().1, "the state is not saved");
-    assert_eq!(fs::read(state_file(&scene)).unwrap(), before);
+    assert!(!serve_once(&scene).contains("WARN"));
 }
 
 #[test]
