@@ -4,6 +4,7 @@
 mod coins;
 mod core_answers;
 mod corrupt;
+mod faults;
 mod following;
 mod going_on;
 mod many_wallets;

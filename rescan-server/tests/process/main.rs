@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod cut_files;
+mod kills;
 mod memory;
 mod os_limits;
 mod privacy;
