@@ -268,6 +268,7 @@ fn map(file: &File, limit: u64) -> io::Result<Mmap> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::disk::faults::{Armed, Fault, Often};
 
     #[test]
     fn a_read_beyond_the_end_is_an_error() {
@@ -280,6 +281,40 @@ mod tests {
             assert_eq!(file.copy(&route, &mut buffer, &(10..100)).unwrap(), [7; 90]);
             let beyond = file.copy(&route, &mut buffer, &(11..101)).unwrap_err();
             assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof, "{route:?}: {beyond}");
+        }
+    }
+
+    #[test]
+    fn a_read_that_goes_wrong_gives_the_right_bytes_or_an_error_by_every_route_at_every_place() {
+        const RANGE: Range<u64> = 1_000..8_000;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blk00000.dat");
+        let bytes: Vec<u8> = (0..9_000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let file = OpenFile::open(FileNumber(0), path.clone(), PageCache::Restore).unwrap();
+        let mut buffer = vec![0; 7_000 + COPY_SLACK];
+        for at in (0..9_000).step_by(47).chain([999, 1_000, 1_001, 4_095, 4_096, 7_999, 8_000]) {
+            for fault in [Fault::Ends, Fault::Partial, Fault::Fails] {
+                for route in [Route::Cached, Route::Direct, Route::Shared] {
+                    let armed = Armed::at(&path, at, fault, Often::Always);
+                    let copied = file.copy(&route, &mut buffer, &RANGE).map(|copied| copied.to_vec());
+                    let case = format!("{fault:?} at {at}, {route:?}");
+                    match (fault, RANGE.contains(&at), copied) {
+                        (_, _, Ok(copied)) => {
+                            assert_eq!(copied, bytes[1_000..8_000], "{case}");
+                            assert!(fault == Fault::Partial || at < RANGE.start || at >= RANGE.end, "{case}");
+                        }
+                        (Fault::Ends, _, Err(error)) if at < RANGE.end => {
+                            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{case}");
+                        }
+                        // Past the cache, whole units are read.
+                        (Fault::Fails, is_within, Err(error)) if is_within || armed.met() > 0 => {
+                            assert_eq!(error.raw_os_error(), Some(libc::EIO), "{case}");
+                        }
+                        (.., Err(error)) => panic!("{case}: {error}"),
+                    }
+                }
+            }
         }
     }
 

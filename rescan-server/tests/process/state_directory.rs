@@ -45,8 +45,8 @@ fn serve_once(scene: &Scene) -> String {
 
 /// The state file, once there is one.
 fn state_file(scene: &Scene) -> PathBuf {
-    let files = fs::read_dir(scene.server.state_dir()).unwrap().map(|it| it.unwrap().path());
-    files.filter(|path| path.extension().is_some_and(|it| it == "chain")).next().unwrap()
+    let mut files = fs::read_dir(scene.server.state_dir()).unwrap().map(|it| it.unwrap().path());
+    files.find(|path| path.extension().is_some_and(|it| it == "chain")).unwrap()
 }
 
 /// A file system at a directory, gone when dropped.
@@ -54,6 +54,7 @@ struct Mounted(PathBuf);
 
 impl Mounted {
     /// None where this user may not mount.
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     fn tmpfs(at: &Path, options: &str) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).output();
