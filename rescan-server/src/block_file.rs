@@ -8,13 +8,14 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use memmap2::{Mmap, MmapOptions};
 use rescan_core::position::FileNumber;
 
+use crate::disk;
 use crate::page_cache::{self, PageCache, Residency};
 
 /// How bytes of finished block files are reached.
@@ -42,7 +43,9 @@ impl Access {
     /// # Safety
     /// For as long as anything that was opened with this token is in use:
     /// 1. bytes of a block file below the end of its last known record are not rewritten while a later file exists;
-    /// 2. such a file is not truncated below that end (else the process ends by SIGBUS where it reads);
+    /// 2. such a file is not truncated below that end: else the process ends by SIGBUS where it reads. Nothing is lost by
+    ///    that but the answers under way, of which wallets heard only what was read whole; the next start says what may
+    ///    have happened, since no handler can: Rust's own gives the signal back to the kernel;
     /// 3. nobody but the one node that owns the blocks directory writes into it;
     /// 4. no node that crashed is started again beneath a running map: it goes back to positions an hour old, and breaks 1 and 2.
     ///
@@ -102,7 +105,8 @@ pub(crate) struct OpenFile {
     file: File,
     identity: Identity,
     /// From its first byte to the end of its last known record; made when it is first wanted.
-    map: OnceLock<Mmap>,
+    /// None where the system would not map it.
+    map: OnceLock<Option<Mmap>>,
     residency: Residency,
     /// Past the page cache; opened when first wanted, none where that cannot be or the cache is to keep what is read.
     direct: OnceLock<Option<File>>,
@@ -172,20 +176,21 @@ impl OpenFile {
     }
 
     /// The bytes of `range` in place, the file being mapped up to `limit`, which is no further than it may be; none where
-    /// it was mapped before, and not that far.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub(crate) fn mapped(&self, range: &Range<u64>, limit: u64) -> io::Result<Option<&[u8]>> {
-        let map = match self.map.get() {
-            Some(map) => map,
-            None => {
-                let made = map(&self.file, limit.min(self.identity.len))?;
-                self.map.get_or_init(|| made)
-            }
+    /// it was mapped before, and not that far, and where the system will not map it: it can be read all the same.
+    pub(crate) fn mapped(&self, range: &Range<u64>, limit: u64) -> Option<&[u8]> {
+        let made = || {
+            map(&self.file, limit.min(self.identity.len))
+                .inspect_err(|error| {
+                    tracing::warn!(
+                        path = %self.path.display(), %error,
+                        "the file cannot be mapped and is read instead, which is slower; raise the limit of address space (ulimit -v) or \
+                         of maps (vm.max_map_count)"
+                    );
+                })
+                .ok()
         };
-        let place = |at: u64| usize::try_from(at).map_err(io::Error::other);
-        Ok(map.get(place(range.start)?..place(range.end)?))
+        let place = |at: u64| usize::try_from(at).ok();
+        self.map.get_or_init(made).as_ref()?.get(place(range.start)?..place(range.end)?)
     }
 
     /// Copies the bytes of `range` by a route into `buffer`, which has [`COPY_SLACK`] more of them, and says where in it they are.
@@ -206,7 +211,7 @@ impl OpenFile {
         }
         let bytes = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
         let into = buffer.get_mut(..bytes).ok_or(io::ErrorKind::InvalidInput)?;
-        from.read_exact_at(into, range.start)?;
+        disk::read_exact_at(from, into, range.start)?;
         Ok(into)
     }
 
@@ -263,6 +268,7 @@ fn map(file: &File, limit: u64) -> io::Result<Mmap> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::disk::faults::{Armed, Fault, Often};
 
     #[test]
     fn a_read_beyond_the_end_is_an_error() {
@@ -275,6 +281,40 @@ mod tests {
             assert_eq!(file.copy(&route, &mut buffer, &(10..100)).unwrap(), [7; 90]);
             let beyond = file.copy(&route, &mut buffer, &(11..101)).unwrap_err();
             assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof, "{route:?}: {beyond}");
+        }
+    }
+
+    #[test]
+    fn a_read_that_goes_wrong_gives_the_right_bytes_or_an_error_by_every_route_at_every_place() {
+        const RANGE: Range<u64> = 1_000..8_000;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blk00000.dat");
+        let bytes: Vec<u8> = (0..9_000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let file = OpenFile::open(FileNumber(0), path.clone(), PageCache::Restore).unwrap();
+        let mut buffer = vec![0; 7_000 + COPY_SLACK];
+        for at in (0..9_000).step_by(47).chain([999, 1_000, 1_001, 4_095, 4_096, 7_999, 8_000]) {
+            for fault in [Fault::Ends, Fault::Partial, Fault::Fails] {
+                for route in [Route::Cached, Route::Direct, Route::Shared] {
+                    let armed = Armed::at(&path, at, fault, Often::Always);
+                    let copied = file.copy(&route, &mut buffer, &RANGE).map(|copied| copied.to_vec());
+                    let case = format!("{fault:?} at {at}, {route:?}");
+                    match (fault, RANGE.contains(&at), copied) {
+                        (_, _, Ok(copied)) => {
+                            assert_eq!(copied, bytes[1_000..8_000], "{case}");
+                            assert!(fault == Fault::Partial || at < RANGE.start || at >= RANGE.end, "{case}");
+                        }
+                        (Fault::Ends, _, Err(error)) if at < RANGE.end => {
+                            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{case}");
+                        }
+                        // Past the cache, whole units are read.
+                        (Fault::Fails, is_within, Err(error)) if is_within || armed.met() > 0 => {
+                            assert_eq!(error.raw_os_error(), Some(libc::EIO), "{case}");
+                        }
+                        (.., Err(error)) => panic!("{case}: {error}"),
+                    }
+                }
+            }
         }
     }
 

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
@@ -18,6 +17,7 @@ use rescan_core::position::{FileNumber, RecordSpan};
 
 use crate::block_buffers::BlockBuffers;
 use crate::block_file::{Access, COPY_SLACK, Change, OpenFile, Route};
+use crate::disk;
 
 /// Blocks closer together than this are covered by one stretch: the records that lie between are mostly the same window's.
 const GAP_BYTES_MAX: u64 = 1 << 16;
@@ -184,7 +184,7 @@ impl BlockFiles {
         let wanted = buffer.len().min(usize::try_from(span.size).unwrap_or(usize::MAX));
         let start = &mut buffer[..wanted];
         File::open(&path)
-            .and_then(|file| file.read_exact_at(start, offset))
+            .and_then(|file| disk::read_exact_at(&file, start, offset))
             .map_err(|source| unreadable(&path, offset, source))?;
         self.0.key.advanced(offset).apply(start);
         Ok(start)
@@ -238,7 +238,7 @@ impl Window {
         let failed = |source| unreadable(&file.path, range.start, source);
         let key = self.files.key().advanced(range.start);
         if let (Some(limit), Route::Cached) = (*limit, route)
-            && let Some(bytes) = file.mapped(&range, limit).map_err(failed)?
+            && let Some(bytes) = file.mapped(&range, limit)
         {
             return Ok(Some(see(RawBlock::new(bytes, key))));
         }

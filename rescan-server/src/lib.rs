@@ -4,7 +4,7 @@
 //! bytes as [`page_cache`] has them, [`records`] walks them, [`state_file`] remembers what was found, [`chain`] says which blocks are active, as `node` hears it of a node,
 //! [`scan`] walks those in a pool of workers, [`session`] talks to wallets, [`listener`] lets them in, [`figures`] counts what
 //! happens and [`metrics`] tells it, and [`Server`] holds it together as [`config`] says. [`allocator`], [`args`],
-//! [`logging`] and [`service_manager`] are for the `rescan-server` command.
+//! [`logging`], [`open_files`] and [`service_manager`] are for the `rescan-server` command.
 
 pub mod allocator;
 pub mod args;
@@ -15,6 +15,7 @@ pub mod blocks_dir;
 pub mod cancel;
 pub mod chain;
 pub mod config;
+mod disk;
 pub mod figures;
 pub mod generate;
 pub mod listener;
@@ -22,6 +23,7 @@ pub mod logging;
 pub mod metrics;
 pub mod network_dir;
 mod node;
+pub mod open_files;
 pub mod page_cache;
 pub mod records;
 pub mod scan;

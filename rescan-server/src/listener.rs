@@ -179,7 +179,11 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
         // So many wait to be accepted that no more may: whoever is to accept them lives.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(BindError::ListenedOn { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            tracing::info!(path = %path.display(), "removing the socket of a server that is gone");
+            tracing::warn!(
+                path = %path.display(),
+                "the server before this one was killed, ran out of memory, or read a mapped block file that was cut short (SIGBUS, status=7/BUS \
+                 in systemd's journal: if it happens again, give --access read, which names the file); its socket is replaced"
+            );
             fs::remove_file(path).map_err(io_error("remove", path))
         }
         Err(error) => Err(io_error("try", path)(error)),

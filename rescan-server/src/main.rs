@@ -4,12 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use rescan_server::allocator;
 use rescan_server::args::{AccessName, Args, ArgsError, Environment};
 use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
 use rescan_server::session::limits::BLOCKING_THREADS_MAX;
-use rescan_server::{Server, generate, service_manager};
+use rescan_server::{Server, allocator, generate, open_files, service_manager};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -32,6 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<()> {
+    open_files::raise_limit();
     let access = match args.access {
         #[expect(unsafe_code, reason = "the promise is the operator's, made by the choice of --access mapped")]
         // SAFETY: promised by whoever starts the server beside a node: 1, 2 and 3, block files that a later one has

@@ -13,12 +13,14 @@ use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::num::NonZeroU64;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Advice, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::disk;
 
 /// Bytes of a cell. Smaller ones are judged better and take more asking: at this size it is a hundredth of a walk.
 const CELL_BYTES: u64 = 128 << 10;
@@ -152,7 +154,7 @@ pub(crate) fn read_direct(file: &File, buffer: &mut [u8], range: &Range<u64>) ->
     let mut read = 0;
     while read < end {
         // A read ends within a unit only at the end of a file: the next then says so, or is refused.
-        match file.read_at(&mut into[read..], start + read as u64)? {
+        match disk::read_at(file, &mut into[read..], start + read as u64)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             more => read += more,
         }

@@ -9,7 +9,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use bitcoin::BlockHash;
 use rescan_core::header::{HEADER_BYTES, Header};
@@ -18,6 +17,8 @@ use rescan_core::network::Network;
 use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::position::{FileNumber, RecordSpan};
 use rescan_core::proof::Prover;
+
+use crate::disk;
 
 /// The magic that every record begins with, in bytes.
 const MAGIC_BYTES: usize = 4;
@@ -44,17 +45,7 @@ pub trait ByteSource {
 
 impl ByteSource for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match FileExt::read_at(self, rest, offset.saturating_add(filled as u64)) {
-                // usize fits u64
-                Ok(0) => break,
-                Ok(count) => filled = filled.saturating_add(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(filled)
+        disk::read_up_to(self, buffer, offset)
     }
 }
 
@@ -87,6 +78,8 @@ pub struct RecordWalk<'a, S> {
     buffer: Vec<u8>,
     buffer_at: u64,
     headers_read: u64,
+    /// Where the bytes ended before the file's length, the first time that they did.
+    ended_at: Option<u64>,
     prover: Prover,
 }
 
@@ -95,7 +88,7 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
     #[must_use]
     pub fn new(source: &'a S, file: FileKind, key: ObfuscationKey, network: Network) -> Self {
         let (buffer, prover) = (Vec::new(), Prover::default());
-        Self { source, file, key, network, position: 0, buffer, buffer_at: 0, headers_read: 0, prover }
+        Self { source, file, key, network, position: 0, buffer, buffer_at: 0, headers_read: 0, ended_at: None, prover }
     }
 
     /// How far the walk has come, in bytes from the start of the file.
@@ -108,6 +101,13 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
     #[must_use]
     pub fn headers_read(&self) -> u64 {
         self.headers_read
+    }
+
+    /// Where the bytes came to an end, if that was before the length that the file was said to have: it was cut meanwhile, or
+    /// the disk does not give what it has.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<u64> {
+        self.ended_at
     }
 
     /// The next record that counts; none at the end of the file.
@@ -164,7 +164,7 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
             return Ok(true);
         }
         let mut block = vec![0; usize::try_from(span.size).map_err(io::Error::other)?];
-        let read = self.source.read_at(&mut block, u64::from(span.offset))?;
+        let read = self.read_at(&mut block, u64::from(span.offset))?;
         let raw = RawBlock::new(&block, self.key.advanced(u64::from(span.offset)));
         Ok(read == block.len() && self.prover.prove(raw, &[]).is_ok())
     }
@@ -186,11 +186,21 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
     }
 
     fn fill(&mut self, at: u64, bytes: usize) -> io::Result<()> {
-        self.buffer.resize(bytes, 0);
-        let read = self.source.read_at(&mut self.buffer, at)?;
-        self.buffer.truncate(read);
-        self.buffer_at = at;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(bytes, 0);
+        let read = self.read_at(&mut buffer, at)?;
+        buffer.truncate(read);
+        (self.buffer, self.buffer_at) = (buffer, at);
         Ok(())
+    }
+
+    fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let read = self.source.read_at(buffer, at)?;
+        let end = at.saturating_add(read as u64); // usize fits u64
+        if read < buffer.len() && end < self.file.len {
+            self.ended_at.get_or_insert(end);
+        }
+        Ok(read)
     }
 
     /// Where the next magic stands from `from` on; the end of the file if nowhere.

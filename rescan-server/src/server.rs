@@ -167,10 +167,11 @@ async fn run(
     let mut sessions = JoinSet::new();
     // Tells connections apart in the log.
     let mut number = 0_u64;
+    let mut accepts = true;
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept() => match accepted.inspect(|_| accepts = true) {
                 Ok((stream, _address)) if is_allowed(&stream) => {
                     let Some(slot) = connections.take() else {
                         let max = shared.limits().connections_max;
@@ -192,7 +193,13 @@ async fn run(
                 }
                 Ok(_stranger) => shared.figures().of_other_user(),
                 Err(error) => {
-                    tracing::warn!(%error, "a connection cannot be accepted; if this goes on, raise the limit of open files");
+                    // Once until it works again: it may take hours, and is tried ten times a second.
+                    if std::mem::replace(&mut accepts, false) {
+                        tracing::warn!(
+                            %error,
+                            "connections cannot be accepted and wait; raise the limit of open files (LimitNOFILE=, ulimit -n) if it is that"
+                        );
+                    }
                     tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                 }
             },

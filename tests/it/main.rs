@@ -4,6 +4,7 @@
 mod coins;
 mod core_answers;
 mod corrupt;
+mod faults;
 mod follow;
 mod following;
 mod going_on;

@@ -15,8 +15,9 @@ const DEPTH_MAX: u32 = 100;
 /// all that lies between the server and a wallet that does not read.
 const GIVEN: usize = 1_000;
 
-/// Outputs of a block that pay the script, 16 kB to be told for each: with so many, not even a block at the tip is told
-/// to the end before the wallet reads.
+/// Outputs of a block that pay the script, 16 kB to be told for each: with so many, the second block above the fork is not
+/// told to the end before the wallet reads. The first may be, since the transport lets a message more than its window
+/// under way: then the scan is over before its chain is left.
 const OUTPUTS_ABOVE: u32 = 20;
 
 /// The same below the fork: few, so that the scan comes beyond it before it is held.
@@ -54,18 +55,18 @@ fn blocks_of(chain: &ChainBuilder, heights: impl Iterator<Item = u32>) -> Vec<(u
     heights.map(|height| (height, chain.hash_at(height), 1)).collect()
 }
 
-/// Holds a scan back, has the last blocks of its chain replaced, at each depth in turn and always above `fork`, and lets
-/// it go on. What it told below stands, what it told above does not, and going on gives what is there instead. How many
-/// reports were taken back.
-fn every_depth_above(fork: u32) -> usize {
+/// Holds a scan back, has the last blocks of its chain replaced, at each depth from the least in turn and always above `fork`,
+/// and lets it go on. What it told below stands, what it told above does not, and going on gives what is there instead.
+/// How many reports were taken back.
+fn every_depth_above(fork: u32, depth_min: u32) -> usize {
     let mut chain = ChainBuilder::new();
     mine_paying(&mut chain, fork, OUTPUTS_BELOW);
-    mine_paying(&mut chain, 1, OUTPUTS_ABOVE);
+    mine_paying(&mut chain, depth_min, OUTPUTS_ABOVE);
     let mut scene = Scene::serve(chain, Manner::default());
     patiently(async {
         let client = scene.server.client().await;
         let mut taken_back = 0;
-        for depth in 1..=DEPTH_MAX {
+        for depth in depth_min..=DEPTH_MAX {
             assert_eq!(scene.chain.tip_height(), fork + depth);
             let mut held = client.scan(watch_verbosely()).await.unwrap();
             let Some(Ok(ScanEvent::Report(first))) = held.next().await else { panic!("a report comes first") };
@@ -107,10 +108,10 @@ fn every_depth_above(fork: u32) -> usize {
 
 #[test]
 fn a_fork_below_what_was_told_takes_back_what_is_above_it_and_nothing_else_at_every_depth() {
-    assert!(every_depth_above(12) > 0);
+    assert!(every_depth_above(12, 2) > 0);
 }
 
 #[test]
 fn a_fork_above_what_was_told_takes_nothing_back_at_every_depth() {
-    assert_eq!(every_depth_above(60), 0);
+    assert_eq!(every_depth_above(60, 1), 0);
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rescan_client::Client;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use crate::test_server::{TestServer, connect};
 
@@ -93,16 +93,60 @@ impl ServerProcess {
     /// If the kernel does not say.
     #[must_use]
     pub fn anonymous_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux says so");
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
-        kibibytes * 1024
+        self.kibibytes("RssAnon:") * 1024
     }
 
-    /// What it has logged until now.
+    /// What it has mapped or could touch, in bytes (`VmSize`): what a limit of address space counts.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel does not say.
+    #[must_use]
+    pub fn address_space(&self) -> u64 {
+        self.kibibytes("VmSize:") * 1024
+    }
+
+    /// How many files it has open.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel does not say.
+    #[must_use]
+    pub fn open_files(&self) -> u64 {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs");
+        u64::try_from(open.count()).expect("a count")
+    }
+
+    /// Has the kernel give it no more of something than `max`.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel does not do that.
+    pub fn limit(&self, of: Resource, max: u64) {
+        // The hard limit is ours too, and to raise it takes a privilege.
+        let limit = Rlimit { current: Some(max), maximum: getrlimit(of).maximum };
+        prlimit(Some(Pid::from_child(&self.child)), of, limit).expect("a limit is set");
+    }
+
+    /// What it logged so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system does not tell.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its end can be asked for").is_some()
+    }
+
+    fn kibibytes(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux says so");
+        line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
     }
 
     /// Sends it a signal.

@@ -177,7 +177,7 @@ impl Chain {
             self.allow_mapping(&walk);
             return Ok(newest);
         }
-        let is_changed = walk.settle(&self.files, node_tip);
+        let is_changed = walk.settle(&self.files, node_tip)?;
         let snapshot = match self.newest().filter(|_| !is_changed) {
             Some(newest) => newest,
             None => Arc::new(walk.snapshot()),
@@ -296,9 +296,10 @@ impl Drop for Chain {
     fn drop(&mut self) {
         // What a panic may have left half-made is not to be remembered.
         let Ok(mut walk) = self.walk.lock() else { return };
-        if let Some(state_file) = self.state_file.as_ref().filter(|_| walk.has_unsaved()) {
-            let node_tip = lock(&self.node).tip();
-            walk.settle(&self.files, node_tip);
+        let node_tip = lock(&self.node).tip();
+        if let Some(state_file) = self.state_file.as_ref().filter(|_| walk.has_unsaved())
+            && walk.settle(&self.files, node_tip).is_ok()
+        {
             save(state_file, &mut walk);
         }
     }

@@ -15,7 +15,7 @@ use rescan_core::position::{FileNumber, RecordSpan};
 
 use super::file_state::{FileState, FileStates};
 use super::{ChainError, Progress};
-use crate::block_files::BlockFiles;
+use crate::block_files::{BlockFileError, BlockFiles};
 use crate::blocks_dir::{FileMeta, list_block_files};
 use crate::cancel::Cancel;
 use crate::records::{FileKind, RecordWalk, header_at};
@@ -164,7 +164,10 @@ impl Walk {
         let outcome = loop {
             match walk.next_record() {
                 Ok(Some(record)) => records.push(record),
-                Ok(None) => break Ok(Some(records)),
+                Ok(None) => {
+                    break whole(&file, meta, walk.ended_at(), records)
+                        .map_err(|(offset, source)| ChainError::Unreadable { path, offset, source });
+                }
                 Err(source) => break Err(ChainError::Unreadable { path, offset: walk.position(), source }),
             }
             progress.bytes_done.store(start + walk.position(), Ordering::Relaxed);
@@ -210,20 +213,36 @@ impl Walk {
     }
 
     /// Lets the tree choose, for a node that names this tip or none, and says whether anything changed since the last time.
-    pub(super) fn settle(&mut self, files: &BlockFiles, node_tip: Option<BlockHash>) -> bool {
+    ///
+    /// # Errors
+    /// [`ChainError::Unreadable`], if a block's own word for its height cannot be read. Its file is forgotten then: the tree
+    /// asks each block once, and is to ask again when the file was walked anew.
+    pub(super) fn settle(&mut self, files: &BlockFiles, node_tip: Option<BlockHash>) -> Result<bool, ChainError> {
+        let mut unread = None;
         let mut read_height = |span: RecordSpan| {
             let mut buffer = [0; COINBASE_HEIGHT_PREFIX_BYTES];
-            files.read_start(span, &mut buffer).ok().and_then(coinbase_height)
+            match files.read_start(span, &mut buffer) {
+                Ok(start) => coinbase_height(start),
+                Err(error) => {
+                    unread.get_or_insert((span.file, error));
+                    None
+                }
+            }
         };
         self.tree.set_node_tip(node_tip);
-        if let Some(settled) = self.tree.settle(&mut read_height) {
+        let settled = self.tree.settle(&mut read_height);
+        if let Some((file, BlockFileError::Unreadable { path, offset, source })) = unread {
+            self.forget_file(file, FileLoss::Changed);
+            return Err(ChainError::Unreadable { path, offset, source });
+        }
+        if let Some(settled) = settled {
             self.is_changed = true;
             if settled != self.last_settled {
                 warn_of(&settled);
                 self.last_settled = settled;
             }
         }
-        std::mem::take(&mut self.is_changed)
+        Ok(std::mem::take(&mut self.is_changed))
     }
 
     pub(super) fn snapshot(&self) -> ChainSnapshot {
@@ -250,6 +269,23 @@ impl Walk {
         state_file.save(&self.tree, &self.files)?;
         self.unsaved = 0;
         Ok(())
+    }
+}
+
+/// What a walk of `file` found, unless its bytes ended at a place where the file goes on: blocks behind it would be missed,
+/// and nothing would say at the next look that there is more. A file that was cut meanwhile is another than was listed,
+/// which the next look sees.
+fn whole(
+    file: &File,
+    meta: &FileMeta,
+    ended_at: Option<u64>,
+    records: Vec<HeaderRecord>,
+) -> Result<Option<Vec<HeaderRecord>>, (u64, io::Error)> {
+    let Some(end) = ended_at else { return Ok(Some(records)) };
+    match file.metadata() {
+        Ok(now) if now.len() < meta.len => Ok(Some(records)),
+        Ok(_) => Err((end, io::ErrorKind::UnexpectedEof.into())),
+        Err(error) => Err((end, error)),
     }
 }
 

@@ -232,7 +232,7 @@ impl<T: Send + 'static> Ordered<T> {
     }
 
     /// Has the heights behind `last` worked on next, if `heights` reach further, and gives those up to it.
-    fn take_up_rest(&mut self, heights: HeightRange, last: Height) -> HeightRange {
+    pub(super) fn take_up_rest(&mut self, heights: HeightRange, last: Height) -> HeightRange {
         if let Some(rest) = last.next().and_then(|next| HeightRange::new(next, heights.last())) {
             let begun = self.begin(rest);
             self.under_way.push_front(begun);

@@ -9,7 +9,7 @@ use rescan_core::request::{Extras, Verify};
 use rescan_core::watch::WatchSet;
 
 use super::found_coins::FoundCoins;
-use super::ordered::{Ordered, segments_under_way_max};
+use super::ordered::{Ordered, Worked, segments_under_way_max};
 use super::pinned::Pinned;
 use super::pool::WorkerPool;
 use super::segment::{WalkedSegment, rematch_segment, walk_segment};
@@ -20,7 +20,7 @@ use super::segments::Segments;
 const QUIET_SEGMENTS: u32 = 16;
 
 /// Memory that the reports of one scan may take on their way to order, in bytes. What a single block yields is added to
-/// it for each segment under way.
+/// it for each segment under way, and the one that is matched again may take its part once more.
 const REPORTS_BYTES_MAX: usize = 2 << 20;
 
 /// What all passes of a scan have in common.
@@ -98,7 +98,7 @@ impl Pass {
     /// [`Failure`] where a block is at fault in every copy, or a worker panicked. What was reported before is true.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<BlockReport>>, Failure> {
         let Some((heights, walked)) = self.ordered.next().await? else { return Ok(None) };
-        let Some(walked) = self.with_fresh_coins(heights, walked).await? else { return Ok(None) };
+        let Some((heights, walked)) = self.with_fresh_coins(heights, walked).await? else { return Ok(None) };
         let known_to_all = self.ordered.settled_before_all().saturating_add(self.foreign_commits);
         let made = self.shared.coins.commit(&walked.reports, &walked.found, known_to_all);
         self.quiet_segments = if made == 0 { self.quiet_segments.saturating_add(1) } else { 0 };
@@ -116,22 +116,22 @@ impl Pass {
         self.shared.logs_spends() && self.quiet_segments < QUIET_SEGMENTS
     }
 
-    /// The segment with the spends of coins that earlier segments found while it was walked; none where a fault that was
-    /// met on the way ended the scan.
+    /// The segment, or its first blocks, with the spends of coins that earlier segments found while it was walked; none where
+    /// a fault that was met on the way ended the scan.
     async fn with_fresh_coins(
         &mut self,
-        heights: HeightRange,
+        mut heights: HeightRange,
         mut walked: WalkedSegment,
-    ) -> Result<Option<WalkedSegment>, Failure> {
+    ) -> Result<Option<(HeightRange, WalkedSegment)>, Failure> {
         let mut tries = 0;
         loop {
             let fresh = self.shared.coins.since(walked.known);
             if fresh.is_empty() {
-                return Ok(Some(walked));
+                return Ok(Some((heights, walked)));
             }
-            let shared = Arc::clone(&self.shared);
-            let fault = match self.ordered.run(move || rematch_segment(&shared, heights, walked, &fresh)).await? {
-                Ok(walked) => return Ok(Some(walked)),
+            let (shared, max) = (Arc::clone(&self.shared), self.reports_bytes_max);
+            let fault = match self.ordered.run(move || rematch_segment(&shared, heights, walked, &fresh, max)).await? {
+                Ok(Worked { value, last }) => return Ok(Some((self.ordered.take_up_rest(heights, last), value))),
                 Err(fault) => fault,
             };
             if !self.ordered.is_worth_another_try(fault, tries).await? {
@@ -140,8 +140,11 @@ impl Pass {
             tries += 1;
             // From the beginning: every earlier coin is known by now, so that nothing is fresh after this walk.
             let shared = Arc::clone(&self.shared);
-            walked = match self.ordered.run(move || walk_segment(&shared, heights, usize::MAX)).await? {
-                Ok(again) => again.value,
+            walked = match self.ordered.run(move || walk_segment(&shared, heights, max)).await? {
+                Ok(again) => {
+                    heights = self.ordered.take_up_rest(heights, again.last);
+                    again.value
+                }
                 Err(fault) => {
                     self.ordered.fail(fault).await?;
                     return Ok(None);

@@ -91,13 +91,15 @@ pub(super) fn walk_segment(
 }
 
 /// Looks in a walked segment for spends of `fresh` coins, which were found in earlier segments while it was walked. Blocks
-/// that may spend one are matched anew, now that every earlier coin is known.
+/// that may spend one are matched anew, now that every earlier coin is known. It ends early as a walk does, as soon as what
+/// is told anew takes `reports_bytes_max` of memory.
 pub(super) fn rematch_segment(
     shared: &PassShared,
     heights: HeightRange,
     mut walked: WalkedSegment,
     fresh: &[OutPoint],
-) -> Result<WalkedSegment, SegmentFault> {
+    reports_bytes_max: usize,
+) -> Result<Worked<WalkedSegment>, SegmentFault> {
     let suspects: Vec<Height> = match &walked.spends {
         Some(spends) => {
             heights.iter().zip(spends.spenders(fresh)).filter_map(|(height, may)| may.then_some(height)).collect()
@@ -107,18 +109,27 @@ pub(super) fn rematch_segment(
     let mut bench = Workbench::new(shared);
     let mut view = shared.coins.view().with_found(std::mem::take(&mut walked.found));
     let blocks = SegmentBlocks::open(&shared.config.pinned, heights);
+    let mut last = heights.last();
+    let mut reports_bytes = 0_usize;
     for height in suspects {
         let place = walked.reports.binary_search_by_key(&height, |report| report.height);
         // Proven again, if it was reported before: these may be the bytes of another copy.
         let (block, yielded) = blocks.examine(height, |raw| bench.examine(raw, height, &mut view, None))?;
+        reports_bytes = yielded.transactions.iter().map(memory_bytes).fold(reports_bytes, usize::saturating_add);
         match place {
             Ok(place) => walked.reports[place] = yielded.into_report(height, block),
             Err(_) if yielded.transactions.is_empty() => {}
             Err(place) => walked.reports.insert(place, yielded.into_report(height, block)),
         }
+        if reports_bytes > reports_bytes_max {
+            last = height;
+            break;
+        }
     }
+    // What lies behind is walked again. Coins that it made are of no consequence without their reports.
+    walked.reports.truncate(walked.reports.partition_point(|report| report.height <= last));
     walked.found = view.into_found();
-    Ok(walked)
+    Ok(Worked { value: walked, last })
 }
 
 /// About what a report takes in memory until it has left, with the coins that it makes, in bytes.

@@ -2,13 +2,17 @@
 //! what those who run it can see.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod cut_files;
+mod kills;
 mod load;
 mod memory;
 mod metrics;
+mod os_limits;
 mod privacy;
 mod refusals;
 mod service_manager;
 mod signals;
+mod state_directory;
 
 use std::path::Path;
 

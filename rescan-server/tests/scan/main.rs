@@ -8,6 +8,7 @@ mod damaged_headers;
 mod faults;
 mod moved_files;
 mod random_chains;
+mod rematched;
 
 use std::num::NonZeroUsize;
 use std::path::Path;

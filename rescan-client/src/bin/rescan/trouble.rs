@@ -131,7 +131,8 @@ impl From<CallError> for Trouble {
     fn from(error: CallError) -> Self {
         let hint = match &error {
             CallError::Disconnected { .. } => {
-                "did rescan-server stop? its log says why; what was printed before is true"
+                "did rescan-server stop? its log says why; once it runs again, repeat the command: what was printed before is true, and --checkpoint goes on \
+                 from there"
             }
             CallError::Overloaded { .. } => "wait for other scans to end, and try again",
             CallError::Unsupported { .. } => "upgrade rescan-server to this rescan's version",
