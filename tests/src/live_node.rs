@@ -3,6 +3,7 @@
 //! Its programs are those that `BITCOIN_NODE` and `BITCOIN_CLI` name, as `tests/bitcoin-node.sh` prints them; a test that
 //! finds them unset says aloud that it was skipped. The node speaks to no other node, listens on the loopback's RPC port alone, and dies with its [`LiveNode`].
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use bitcoin::{BlockHash, Script};
+use bitcoin::{BlockHash, Script, ScriptBuf};
 use tempfile::TempDir;
 
 /// How long a node may take to start or to stop.
@@ -52,8 +53,8 @@ impl LiveNode {
         let directory = tempfile::tempdir_in("/tmp").expect("a temporary directory");
         std::fs::create_dir(directory.path().join("datadir")).expect("a directory in it");
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut node =
-            Self { directory, program: program.into(), client: client.into(), arguments, port: 0, child: None };
+        let (program, client) = (program.into(), client.into());
+        let mut node = Self { directory, program, client, arguments, port: 0, made: Cell::new(0), child: None };
         node.restart();
         Some(node)
     }
