@@ -53,15 +53,8 @@ impl LiveNode {
         let directory = tempfile::tempdir_in("/tmp").expect("a temporary directory");
         std::fs::create_dir(directory.path().join("datadir")).expect("a directory in it");
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut node = Self {
-            directory,
-            program: program.into(),
-            client: client.into(),
-            arguments,
-            port: 0,
-            child: None,
-            made: Cell::new(0),
-        };
+        let (program, client) = (program.into(), client.into());
+        let mut node = Self { directory, program, client, arguments, port: 0, made: Cell::new(0), child: None };
         node.restart();
         Some(node)
     }
