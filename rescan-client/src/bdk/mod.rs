@@ -1,4 +1,4 @@
-//! Full scan and sync of a [`bdk_wallet::Wallet`], with an [`Update`] that applies to it.
+//! Full scan, sync and following of a [`bdk_wallet::Wallet`], with an [`Update`] that applies to it.
 //!
 //! What is taken from the wallet first ([`WalletRequest`]) makes the rest free of it: the future is [`Send`], and the
 //! wallet may be used or changed while it runs. Only confirmed transactions are known here: what the wallet knows to be
@@ -28,7 +28,11 @@
 //!
 //! // Tomorrow, from where that ended:
 //! wallet.apply_update(bdk::sync(&client, &WalletRequest::of(&wallet)).await?)?;
-//! # Ok(())
+//!
+//! // Or block by block, as they come:
+//! loop {
+//!     wallet.apply_update(bdk::follow(&client, &WalletRequest::of(&wallet)).await?)?;
+//! }
 //! # }
 //! ```
 
@@ -37,12 +41,17 @@ mod error;
 mod gathered;
 mod wallet_request;
 
+use std::time::Duration;
+
 use bdk_wallet::Update;
 use rescan_core::report::{BlockId, Outcome, RefusalReason};
 
 pub use self::error::BdkError;
 pub use self::wallet_request::WalletRequest;
 use crate::{Client, RangeStart, ScanError};
+
+/// How long one question for a tip may take: as long as a server lets it.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// How often a scan is begun again because a reorganisation took the block that it was to begin after, or a reported one.
 /// A reorganisation is rare, and a second one within one scan a sign that something else is the matter.
@@ -68,6 +77,39 @@ pub async fn full_scan(client: &Client, request: &WalletRequest, start: RangeSta
 /// As [`full_scan`].
 pub async fn sync(client: &Client, request: &WalletRequest) -> Result<Update, BdkError> {
     attempt(client, request, |common| RangeStart::After(vec![common.hash])).await
+}
+
+/// Waits until the active chain has another tip than the wallet, and then does what [`sync`] does: what was disconnected
+/// meanwhile leaves the wallet, what was connected comes in. Apply the update, take a new [`WalletRequest`], and call it
+/// again: so a wallet follows the chain for as long as it likes.
+///
+/// ```no_run
+/// # async fn example(client: rescan_client::Client, mut wallet: bdk_wallet::Wallet) -> Result<(), Box<dyn std::error::Error>> {
+/// use rescan_client::bdk::{self, WalletRequest};
+///
+/// loop {
+///     wallet.apply_update(bdk::follow(&client, &WalletRequest::of(&wallet)).await?)?;
+///     println!("{} at height {}", wallet.balance(), wallet.latest_checkpoint().height());
+/// }
+/// # }
+/// ```
+///
+/// A wallet that is slow to ask again gets all blocks that came in one update. Where the chain has only lost blocks, it waits
+/// on: BDK takes a block away only by putting another in its place. Dropping the future gives up waiting, and loses nothing.
+///
+/// # Errors
+///
+/// As [`full_scan`]. After a [`CallError::Disconnected`], connect anew and go on.
+pub async fn follow(client: &Client, request: &WalletRequest) -> Result<Update, BdkError> {
+    let mut known = request.tip().hash();
+    loop {
+        let tip = client.wait_tip(Some(known), WAIT_MAX).await?;
+        let Some(tip) = tip.filter(|tip| tip.hash != known) else { continue };
+        match sync(client, request).await {
+            Err(BdkError::ChainTooShort { .. }) => known = tip.hash,
+            other => return other,
+        }
+    }
 }
 
 /// Finds where wallet and chain part, scans from what `start` makes of it, and puts the update together; again, where the

@@ -121,9 +121,12 @@ impl Checkpoint {
     /// Takes in how a scan ended. Only a complete one says exactly up to where; of another, the last mark stands. One that
     /// was reorganised needs [`rewind_to`](Checkpoint::rewind_to) after this.
     pub fn finish(&mut self, summary: &Summary) {
-        // A scan that had nothing to walk watched nothing.
+        // A scan that had nothing to walk may have watched nothing; one whose last mark was at its end may have watched more
+        // since.
         let is_further = self.covered_to().is_none_or(|block| block.hash != summary.tip.hash);
-        if summary.outcome == Outcome::Complete && is_further {
+        let watched = self.ledger.watched_through.iter().zip(&summary.watched_through);
+        let is_wider = watched.into_iter().all(|(before, after)| before <= after);
+        if summary.outcome == Outcome::Complete && (is_further || is_wider) {
             self.cover(summary.range.first(), summary.tip, &summary.locator, &summary.watched_through);
         }
     }

@@ -15,7 +15,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bitcoin::BlockHash;
 use futures::{FutureExt, Stream};
 use rescan_core::position::Height;
 use rescan_core::report::{BlockId, BlockReport, Outcome, Summary};
@@ -44,15 +43,16 @@ pub enum FollowEvent {
     /// A transaction that was reported before is in a block that the chain has left. The last come first.
     Withdrawn(Withdrawn),
     /// The chain left more blocks than can be taken back: everything that was told before is void, blocks too. All of it
-    /// comes anew, up to another [`CaughtUp`](FollowEvent::CaughtUp).
+    /// comes anew, up to the next [`CaughtUp`](FollowEvent::CaughtUp), as in the beginning.
     Restarted,
     /// A block that touches the watch set, as [`ScanEvent::Report`](crate::ScanEvent::Report). It comes after the
     /// [`Connected`](FollowEvent::Connected) of its block, unless that was connected before the following began.
     Report(BlockReport),
     /// The checkpoint covers everything that came before this. Once that is safe, it may be saved.
     Settled,
-    /// Everything up to the summary's tip was reported, and that is the block on which those to come are built. What was
-    /// counted is of all scans: see [`Checkpoint::summary`].
+    /// Everything up to the summary's tip was reported, and until there is another, nothing happens. The checkpoint covers
+    /// all of it. The first time, that tip is the block on which those to come are built, and later the one that was
+    /// connected last, or what is left after one was disconnected. For what is counted see [`Checkpoint::summary`].
     CaughtUp(Summary),
     /// The chain has left its tip, which was this block. The last come first.
     Disconnected(BlockId),
@@ -76,8 +76,6 @@ pub struct Follower {
     recent: Option<RecentBlocks>,
     /// The tip that the server told last.
     expected: Height,
-    /// The last block that was said to be settled.
-    settled: Option<BlockHash>,
     /// Why the blocks of a scan are not known. Where that scan is begun again, it does not matter.
     unaligned: Option<CallError>,
 }
@@ -113,7 +111,7 @@ impl Client {
     ///     match follower.next().await {
     ///         Some(Ok(FollowEvent::Report(block))) => println!("{} in {}", block.transactions.len(), block.hash),
     ///         Some(Ok(FollowEvent::Withdrawn(gone))) => println!("{} is no longer in the chain", gone.txid),
-    ///         Some(Ok(FollowEvent::Settled)) => drop(follower.checkpoint().save(file)?),
+    ///         Some(Ok(FollowEvent::Settled | FollowEvent::CaughtUp(_))) => drop(follower.checkpoint().save(file)?),
     ///         Some(Ok(_)) => {}
     ///         // The server was stopped, or started again: once it is there, nothing is lost.
     ///         Some(Err(_)) | None => follower.reconnect(Client::connect("/home/satoshi/.bitcoin/rescan.sock").await?)?,
@@ -135,7 +133,6 @@ impl Client {
             stage: Stage::Reading,
             recent: None,
             expected: Height::GENESIS,
-            settled: None,
             unaligned: None,
         })
     }
@@ -166,7 +163,7 @@ impl Follower {
     }
 
     /// Goes on over another connection, from where it is: blocks that were connected are not told again. Reports that came
-    /// after the last [`FollowEvent::Settled`] may be.
+    /// after the checkpoint last covered all may be.
     ///
     /// # Errors
     ///
@@ -254,10 +251,8 @@ impl Follower {
     fn finish(&mut self, summary: Summary) -> Result<(), ScanError> {
         match summary.outcome {
             Outcome::Complete if self.recent.is_some() => {
-                // A mark may have said so already.
-                if self.settled != Some(summary.tip.hash) {
-                    self.settle()?;
-                }
+                self.connect_to(summary.tip.height)?;
+                self.events.push_back(FollowEvent::CaughtUp(summary));
                 self.rest();
             }
             Outcome::Complete => {
@@ -284,7 +279,6 @@ impl Follower {
     fn settle(&mut self) -> Result<(), ScanError> {
         if let Some(covered) = self.checkpoint().covered_to() {
             self.connect_to(covered.height)?;
-            self.settled = Some(covered.hash);
         }
         self.events.push_back(FollowEvent::Settled);
         Ok(())

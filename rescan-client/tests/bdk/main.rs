@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod core_wallets;
+mod following;
 mod reorganisations;
 
 use bdk_wallet::Wallet;
@@ -57,6 +58,7 @@ fn what_a_scan_awaits_can_move_between_threads() {
     fn check(client: &Client, request: &WalletRequest) {
         assert_send(&bdk::full_scan(client, request, RangeStart::Birthday(0)));
         assert_send(&bdk::sync(client, request));
+        assert_send(&bdk::follow(client, request));
     }
     let _: fn(&Client, &WalletRequest) = check;
 }

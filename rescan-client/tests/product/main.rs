@@ -3,6 +3,7 @@
 
 mod compare;
 mod endings;
+mod follow;
 mod lines;
 mod mistakes;
 mod wallets;

@@ -152,15 +152,14 @@ impl Run {
             }
             FollowEvent::CaughtUp(summary) => {
                 self.progress = None;
-                self.caught_up = true;
-                let line = json::summary(&summary, &self.party, self.client.bytes_received());
-                self.print(&[line], || live::caught_up(&summary))?;
+                if !std::mem::replace(&mut self.caught_up, true) {
+                    let line = json::summary(&summary, &self.party, self.client.bytes_received());
+                    self.print(&[line], || live::caught_up(&summary))?;
+                }
+                // However lately it was saved: nobody knows when the next block comes.
                 self.save()?;
             }
-            // Blocks are rare, and nobody knows when the next one comes.
-            FollowEvent::Settled if self.caught_up || self.file.as_ref().is_some_and(CheckpointFile::is_due) => {
-                self.save()?;
-            }
+            FollowEvent::Settled if self.file.as_ref().is_some_and(CheckpointFile::is_due) => self.save()?,
             _ => {}
         }
         Ok(())
