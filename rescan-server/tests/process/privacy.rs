@@ -56,7 +56,9 @@ fn no_key_descriptor_script_address_or_transaction_is_in_the_log_even_where_it_i
     let (status, log) = server.wait();
     assert!(status.success() && log.contains("a scan ended") && log.contains("a watch set is sealed"), "{log}");
     let (script_hex, raw) = (script.to_hex_string(), script.as_bytes()[2..].to_lower_hex_string());
-    for secret in [XPRV, "tprv", "tpub", "wpkh(", &script_hex, &raw, &descriptor, &address, &elsewhere, &txid.to_string()] {
+    for secret in
+        [XPRV, "tprv", "tpub", "wpkh(", &script_hex, &raw, &descriptor, &address, &elsewhere, &txid.to_string()]
+    {
         assert!(!log.contains(secret), "{secret} is in {log}");
     }
 }

@@ -14,6 +14,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::block_file::Access;
 use crate::chain::{Chain, ChainConfig};
+use crate::figures::LiveFigures;
 use crate::scan::{Scan, WorkerPool};
 use crate::session::limits::SessionLimits;
 use crate::session::refresh::Refresher;
@@ -44,8 +45,10 @@ fn job(directory: &tempfile::TempDir) -> (Job<Scan>, Rc<Control>, Sink) {
     };
     let chain = Arc::new(Chain::open(config).unwrap());
     let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
-    let (refresher, _nobody_refreshes) = Refresher::new(Arc::clone(&chain));
-    let shared = Shared::new(Arc::clone(&chain), pool, refresher, SessionLimits::default());
+    let (refresher, _nobody_refreshes) = Refresher::new(Arc::clone(&chain), Arc::default());
+    let figures: Arc<LiveFigures> = Arc::default();
+    let counted = figures.scan_begun();
+    let shared = Shared::new(Arc::clone(&chain), pool, refresher, SessionLimits::default(), figures);
     let (control, sink) = (Rc::new(Control::new(chain)), Sink::default());
     let range = RangeRequest {
         from: rescan_core::request::RangeStart::Height(Height::GENESIS),
@@ -58,6 +61,7 @@ fn job(directory: &tempfile::TempDir) -> (Job<Scan>, Rc<Control>, Sink) {
         range,
         going_on: GoingOn::default(),
         keychain_count: Rc::default(),
+        counted,
     };
     (job, control, sink)
 }
