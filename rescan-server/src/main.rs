@@ -8,7 +8,7 @@ use rescan_server::allocator;
 use rescan_server::args::{AccessName, Args, ArgsError, Environment};
 use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
-use rescan_server::{Server, generate, service_manager};
+use rescan_server::{generate, service_manager};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -51,15 +51,6 @@ fn run(args: Args) -> anyhow::Result<()> {
                 _ = interrupted.recv() => {}
             }
         };
-        let server = Server::bind(config)?;
-        let told = service_manager::report(server.outlook());
-        let shutdown = async {
-            shutdown.await;
-            service_manager::stopping();
-        };
-        tokio::select! {
-            served = server.run(shutdown) => Ok(served?),
-            () = async { told.await; std::future::pending().await } => Ok(()),
-        }
+        Ok(service_manager::serve(config, shutdown).await?)
     })
 }
