@@ -32,9 +32,15 @@ fn try_write(directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     clap_mangen::generate_to(Args::command(), directory)?;
     for shell in SHELLS {
-        clap_complete::generate_to(shell, &mut Args::command(), "rescan-server", directory)?;
+        clap_complete::generate_to(shell, &mut shown(), "rescan-server", directory)?;
     }
     Ok(())
+}
+
+/// What completions are for: what the help shows.
+fn shown() -> clap::Command {
+    let whole = Args::command();
+    clap::Command::new("rescan-server").args(whole.get_arguments().filter(|argument| !argument.is_hide_set()).cloned())
 }
 
 #[cfg(test)]
@@ -50,6 +56,7 @@ mod tests {
             let text = std::fs::read_to_string(directory.path().join(name)).expect(name);
             // A man page has its hyphens escaped, and fish names options without them.
             let text = text.replace('\\', "");
+            assert!(!text.contains("generate"), "what the help does not show is in {name}");
             for option in Args::command().get_arguments().filter(|argument| !argument.is_hide_set()) {
                 let long = option.get_long().expect("each option has a long name");
                 let found = text.contains(&format!("--{long}")) || text.contains(&format!("-l {long}"));

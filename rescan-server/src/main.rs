@@ -53,15 +53,6 @@ fn run(args: Args) -> anyhow::Result<()> {
                 _ = interrupted.recv() => {}
             }
         };
-        let server = Server::bind(config)?;
-        let told = service_manager::report(server.outlook());
-        let shutdown = async {
-            shutdown.await;
-            service_manager::stopping();
-        };
-        tokio::select! {
-            served = server.run(shutdown) => Ok(served?),
-            () = async { told.await; std::future::pending().await } => Ok(()),
-        }
+        Ok(service_manager::serve(config, shutdown).await?)
     })
 }

@@ -108,8 +108,7 @@ impl Server {
     }
 
     /// What can be seen of it while it runs.
-    #[must_use]
-    pub fn outlook(&self) -> Outlook {
+    pub(crate) fn outlook(&self) -> Outlook {
         let (chain, figures) = (Arc::clone(&self.chain), Arc::clone(&self.figures));
         Outlook { serving: self.serving.subscribe(), chain, figures }
     }

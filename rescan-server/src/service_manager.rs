@@ -4,22 +4,27 @@
 //! thread that talks to wallets, so that a sign of life is one of that thread: where it hangs, the watchdog fires.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::FusedFuture;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::chain::Chain;
+use crate::config::ServerConfig;
 use crate::figures::LiveFigures;
+use crate::server::{ServeError, Server};
 
 /// How often it is looked whether there is something new to say of the status.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What of a server can be seen while it runs.
 #[derive(Clone, Debug)]
-pub struct Outlook {
+pub(crate) struct Outlook {
     pub(crate) serving: watch::Receiver<bool>,
     pub(crate) chain: Arc<Chain>,
     pub(crate) figures: Arc<LiveFigures>,
@@ -27,8 +32,7 @@ pub struct Outlook {
 
 impl Outlook {
     /// The status as a line for people: reading, and how much of it; or up to which height it serves.
-    #[must_use]
-    pub fn status(&self) -> String {
+    fn status(&self) -> String {
         let network = self.chain.network();
         match self.figures.chain_height() {
             Some(height) => {
@@ -40,8 +44,28 @@ impl Outlook {
     }
 }
 
-/// Tells the service manager what a server is at, for as long as this is polled.
-pub async fn report(mut outlook: Outlook) {
+/// Binds and runs a server until `shutdown` is kept, and tells the service manager what it is at.
+///
+/// # Errors
+/// [`ServeError`], before anything is served; the manager then hears nothing but the end of the process.
+pub async fn serve(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let server = Server::bind(config)?;
+    let mut told = pin!(report(server.outlook()).fuse());
+    let mut served = pin!(server.run(async {
+        shutdown.await;
+        stopping();
+    }));
+    loop {
+        tokio::select! {
+            served = &mut served => return served,
+            // Nobody is to be told.
+            () = &mut told, if !told.is_terminated() => {}
+        }
+    }
+}
+
+/// Tells the service manager what a server is at, for as long as this is polled; ends at once where there is none.
+async fn report(mut outlook: Outlook) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
     }
@@ -71,7 +95,7 @@ pub async fn report(mut outlook: Outlook) {
 }
 
 /// Tells the service manager that the server is about to end.
-pub fn stopping() {
+fn stopping() {
     notify(&[NotifyState::Stopping, NotifyState::Status("telling wallets how far their scans came")]);
 }
 

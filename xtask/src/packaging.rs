@@ -106,6 +106,7 @@ mod tests {
             ("MemoryDenyWriteExecute", "yes"),
             ("CapabilityBoundingSet", ""),
             ("LockPersonality", "yes"),
+            ("LimitCORE", "0"),
             ("RuntimeDirectoryMode", "0700"),
             ("StateDirectoryMode", "0700"),
             ("SystemCallArchitectures", "native"),

@@ -14,7 +14,6 @@ mod text;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -152,16 +151,9 @@ where
     let mut askers = JoinSet::new();
     loop {
         let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-        let accepted = {
-            let mut accept = pin!(accept());
-            loop {
-                tokio::select! {
-                    accepted = &mut accept => break accepted,
-                    Some(_asker) = askers.join_next() => {}
-                }
-            }
-        };
-        match accepted {
+        // Those that are done; there are never more of them than places.
+        while askers.try_join_next().is_some() {}
+        match accept().await {
             Ok(Some(stream)) => {
                 let figures = Arc::clone(figures);
                 askers.spawn(async move {

@@ -22,16 +22,17 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit, Trouble> {
 
 fn write(directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
-    clap_mangen::generate_to(shown(), directory)?;
+    clap_mangen::generate_to(Cli::command(), directory)?;
     for shell in SHELLS {
         clap_complete::generate_to(shell, &mut shown(), "rescan", directory)?;
     }
     Ok(())
 }
 
-/// What the help shows of the command.
+/// What completions are for: what the help shows.
 fn shown() -> clap::Command {
-    Cli::command()
+    let whole = Cli::command();
+    clap::Command::new("rescan").subcommands(whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned())
 }
 
 #[cfg(test)]
@@ -72,6 +73,7 @@ mod tests {
         let directory = generated();
         for name in ["rescan.bash", "_rescan", "rescan.fish"] {
             let text = read(&directory, name);
+            assert!(!text.contains("generate"), "what the help does not show is in {name}");
             for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
                 assert!(text.contains(command.get_name()), "{} is not in {name}", command.get_name());
                 for option in command.get_arguments().filter_map(clap::Arg::get_long) {

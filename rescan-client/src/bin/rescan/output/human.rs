@@ -5,6 +5,7 @@ use std::time::Duration;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use rescan_client::Deliver;
 use rescan_client::coins::Coin;
+use rescan_client::position::Height;
 use rescan_client::report::{BlockReport, KeychainUse, Outcome, Summary, TransactionReport};
 use rescan_client::server_info::{ChainSource, ChainState, Figures, NodeLink, NodeLinkState, ServerInfo};
 
@@ -326,5 +327,35 @@ fn source(source: ChainSource) -> &'static str {
         ChainSource::Files => "from files, not confirmed by a node",
         ChainSource::Node => "confirmed by the node",
         _ => "unknown to this version",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rescan_client::report::{FailureKind, RefusalReason};
+
+    use super::*;
+
+    #[test]
+    fn of_the_ways_to_end_those_that_happened_are_named() {
+        let figures = Figures { scans_begun: 1_004, scans_complete: 1_000, scans_failed: 1, ..Figures::default() };
+        let text = scans(&figures);
+        assert!(text.starts_with("1,000 complete, 3 under way, 1 failed; 0 blocks, "), "{text}");
+        assert!(!text.contains("abandoned"), "{text}");
+    }
+
+    #[test]
+    fn troubles_are_named_by_kind_and_left_out_where_there_are_none() {
+        assert_eq!(troubles(&Figures::default()), "");
+        let (refusals, failures) = (vec![(RefusalReason::BadRange, 2)], vec![(FailureKind::CorruptBlock, 1)]);
+        assert_eq!(troubles(&Figures { refusals, failures, ..Figures::default() }), "2 bad range, 1 corrupt block");
+    }
+
+    #[test]
+    fn a_node_is_spoken_of_where_one_is_asked() {
+        assert_eq!(node(NodeTip::NotAsked, None), None);
+        assert_eq!(node(NodeTip::Unreachable, Some(Height(5))), Some("does not answer".to_owned()));
+        let behind = node(NodeTip::Height(Height(7)), Some(Height(5)));
+        assert_eq!(behind, Some("at height 7; 2 blocks behind it".to_owned()));
     }
 }
