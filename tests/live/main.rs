@@ -3,4 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod active_chain;
+mod following_wallet;
+mod going_on;
 mod node;
+mod reorganising;
+mod scene;

@@ -350,12 +350,4 @@ mod tests {
         let (refusals, failures) = (vec![(RefusalReason::BadRange, 2)], vec![(FailureKind::CorruptBlock, 1)]);
         assert_eq!(troubles(&Figures { refusals, failures, ..Figures::default() }), "2 bad range, 1 corrupt block");
     }
-
-    #[test]
-    fn a_node_is_spoken_of_where_one_is_asked() {
-        assert_eq!(node(NodeTip::NotAsked, None), None);
-        assert_eq!(node(NodeTip::Unreachable, Some(Height(5))), Some("does not answer".to_owned()));
-        let behind = node(NodeTip::Height(Height(7)), Some(Height(5)));
-        assert_eq!(behind, Some("at height 7; 2 blocks behind it".to_owned()));
-    }
 }

@@ -1,0 +1,108 @@
+//! A wallet that follows, and believes every word it is told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bitcoin::BlockHash;
+use futures::StreamExt;
+use rescan_client::report::BlockId;
+use rescan_client::{Checkpoint, Client, FollowEvent, ScanRequest};
+use tokio::sync::oneshot;
+
+/// What the wallet believes.
+#[derive(Clone, Debug, Default)]
+struct View {
+    tip: Option<BlockId>,
+    /// The blocks that touch it.
+    blocks: BTreeMap<u32, BlockHash>,
+}
+
+impl View {
+    fn apply(&mut self, event: FollowEvent) {
+        match event {
+            FollowEvent::Report(report) => {
+                self.blocks.insert(report.height.0, report.hash);
+            }
+            FollowEvent::Withdrawn(withdrawn) => {
+                let taken = self.blocks.remove(&withdrawn.height.0);
+                assert_eq!(taken, Some(withdrawn.block_hash), "a report is taken back that was not made");
+            }
+            FollowEvent::Restarted => *self = Self::default(),
+            FollowEvent::CaughtUp(summary) => self.tip = Some(summary.tip),
+            FollowEvent::Connected(block) => {
+                let tip = self.tip.expect("it has caught up before a block comes");
+                assert_eq!(block.height.0, tip.height.0 + 1, "a block is left out or comes twice");
+                self.tip = Some(block);
+            }
+            FollowEvent::Disconnected(block) => {
+                let tip = self.tip.expect("it has caught up before a block goes");
+                assert_eq!(block.hash, tip.hash, "another block goes than the last");
+                self.tip = Some(BlockId { height: rescan_client::position::Height(tip.height.0 - 1), ..tip });
+            }
+            FollowEvent::Began(_) | FollowEvent::Settled => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A follower on a thread of its own, and what it has come to believe.
+pub(crate) struct FollowingWallet {
+    view: Arc<Mutex<View>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl FollowingWallet {
+    /// Begins to follow over a connection of its own.
+    pub(crate) fn start(socket: std::path::PathBuf, request: ScanRequest) -> Self {
+        let view = Arc::new(Mutex::new(View::default()));
+        let (stop, stopped) = oneshot::channel();
+        let believed = Arc::clone(&view);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                tokio::select! {
+                    () = follow(&socket, request, &believed) => {}
+                    // Its sender is only ever dropped.
+                    _stopped = stopped => {}
+                }
+            });
+        });
+        Self { view, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Whether it believes this: the tip, and the heights of the blocks that touch it.
+    pub(crate) fn believes(&self, tip: BlockHash, heights: &[u32]) -> bool {
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.tip.is_some_and(|known| known.hash == tip) && view.blocks.keys().copied().eq(heights.iter().copied())
+    }
+
+    /// What it believes, for whoever reads of a failure.
+    pub(crate) fn told(&self) -> String {
+        format!("{:?}", self.view.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+async fn follow(socket: &std::path::Path, request: ScanRequest, believed: &Mutex<View>) {
+    let client = Client::connect(socket).await.unwrap();
+    let checkpoint = Checkpoint::new(client.greeting().chain.genesis, &request);
+    let mut follower = client.follow(request, checkpoint).unwrap();
+    while let Some(event) = follower.next().await {
+        let event = event.unwrap();
+        believed.lock().unwrap().apply(event);
+    }
+    panic!("the following ended");
+}
+
+impl Drop for FollowingWallet {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
+            && !std::thread::panicking()
+        {
+            // What it was told contradicted itself.
+            std::panic::resume_unwind(panic);
+        }
+    }
+}

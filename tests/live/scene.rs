@@ -1,0 +1,103 @@
+//! A real node, a server of its files, and a wallet whose whole history is told by who mined what.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::following_wallet::FollowingWallet;
+use bitcoin::{BlockHash, ScriptBuf};
+use rescan_client::report::Outcome;
+use rescan_client::{Client, ScanRequest};
+use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
+use rescan_tests::{LiveNode, Manner, Scanned, TestServer, eventually, scan};
+
+/// How long the server may take to come to the node's chain.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A node at work and what is beside it.
+pub(crate) struct LiveScene {
+    pub(crate) node: LiveNode,
+    pub(crate) server: TestServer,
+    /// What the wallet watches: the coinbases of some blocks pay it.
+    pub(crate) script: ScriptBuf,
+    /// Those blocks, active or not.
+    paid: HashSet<BlockHash>,
+    /// Wallets that follow from the start on.
+    pub(crate) followers: Vec<FollowingWallet>,
+}
+
+impl LiveScene {
+    /// A node with these further arguments, served like that; none where no node is to be had.
+    pub(crate) fn start(arguments: &[&str], manner: Manner) -> Option<Self> {
+        let node = LiveNode::start(arguments)?;
+        let server = TestServer::beside_node(&node, manner);
+        let script = TestWallet::new("nadia").script(ScriptKind::P2wpkh, 0);
+        let mut scene = Self { node, server, script, paid: HashSet::new(), followers: Vec::new() };
+        scene.follow();
+        scene.follow();
+        Some(scene)
+    }
+
+    /// Has one more wallet follow.
+    pub(crate) fn follow(&mut self) {
+        self.followers.push(FollowingWallet::start(self.server.socket(), self.watch()));
+    }
+
+    /// Mines blocks, of which every other pays the wallet.
+    pub(crate) fn mine(&mut self, blocks: u32) {
+        for left in 0..blocks {
+            if left % 2 == 0 { self.pay(1) } else { drop(self.node.mine(1)) }
+        }
+    }
+
+    /// Mines blocks that all pay the wallet.
+    pub(crate) fn pay(&mut self, blocks: u32) {
+        self.paid.extend(self.node.mine_to(blocks, &self.script));
+    }
+
+    /// Has the node leave its last `depth` blocks, and mines one more than that, so that the branch left has less work.
+    /// The first block that was left.
+    pub(crate) fn reorganise(&mut self, depth: u32) -> BlockHash {
+        let left = self.node.hash_at(self.node.tip().0 - depth + 1);
+        self.node.invalidate(&left);
+        self.mine(depth + 1);
+        left
+    }
+
+    /// What a scan for the wallet asks.
+    pub(crate) fn watch(&self) -> ScanRequest {
+        ScanRequest::new().script(self.script.clone())
+    }
+
+    /// The heights from `first` on at which the node's chain pays the wallet.
+    pub(crate) fn paid_heights(&self, first: u32) -> Vec<u32> {
+        (first..=self.node.tip().0).filter(|height| self.paid.contains(&self.node.hash_at(*height))).collect()
+    }
+
+    /// Waits until the server has come to the node's chain, and sees that a scan gives that chain's answer, and that every
+    /// follower comes to the same.
+    pub(crate) async fn agrees(&self) {
+        let client = self.server.client().await;
+        let found = self.scanned_at_the_tip(&client, self.watch()).await;
+        let (_, tip) = self.node.tip();
+        let paid = self.paid_heights(0);
+        assert_eq!(found.heights(), paid);
+        for follower in &self.followers {
+            let begun = std::time::Instant::now();
+            while !follower.believes(tip, &paid) {
+                assert!(begun.elapsed() < PATIENCE, "a follower believes {}, not {tip} {paid:?}", follower.told());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    /// The answer of a scan that ended at the node's tip.
+    pub(crate) async fn scanned_at_the_tip(&self, client: &Client, request: ScanRequest) -> Scanned {
+        let (_, tip) = self.node.tip();
+        eventually("a complete scan up to the node's tip", PATIENCE, || async {
+            let found = scan(client, request.clone()).await;
+            let is_there = found.summary().outcome == Outcome::Complete && found.summary().tip.hash == tip;
+            is_there.then_some(found)
+        })
+        .await
+    }
+}
