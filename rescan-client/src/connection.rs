@@ -358,7 +358,10 @@ impl From<capnp::Error> for CallError {
     fn from(error: capnp::Error) -> Self {
         let detail = plain(&error);
         match error.kind {
-            capnp::ErrorKind::Disconnected => Self::Disconnected { reason: detail },
+            // A server that is killed may leave half a message.
+            capnp::ErrorKind::Disconnected | capnp::ErrorKind::PrematureEndOfFile => {
+                Self::Disconnected { reason: detail }
+            }
             capnp::ErrorKind::Overloaded => Self::Overloaded { detail },
             capnp::ErrorKind::Unimplemented => Self::Unsupported { detail },
             _ => Self::Protocol { detail },
@@ -381,6 +384,13 @@ fn plain(error: &capnp::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_message_is_a_connection_that_is_gone() {
+        let ended = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+        let error = CallError::from(capnp::Error::from(ended));
+        assert!(matches!(error, CallError::Disconnected { .. }), "{error}");
+    }
 
     #[tokio::test]
     async fn a_peer_that_says_nothing_is_given_up() {

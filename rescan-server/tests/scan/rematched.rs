@@ -53,6 +53,7 @@ fn spends_that_are_found_late_are_all_told_whatever_memory_they_take() {
     for (workers, blocks_max) in [(1, 16), (2, 16), (4, 16), (4, 30), (2, 1_000)] {
         let size = SegmentSize { first_bytes: 1 << 20, blocks_max, ..SegmentSize::default() };
         let answer = scan(&read, &watch, Manner { size, ..Manner::with_workers(workers) }).unwrap();
-        assert_eq!(answer.timeless(), expected, "{workers} workers, {blocks_max} blocks a segment");
+        // Not shown where they differ: they name thousands of scripts a match.
+        assert!(answer.timeless() == expected, "{workers} workers, {blocks_max} blocks a segment");
     }
 }
