@@ -25,7 +25,7 @@ pub(crate) enum Line {
     Withdrawn(WithdrawnLine),
     Restarted,
     Summary(SummaryLine),
-    Info(InfoLine),
+    Info(Box<InfoLine>),
 }
 
 /// A transaction that touches the watch set.
@@ -280,7 +280,7 @@ fn keychain_field(label: Label, used: KeychainUse) -> KeychainField {
 /// The only line of `rescan info`.
 pub(crate) fn info(info: &ServerInfo) -> Line {
     let tip = info.chain.tip.as_ref();
-    Line::Info(InfoLine {
+    Line::Info(Box::new(InfoLine {
         software: info.software.clone(),
         protocol_version: info.protocol_version,
         network: network_name(info.network),
@@ -305,7 +305,7 @@ pub(crate) fn info(info: &ServerInfo) -> Line {
         reading_bytes_total: info.chain.reading.bytes_total,
         limits: limits_field(&info.limits),
         figures: FiguresField::new(info),
-    })
+    }))
 }
 
 fn limits_field(limits: &Limits) -> LimitsField {
