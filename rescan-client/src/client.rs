@@ -26,7 +26,7 @@ use crate::watched_set::WatchedSet;
 #[derive(Clone, Debug)]
 pub struct Client {
     connection: Connection,
-    greeting: ServerInfo,
+    greeting: Arc<ServerInfo>,
 }
 
 impl Client {
@@ -51,7 +51,7 @@ impl Client {
 
     async fn greet(peer: Peer) -> Result<Self, ConnectError> {
         let (connection, greeting) = Connection::open(peer).await?;
-        Ok(Self { connection, greeting })
+        Ok(Self { connection, greeting: Arc::new(greeting) })
     }
 
     /// What the server said about itself when the connection was made.

@@ -270,7 +270,7 @@ fn add(figure: &AtomicU64, more: u64) {
 }
 
 /// What is not known by a name is never ours to count.
-fn count<T: PartialEq>(known: &[T], counts: &[AtomicU64], what: T) {
+fn count<T: PartialEq + Copy>(known: &[T], counts: &[AtomicU64], what: T) {
     if let Some((_, figure)) = known.iter().zip(counts).find(|(known, _)| **known == what) {
         add(figure, 1);
     }

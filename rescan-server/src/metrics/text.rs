@@ -119,7 +119,7 @@ impl Told {
     }
 }
 
-fn count_of<T: PartialEq>(counts: &[(T, u64)], what: T) -> u64 {
+fn count_of<T: PartialEq + Copy>(counts: &[(T, u64)], what: T) -> u64 {
     counts.iter().find(|(known, _)| *known == what).map_or(0, |(_, count)| *count)
 }
 

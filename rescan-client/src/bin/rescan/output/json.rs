@@ -27,7 +27,7 @@ pub(crate) enum Line {
     Connected(BlockLine),
     Disconnected(BlockLine),
     Summary(SummaryLine),
-    Info(InfoLine),
+    Info(Box<InfoLine>),
 }
 
 /// A transaction that touches the watch set.
@@ -325,7 +325,7 @@ fn keychain_field(label: Label, used: KeychainUse) -> KeychainField {
 /// The only line of `rescan info`.
 pub(crate) fn info(info: &ServerInfo) -> Line {
     let tip = info.chain.tip.as_ref();
-    Line::Info(InfoLine {
+    Line::Info(Box::new(InfoLine {
         software: info.software.clone(),
         protocol_version: info.protocol_version,
         network: network_name(info.network),
@@ -351,7 +351,7 @@ pub(crate) fn info(info: &ServerInfo) -> Line {
         limits: limits_field(&info.limits),
         node: node_field(&info.node),
         figures: FiguresField::new(info),
-    })
+    }))
 }
 
 fn node_field(node: &NodeLink) -> NodeField {
