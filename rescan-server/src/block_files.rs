@@ -144,7 +144,7 @@ impl BlockFiles {
     }
 
     /// How far the file may be mapped; none where it may not be.
-    fn mappable_to(&self, file: FileNumber) -> Option<u64> {
+    pub(crate) fn mappable_to(&self, file: FileNumber) -> Option<u64> {
         if !self.0.access.is_mapped() {
             return None;
         }

@@ -17,4 +17,5 @@ mod reorgs;
 mod single_blocks;
 mod slow_wallets;
 mod tidy;
+mod upkeep;
 mod watched_forms;

@@ -34,7 +34,7 @@ pub(crate) struct Meter {
 /// Who is asked.
 #[derive(Debug)]
 enum Asked {
-    Server(Client),
+    Server(Box<Client>),
     Node(Node),
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Running<'m> {
 impl Meter {
     /// For runs of this process against the server of `client`; what both hold in memory now is what they held before.
     pub(crate) fn new(client: &Client) -> Self {
-        Self::of(Asked::Server(client.clone()), client.server_process())
+        Self::of(Asked::Server(Box::new(client.clone())), client.server_process())
     }
 
     /// For runs against a node: what is said of the server is then the node's.

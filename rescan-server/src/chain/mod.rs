@@ -253,8 +253,7 @@ impl Chain {
     /// Whether the node named a tip that the chain published last does not end in, and that may still come.
     #[must_use]
     pub fn awaits_tip(&self) -> bool {
-        let node = lock(&self.node);
-        node.is_patient() && !node.is_confirmed()
+        lock(&self.node).awaits_tip()
     }
 
     /// Under the lock of the suspects, so that a file suspected meanwhile is not mapped again unwalked, and under the

@@ -18,8 +18,8 @@ const TIP_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct NodeView {
     tip: Option<NamedTip>,
-    /// Whether the chain published last ends in the node's tip.
-    is_confirmed: bool,
+    /// The tip of the chain published last, if the node had named it.
+    confirmed: Option<BlockHash>,
     /// How high the chain was when the link dropped; none where files may be mapped.
     unmapped_below: Option<Height>,
 }
@@ -41,7 +41,7 @@ impl NodeView {
 
     /// The node can no longer be asked; the chain was so high. Whether it could be before.
     pub(super) fn lose(&mut self, height: Option<Height>) -> bool {
-        self.is_confirmed = false;
+        self.confirmed = None;
         let was_linked = self.tip.take().is_some();
         if was_linked {
             self.unmapped_below = self.unmapped_below.max(height.or(Some(Height(0))));
@@ -53,13 +53,18 @@ impl NodeView {
         self.tip.as_ref().map(|tip| tip.hash)
     }
 
+    /// Whether the chain published last does not end in the tip named last, and may still come to.
+    pub(super) fn awaits_tip(&self) -> bool {
+        self.is_patient() && self.tip() != self.confirmed
+    }
+
     /// Whether a tip that no file has may still come.
     pub(super) fn is_patient(&self) -> bool {
         self.tip.as_ref().is_some_and(|tip| tip.named.elapsed() < TIP_PATIENCE)
     }
 
     pub(super) fn is_confirmed(&self) -> bool {
-        self.is_confirmed
+        self.confirmed.is_some()
     }
 
     pub(super) fn may_map(&self) -> bool {
@@ -71,7 +76,7 @@ impl NodeView {
         // The node may have named another meanwhile, or be gone; then the next refresh says.
         let Some(tip) = self.tip.as_mut() else { return };
         let ends_in = published.filter(|(hash, _)| asked == Some(*hash));
-        self.is_confirmed = ends_in.is_some();
+        self.confirmed = ends_in.map(|(hash, _)| hash);
         match ends_in {
             Some((_, height)) if self.unmapped_below.is_some_and(|below| height >= below) => {
                 self.unmapped_below = None;

@@ -16,6 +16,7 @@ use crate::blocks_dir::list_block_files;
 
 mod following;
 mod layouts;
+mod node;
 mod remembering;
 
 /// A blocks directory and a state directory of their own.

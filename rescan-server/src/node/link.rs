@@ -187,13 +187,13 @@ fn log(socket: &Path, state: NodeLinkState, reason: &str) {
     let socket = socket.display();
     match state {
         NodeLinkState::Absent => {
-            tracing::info!(%socket, reason, "no link to a node; the active chain is told from files")
+            tracing::info!(%socket, reason, "no link to a node; the active chain is told from files");
         }
         NodeLinkState::Refused => {
             tracing::warn!(%socket, reason, "the node is not asked; the active chain is told from files");
         }
         _ => {
-            tracing::warn!(%socket, reason, "no link to the node; until it is back the active chain is told from files")
+            tracing::warn!(%socket, reason, "no link to the node; until it is back the active chain is told from files");
         }
     }
 }

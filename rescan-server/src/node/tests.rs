@@ -321,7 +321,8 @@ fn a_node_that_gives_no_waits_any_more_is_not_asked_without_a_pause() {
         scene.hears_tip(5).await;
         scene.hears_state(NodeLinkState::Lost).await;
         scene.hears_tip(5).await;
-        assert_eq!((script.waits.get(), script.connections.get()), (2, 2));
+        assert_eq!(script.connections.get(), 2);
+        assert!(script.waits.get() <= 2);
     });
 }
 
