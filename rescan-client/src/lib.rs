@@ -97,6 +97,32 @@
 //! # }
 //! ```
 //!
+//! # Following
+//!
+//! [`Client::follow`] goes on from there: a [`Follower`] is a stream that tells every block as the chain gains or leaves it,
+//! with the reports that come or go with it, and its checkpoint outlives it. See [`FollowEvent`] for their order.
+//!
+//! ```no_run
+//! use futures::StreamExt;
+//! use rescan_client::{Checkpoint, Client, FollowEvent, ScanRequest};
+//!
+//! # async fn follow(client: Client, descriptor: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let request = ScanRequest::new().keychain(descriptor);
+//! let checkpoint = Checkpoint::new(client.greeting().chain.genesis, &request);
+//! let mut follower = client.follow(request, checkpoint)?;
+//! while let Some(event) = follower.next().await {
+//!     match event? {
+//!         FollowEvent::Report(block) => println!("{} transactions in {}", block.transactions.len(), block.hash),
+//!         FollowEvent::Withdrawn(gone) => println!("{} is no longer in the chain", gone.txid),
+//!         FollowEvent::Disconnected(block) => println!("block {} was left", block.hash),
+//!         FollowEvent::Connected(block) => println!("block {} came", block.hash),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Many wallets
 //!
 //! Any number of wallets share one pass; [`wallets::Wallets`] tells their reports apart.

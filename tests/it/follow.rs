@@ -476,3 +476,30 @@ fn the_summary_of_one_that_caught_up_is_that_of_all_scans() {
         assert_eq!((summary.range.first().0, summary.tip.hash), (0, scene.chain.tip_hash()));
     });
 }
+
+#[test]
+fn what_is_watched_is_sent_again_only_if_the_wallet_has_changed() {
+    const SCRIPTS: u32 = 2_000;
+    let mut scene = Scene::serve(paid(1), Manner::default());
+    let stranger = TestWallet::new("stranger");
+    let mut request = request(10);
+    request.scripts = (0..SCRIPTS).map(|index| stranger.script(ScriptKind::P2wpkh, index)).collect();
+    patiently(async {
+        let client = scene.server.client().await;
+        let (mut follower, mut view) = (begin(&client, &request), View::default());
+        take_to(&mut follower, &mut view, scene.chain.tip_hash()).await;
+        // The first one tells the server what the scan has found.
+        let mut sent = Vec::new();
+        for index in [None, None, None, Some(1), None, None] {
+            if let Some(index) = index {
+                pay(&mut scene.chain, index);
+            }
+            scene.chain.mine(1);
+            scene.append();
+            let before = client.traffic().sent.bytes;
+            take_to(&mut follower, &mut view, scene.chain.tip_hash()).await;
+            sent.push(client.traffic().sent.bytes - before > u64::from(SCRIPTS) * 22);
+        }
+        assert_eq!(sent, [true, false, false, false, true, false]);
+    });
+}

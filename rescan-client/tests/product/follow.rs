@@ -226,3 +226,20 @@ fn a_missing_server_is_trouble_at_the_start_and_nothing_to_watch_is_wrong_usage(
     let nothing = Ended::of(rescan(&["follow", "--socket", "s"]).stdin(Stdio::null()));
     assert_eq!(nothing.code, 2, "{}", nothing.stderr);
 }
+
+#[test]
+fn what_is_not_on_disk_ends_it_with_3_and_the_height_to_begin_at() {
+    let mut chain = ChainBuilder::new();
+    chain.mine(110);
+    pay(&mut chain, 0);
+    chain.omit(1..=50);
+    let scene = Scene::serve(chain, Manner::default());
+    let ended = Ended::of(&mut command(&scene, &["--json"]));
+    assert_eq!((ended.code, ended.stderr.as_str()), (3, ""));
+    let lines = ended.lines();
+    assert_eq!((lines.len(), &lines[0]["outcome"], &lines[0]["outcome_height"]), (1, &json!("pruned"), &json!(51)));
+    let ended = Ended::of(&mut command(&scene, &[]));
+    assert!(ended.code == 3 && ended.stdout.starts_with("pruned: "), "{ended:?}");
+    let following = Following::begin(&scene, &["--json", "--from-height", "51"]);
+    assert_eq!(following.told(2), ["transaction 111", "summary 111"]);
+}

@@ -8,3 +8,4 @@ mod misbehaviour;
 mod refusals;
 mod scans;
 mod server;
+mod tip_wait;

@@ -75,7 +75,7 @@ impl Run {
                 }
                 Some(Ok(FollowEvent::Stopped(summary))) => {
                     let line = json::summary(&summary, &self.party, self.client.bytes_received());
-                    self.print(&[line], || live::caught_up(&summary))?;
+                    self.print(&[line], || live::stopped(&summary))?;
                     self.save()?;
                     self.output.finish()?;
                     return Ok(Exit::of_outcome(&summary.outcome));

@@ -149,7 +149,21 @@ fn label_name(label: Label) -> String {
 
 fn summary_lines(summary: &Summary, bytes_received: u64) -> String {
     let elapsed = Duration::from_micros(summary.elapsed_micros);
-    let outcome = match summary.outcome {
+    format!(
+        "heights {} to {}: {} ({}) in {}, {}; {} received\n{}\n",
+        summary.range.first(),
+        summary.range.last(),
+        units::counted(summary.blocks_scanned, "block"),
+        units::bytes(summary.bytes_scanned),
+        units::duration(elapsed),
+        units::rate(summary.bytes_scanned, elapsed),
+        units::bytes(bytes_received),
+        outcome(&summary.outcome),
+    )
+}
+
+pub(super) fn outcome(outcome: &Outcome) -> String {
+    match outcome {
         Outcome::Complete => "complete".to_owned(),
         Outcome::Cancelled => "cancelled: the range was not scanned to its end".to_owned(),
         Outcome::PrunedBelow(height) => {
@@ -158,17 +172,7 @@ fn summary_lines(summary: &Summary, bytes_received: u64) -> String {
         Outcome::ReorganisedFrom(height) => {
             format!("reorganised: the chain changed from height {height} on; scan again from there")
         }
-    };
-    format!(
-        "heights {} to {}: {} ({}) in {}, {}; {} received\n{outcome}\n",
-        summary.range.first(),
-        summary.range.last(),
-        units::counted(summary.blocks_scanned, "block"),
-        units::bytes(summary.bytes_scanned),
-        units::duration(elapsed),
-        units::rate(summary.bytes_scanned, elapsed),
-        units::bytes(bytes_received),
-    )
+    }
 }
 
 /// What a server is and sees.

@@ -38,3 +38,8 @@ pub(crate) fn caught_up(summary: &Summary) -> String {
     let value = units::bitcoin(i128::from(summary.unspent.to_sat()));
     format!("caught up     {:>9}  {}  {coins} unspent, {value} BTC\n", summary.tip.height, summary.tip.hash)
 }
+
+/// How a following ended that was not ended from here.
+pub(crate) fn stopped(summary: &Summary) -> String {
+    format!("{}\n", human::outcome(&summary.outcome))
+}

@@ -288,3 +288,11 @@ fn a_withdrawn_transaction_is_named_by_block_and_txid_and_a_restart_by_nothing()
     assert_eq!(text(&line), expected);
     assert_eq!(text(&Line::Restarted), r#"{"type":"restarted"}"#);
 }
+
+#[test]
+fn a_block_that_comes_or_goes_is_named_by_height_and_hash() {
+    let block = BlockId { height: Height(712), hash: BlockHash::from_byte_array(hash(0xaa)), time: 1_700_000_000 };
+    let rest = format!(r#""height":712,"block_hash":"{}"}}"#, printed("aa"));
+    assert_eq!(text(&connected(&block)), format!(r#"{{"type":"connected",{rest}"#));
+    assert_eq!(text(&disconnected(&block)), format!(r#"{{"type":"disconnected",{rest}"#));
+}

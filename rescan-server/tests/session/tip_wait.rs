@@ -1,0 +1,105 @@
+//! Calls that wait for the tip.
+
+use bitcoin::BlockHash;
+use bitcoin::hashes::Hash;
+use capnp::ErrorKind;
+use rescan_core::report::BlockId;
+use rescan_core::wire;
+use rescan_server::session::limits::SessionLimits;
+
+use crate::client::{Client, run};
+use crate::server::TestServer;
+
+const LONG: u32 = u32::MAX;
+
+async fn wait(client: &Client, known: &[u8], timeout_millis: u32) -> capnp::Result<Option<BlockId>> {
+    let mut request = client.rescan.wait_tip_request();
+    request.get().set_known(known);
+    request.get().set_timeout_millis(timeout_millis);
+    let response = request.send().promise.await?;
+    Ok(wire::read_block_id(response.get()?.get_tip()?).unwrap())
+}
+
+fn hash_of(tip: Option<BlockId>) -> Option<BlockHash> {
+    tip.map(|tip| tip.hash)
+}
+
+#[test]
+fn a_tip_that_moved_before_is_told_at_once_and_the_same_when_the_time_is_up() {
+    let mut server = TestServer::with_blocks(2);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let first = server.tip();
+        assert_eq!(hash_of(wait(&client, &[], LONG).await.unwrap()), Some(first));
+        assert_eq!(hash_of(wait(&client, &first.to_byte_array(), 0).await.unwrap()), Some(first));
+        server.mine(0);
+        let tip = wait(&client, &first.to_byte_array(), LONG).await.unwrap().unwrap();
+        assert_eq!((tip.height.0, tip.hash, tip.time), (3, server.tip(), server.block(3).header.time));
+    });
+}
+
+#[test]
+fn who_waits_hears_of_a_block_that_nobody_else_asks_for() {
+    let mut server = TestServer::with_blocks(1);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let first = server.tip();
+        let waiting = wait(&client, &first.to_byte_array(), LONG);
+        let mining = async {
+            // The server answers while the other call waits.
+            client.info().await.unwrap();
+            server.mine(0);
+        };
+        let (tip, ()) = tokio::join!(waiting, mining);
+        assert_eq!(hash_of(tip.unwrap()), Some(server.tip()));
+    });
+}
+
+#[test]
+fn the_chain_is_waited_for_while_it_is_read_for_the_first_time() {
+    let mut server = TestServer::new();
+    (0..3).for_each(|_| server.mine(0));
+    let held = server.start_held();
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let mut waiting = Box::pin(wait(&client, &[], 1));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        client.info().await.unwrap();
+        assert!(futures::poll!(&mut waiting).is_pending(), "there is no tip to tell yet");
+        held.let_go();
+        assert_eq!(hash_of(waiting.await.unwrap()), Some(server.tip()));
+    });
+}
+
+#[test]
+fn a_known_tip_that_is_no_hash_is_an_exception() {
+    let server = TestServer::with_blocks(1);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        for known in [&[1][..], &[0; 31], &[0; 33]] {
+            let error = wait(&client, known, LONG).await.unwrap_err();
+            assert!(error.extra.contains("known"), "{error}");
+        }
+        client.info().await.unwrap();
+    });
+}
+
+#[test]
+fn calls_that_wait_for_a_tip_are_only_so_many_and_one_that_is_given_up_counts_no_more() {
+    let mut server = TestServer::new();
+    server.mine(0);
+    server.start(SessionLimits { calls_waiting_max: 2, ..SessionLimits::default() });
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let known = server.tip().to_byte_array();
+        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(wait(&client, &known, LONG))).collect();
+        for call in &mut waiting {
+            assert!(futures::poll!(call).is_pending());
+        }
+        let error = wait(&client, &known, LONG).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Overloaded);
+        waiting.pop();
+        // The server learns of that in its own time.
+        while wait(&client, &known, 0).await.is_err() {}
+    });
+}
