@@ -19,7 +19,7 @@ use crate::listener::{BindError, Listener, may_connect};
 use crate::scan::{PoolError, WorkerPool};
 use crate::session::limits::{Quota, SessionLimits};
 use crate::session::refresh::Refresher;
-use crate::session::{Shared, connection};
+use crate::session::{Shared, connection, housekeeping};
 
 /// How long a stopping server waits for its scans to tell their wallets how far they came.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -111,6 +111,8 @@ async fn run(
     let first_reader = Rc::clone(&shared);
     let reading_ahead = tokio::task::spawn_local(async move { first_reader.read_ahead().await });
 
+    let house = tokio::task::spawn_local(housekeeping::keep_house(Rc::clone(&shared)));
+
     let connections = Quota::new(shared.limits().connections_max);
     let stop = watch::Sender::new(false);
     let mut shutdown = pin!(shutdown);
@@ -161,6 +163,7 @@ async fn run(
     while sessions.join_next().await.is_some() {}
     // The last to hold what refreshes the chain lets go of it, so that a walk under way ends.
     reading_ahead.abort();
+    house.abort();
     drop(shared);
     if let Err(error) = refreshing.await {
         tracing::error!(%error, "the chain's refreshes failed");

@@ -220,12 +220,14 @@ fn millis(duration: Duration) -> u32 {
 #[derive(Debug)]
 pub(crate) struct Quota {
     taken: Cell<u32>,
+    /// How often one was taken.
+    takings: Cell<u64>,
     max: u32,
 }
 
 impl Quota {
     pub(crate) fn new(max: u32) -> Rc<Self> {
-        Rc::new(Self { taken: Cell::new(0), max })
+        Rc::new(Self { taken: Cell::new(0), takings: Cell::new(0), max })
     }
 
     /// One of them, until the slot is dropped; none if all are taken.
@@ -233,8 +235,19 @@ impl Quota {
         let taken = self.taken.get();
         (taken < self.max).then(|| {
             self.taken.set(taken + 1);
+            self.takings.set(self.takings.get().wrapping_add(1));
             Slot(Rc::clone(self))
         })
+    }
+
+    /// Whether all of them are there.
+    pub(crate) fn is_untaken(&self) -> bool {
+        self.taken.get() == 0
+    }
+
+    /// How often one was taken.
+    pub(crate) fn takings(&self) -> u64 {
+        self.takings.get()
     }
 }
 

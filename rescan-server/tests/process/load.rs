@@ -22,6 +22,7 @@ fn load(behaviours: &[Behaviour], time: Duration) -> Report {
         pid: Some(server.id()),
         request: ScanRequest::new().script(script),
         transactions: BLOCKS.into(),
+        coins: (BLOCKS * Scene::LADEN_OUTPUTS).into(),
         behaviours: behaviours.to_vec(),
         time,
         seed: 7,
