@@ -85,7 +85,7 @@ fn messages_of_calls_that_wait_hold_only_so_much() {
         client.info().await.unwrap();
         let _too_many: Vec<_> = (0..5).map(|_| ask()).collect();
         let error = client.info().await.unwrap_err();
-        assert!(error.extra.contains("no room for a message of 160"), "{error}");
+        assert!(error.extra.contains("no room for a message of 16176 bytes"), "{error}");
         is_served(&server).await;
     });
 }
