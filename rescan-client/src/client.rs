@@ -24,7 +24,7 @@ use crate::scan_task::Gate;
 #[derive(Clone, Debug)]
 pub struct Client {
     connection: Connection,
-    greeting: ServerInfo,
+    greeting: Arc<ServerInfo>,
 }
 
 impl Client {
@@ -49,7 +49,7 @@ impl Client {
 
     async fn greet(peer: Peer) -> Result<Self, ConnectError> {
         let (connection, greeting) = Connection::open(peer).await?;
-        Ok(Self { connection, greeting })
+        Ok(Self { connection, greeting: Arc::new(greeting) })
     }
 
     /// What the server said about itself when the connection was made.

@@ -30,6 +30,7 @@ fn load(behaviours: &[Behaviour], time: Duration) -> Report {
     load.run().unwrap()
 }
 
+#[expect(clippy::print_stderr, reason = "a test that was skipped says so")]
 fn keeps_its_promises(behaviours: &[Behaviour], time: Duration) {
     let report = load(behaviours, time);
     for (behaviour, tally) in &report.tallies {

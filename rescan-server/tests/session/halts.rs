@@ -212,6 +212,7 @@ fn capabilities_that_come_with_calls_are_only_so_many() {
     });
 }
 
+#[expect(clippy::print_stderr, reason = "a test that was skipped says so")]
 #[test]
 fn another_user_is_turned_away_before_a_byte_is_read() {
     if !rustix::process::geteuid().is_root() {
