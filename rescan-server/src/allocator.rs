@@ -12,14 +12,33 @@ const KEPT_BYTES: libc::c_int = 8 << 20;
 pub fn keep_large_buffers() {
     #[cfg(target_env = "gnu")]
     for parameter in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
-        set(parameter);
+        ask(Wish::Keep(parameter));
     }
 }
 
+/// Hands what is free back to the kernel, holes between what is in use included. Does nothing but with glibc.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    ask(Wish::GiveBack);
+}
+
 #[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "the C library has no safe door to its allocator's parameters")]
-fn set(parameter: libc::c_int) {
-    // SAFETY: it takes two integers, and touches nothing but the allocator's own parameters under its own lock. What it
-    // refuses stays as it was, which costs speed.
-    unsafe { libc::mallopt(parameter, KEPT_BYTES) };
+#[derive(Clone, Copy)]
+enum Wish {
+    /// Up to how many bytes this parameter is to be.
+    Keep(libc::c_int),
+    GiveBack,
+}
+
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "the C library has no safe door to its allocator")]
+fn ask(wish: Wish) {
+    // SAFETY: both take integers, and touch nothing but the allocator's own state under its own locks. What it refuses
+    // stays as it was, which costs speed or memory.
+    unsafe {
+        match wish {
+            Wish::Keep(parameter) => libc::mallopt(parameter, KEPT_BYTES),
+            Wish::GiveBack => libc::malloc_trim(0),
+        }
+    };
 }

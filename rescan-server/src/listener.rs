@@ -18,8 +18,9 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 /// `sockaddr_un` has room for 108 bytes, the last of them a zero.
 const PATH_BYTES_MAX: usize = 107;
 
-/// Connections that the kernel holds until they are accepted.
-const BACKLOG: i32 = 64;
+/// Connections that the kernel holds until they are accepted: more than may be at a time. Where it holds no more, a
+/// client that does not wait, as an asynchronous one, is told to try again; most take that for an error.
+const BACKLOG: i32 = 512;
 
 /// Read, write and search by the owner, as Bitcoin Core's own `node.sock` has it.
 const SOCKET_MODE: u32 = 0o700;
@@ -297,6 +298,15 @@ mod tests {
         std::thread::spawn(move || said.send(Listener::bind(&bound)));
         let error = heard.recv_timeout(std::time::Duration::from_secs(30)).expect("it must not wait").unwrap_err();
         assert!(matches!(error, BindError::ListenedOn { .. }), "{error}");
+    }
+
+    #[test]
+    fn as_many_clients_as_there_may_be_can_come_at_once() {
+        let directory = directory();
+        let path = directory.path().join("rescan.sock");
+        let _listener = Listener::bind(&path).unwrap();
+        // Nobody accepts them meanwhile.
+        let _waiting: Vec<_> = (0..256).map(|_| try_connect(&path).unwrap()).collect();
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rescan_server::args::{AccessName, Args, ArgsError, Environment};
 use rescan_server::block_file::Access;
 use rescan_server::logging::{self, Colours};
 use rescan_server::session::limits::BLOCKING_THREADS_MAX;
-use rescan_server::{Server, allocator, generate, open_files, service_manager};
+use rescan_server::{allocator, generate, open_files, service_manager};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {

@@ -27,7 +27,7 @@ use crate::scan::{PoolError, WorkerPool};
 use crate::service_manager::Outlook;
 use crate::session::limits::{Quota, SessionLimits};
 use crate::session::refresh::Refresher;
-use crate::session::{Shared, connection};
+use crate::session::{Shared, connection, housekeeping};
 
 /// How long a stopping server waits for its scans to tell their wallets how far they came.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -161,6 +161,8 @@ async fn run(
     let linking = link.map(|link| tokio::task::spawn_local(link.keep(stop.subscribe())));
     let keeping_up = tokio::task::spawn_local(keep_up(Rc::clone(&shared), files, hearing));
 
+    let house = tokio::task::spawn_local(housekeeping::keep_house(Rc::clone(&shared)));
+
     let connections = Quota::new(shared.limits().connections_max);
     let mut shutdown = pin!(shutdown);
     let mut sessions = JoinSet::new();
@@ -222,6 +224,7 @@ async fn run(
     }
     // The last to hold what refreshes the chain lets go of it, so that a walk under way ends.
     keeping_up.abort();
+    house.abort();
     drop(shared);
     if let Err(error) = refreshing.await {
         tracing::error!(%error, "the chain's refreshes failed: please report this");

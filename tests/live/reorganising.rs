@@ -82,9 +82,9 @@ fn a_node_that_is_stopped_started_and_killed_while_it_mines_is_always_come_back_
             scene.mine(30);
             scene.agrees().await;
             if round % 2 == 0 {
-                scene.node.stop()
+                scene.node.stop();
             } else {
-                scene.node.kill()
+                scene.node.kill();
             }
             scene.node.restart();
             scene.agrees().await;

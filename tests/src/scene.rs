@@ -19,6 +19,9 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// How many outputs of each block of a [laden](Self::laden) scenario pay the wallet.
+    pub const LADEN_OUTPUTS: u32 = 30;
+
     /// Writes the scenario and serves it.
     ///
     /// # Panics
@@ -102,7 +105,7 @@ impl Scene {
         chain.mine(110);
         for _ in 0..blocks {
             let paying = TxOut { value: Amount::from_sat(1_000), script_pubkey: script.to_owned() };
-            let mut outputs = vec![paying; 30];
+            let mut outputs = vec![paying; Self::LADEN_OUTPUTS as usize];
             outputs.push(assemble::op_return(&[0; 97_000]));
             chain.fund_outputs(outputs);
             chain.mine(1);

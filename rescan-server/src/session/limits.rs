@@ -1,8 +1,28 @@
 //! What a client may use, and the counting that keeps it to that.
 //!
 //! The server trusts its clients with the wallet's privacy, not with its memory: each limit has a name, a reason, and
-//! is told to clients. Going over one is a refusal or an `overloaded` exception, never a crash; only an oversized
-//! message costs the client its connection, because nothing after it can be made out.
+//! is told to clients. Going over one is a refusal or an `overloaded` exception, never a crash. A connection is ended,
+//! with the reason where it can be told, only for what nothing else helps against: a message that is too large, calls
+//! that are never finished, messages that half arrive, a client that reads nothing.
+//!
+//! # What the server may hold in memory
+//!
+//! Of its own (`RssAnon`), files that are mapped left out, at the most:
+//!
+//! ```text
+//!    64 MiB                      the program, its threads (8 MiB more for each worker above two), what the allocator keeps
+//! +  64 B   * blocks             of all chains in the block files
+//! +   4 MiB * scans              under way, at most 256: the window to the wallet, and what workers have ready
+//! + 100 B   * coins              that each scan has found and not seen spent
+//! + 100 B   * scripts            watched; 200 B for an outpoint, 2 kB for a descriptor; at most 8,000,000 of them and
+//!                                10,000 for each connection
+//! +  64 KiB * connections        at most 256
+//! +   2 KiB * calls              that are open, at most 1,024 for each connection
+//! + messages                     half arrived or not answered: at most 128 MiB, and 1 MiB for each connection
+//! + answers                      not read yet: at most 64 MiB for a connection, for at most 150 s
+//! ```
+//!
+//! The load tests (`rescan-tests`) hold a server to that.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -220,12 +240,14 @@ fn millis(duration: Duration) -> u32 {
 #[derive(Debug)]
 pub(crate) struct Quota {
     taken: Cell<u32>,
+    /// How often one was taken.
+    takings: Cell<u64>,
     max: u32,
 }
 
 impl Quota {
     pub(crate) fn new(max: u32) -> Rc<Self> {
-        Rc::new(Self { taken: Cell::new(0), max })
+        Rc::new(Self { taken: Cell::new(0), takings: Cell::new(0), max })
     }
 
     /// One of them, until the slot is dropped; none if all are taken.
@@ -233,8 +255,19 @@ impl Quota {
         let taken = self.taken.get();
         (taken < self.max).then(|| {
             self.taken.set(taken + 1);
+            self.takings.set(self.takings.get().wrapping_add(1));
             Slot(Rc::clone(self))
         })
+    }
+
+    /// Whether all of them are there.
+    pub(crate) fn is_untaken(&self) -> bool {
+        self.taken.get() == 0
+    }
+
+    /// How often one was taken.
+    pub(crate) fn takings(&self) -> u64 {
+        self.takings.get()
     }
 }
 

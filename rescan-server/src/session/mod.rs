@@ -10,6 +10,7 @@ pub(crate) mod connection;
 mod control;
 mod framing;
 mod gate;
+pub(crate) mod housekeeping;
 mod intake;
 mod job;
 pub mod limits;

@@ -3,6 +3,7 @@
 
 mod block_match;
 mod client;
+mod halts;
 mod limits;
 mod misbehaviour;
 mod refusals;

@@ -154,8 +154,8 @@ fn a_sink_that_fails_ends_its_scan() {
     });
 }
 
-/// The calls of a client that asks and never listens, and where each ends.
-fn calls(count: u32) -> (Vec<u8>, Vec<usize>) {
+/// Calls of a method of `Rescan`, of which 0 is `info`, and where each ends.
+pub(crate) fn calls(count: u32, method: u16) -> (Vec<u8>, Vec<usize>) {
     let (mut bytes, mut ends) = (Vec::new(), Vec::new());
     let mut append = |fill: &dyn Fn(rpc_capnp::message::Builder<'_>)| {
         let mut message = capnp::message::Builder::new_default();
@@ -170,9 +170,8 @@ fn calls(count: u32) -> (Vec<u8>, Vec<usize>) {
             call.set_question_id(question);
             let mut target = call.reborrow().init_target().init_promised_answer();
             target.set_question_id(0);
-            // `Rescan.info`.
             call.set_interface_id(0x91f2_921c_1380_65d1);
-            call.set_method_id(0);
+            call.set_method_id(method);
             call.init_params();
         });
     }
@@ -185,7 +184,7 @@ fn a_client_that_asks_without_reading_is_not_listened_to_and_loses_nothing() {
     const CALLS: u32 = 200_000;
     let server = TestServer::with_blocks(2);
     run(async {
-        let (calls, ends) = calls(CALLS);
+        let (calls, ends) = calls(CALLS, 0);
         let mut stream = UnixStream::connect(server.socket()).await.unwrap();
         let (mut reader, mut writer) = stream.split();
         let mut sent = 0;

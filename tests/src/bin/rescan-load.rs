@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         pid,
         request: ScanRequest::new().script(script),
         transactions: u64::from(BLOCKS),
+        coins: u64::from(BLOCKS * Scene::LADEN_OUTPUTS),
         behaviours: if args.only.is_empty() { Behaviour::ALL.to_vec() } else { args.only },
         time: Duration::from_secs(args.seconds),
         seed: args.seed,

@@ -23,8 +23,9 @@ const IDLE: usize = 200;
 /// Clients with scans of their own, and scans of each.
 const BUSY: (usize, usize) = (16, 4);
 
-/// Clients at a time of each of the other behaviours.
-const FEW: usize = 4;
+/// Clients at a time of each of the other behaviours. With those above they stay below the 256 connections of a server,
+/// even where it is slow to notice that some have left.
+const FEW: usize = 2;
 
 /// How long one that holds something up holds it.
 const HOLD: Duration = Duration::from_secs(2);

@@ -123,7 +123,7 @@ fn answered(stream: &mut UnixStream, heard: &mut Vec<u8>, question: u32, deadlin
         let mut rest = heard.as_slice();
         while let Ok(read) = capnp::serialize::read_message(&mut rest, Default::default()) {
             let root = read.get_root::<message::Reader<'_>>();
-            if let Ok(Ok(message::Return(Ok(answer)))) = root.map(|root| root.which())
+            if let Ok(Ok(message::Return(Ok(answer)))) = root.map(message::Reader::which)
                 && answer.get_answer_id() == question
             {
                 return true;

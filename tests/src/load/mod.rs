@@ -46,6 +46,9 @@ const BLOCK_BYTES: u64 = 64;
 /// Memory of each scan under way.
 const SCAN_BYTES: u64 = 4 << 20;
 
+/// Memory of each coin that a scan has found.
+const COIN_BYTES: u64 = 100;
+
 /// Memory of each connection, its buffers and the calls that it has open.
 const CONNECTION_BYTES: u64 = 64 << 10;
 
@@ -60,6 +63,8 @@ pub struct Load {
     pub request: ScanRequest,
     /// How many transactions that comes to.
     pub transactions: u64,
+    /// How many coins that leaves, which each scan has to remember.
+    pub coins: u64,
     /// Who else comes; all of them at once.
     pub behaviours: Vec<Behaviour>,
     /// For how long.
@@ -109,7 +114,7 @@ impl Load {
             (tallies, beside, most.join().expect("the looking panicked"))
         });
         let after = self.settled(&before)?;
-        let bound = bytes_max(blocks, &self.behaviours);
+        let bound = bytes_max(blocks, self.coins, &self.behaviours);
         Ok(Report { seed: self.seed, time: self.time, alone, beside, tallies, before, most: most?, after, bound })
     }
 
@@ -131,11 +136,12 @@ impl Load {
 }
 
 /// The documented bound of a server with these clients and the well-behaved wallet.
-fn bytes_max(blocks: u64, behaviours: &[Behaviour]) -> u64 {
+fn bytes_max(blocks: u64, coins: u64, behaviours: &[Behaviour]) -> u64 {
     const MESSAGE_BYTES: u64 = 8 << 20;
     let costs = || behaviours.iter().map(|behaviour| behaviour.cost());
     let scans: u64 = costs().map(|cost| cost.scans).sum::<u64>() + 1;
     let connections: u64 = costs().map(|cost| cost.connections).sum::<u64>() + 1;
     let messages: u64 = costs().map(|cost| cost.large_messages).sum();
-    BASE_BYTES + BLOCK_BYTES * blocks + SCAN_BYTES * scans + CONNECTION_BYTES * connections + MESSAGE_BYTES * messages
+    let scan_bytes = SCAN_BYTES + COIN_BYTES * coins;
+    BASE_BYTES + BLOCK_BYTES * blocks + scan_bytes * scans + CONNECTION_BYTES * connections + MESSAGE_BYTES * messages
 }

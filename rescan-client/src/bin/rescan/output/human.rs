@@ -5,7 +5,6 @@ use std::time::Duration;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use rescan_client::Deliver;
 use rescan_client::coins::Coin;
-use rescan_client::position::Height;
 use rescan_client::report::{BlockReport, KeychainUse, Outcome, Summary, TransactionReport};
 use rescan_client::server_info::{ChainSource, ChainState, Figures, NodeLink, NodeLinkState, ServerInfo};
 
