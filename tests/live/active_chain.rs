@@ -148,3 +148,34 @@ fn a_server_that_stops_leaves_the_node_at_once() {
     // A wait that was left behind would keep it.
     node.stop();
 }
+
+#[test]
+fn a_node_that_a_crash_takes_far_back_is_followed_down_and_up_again_while_it_rewrites_its_files() {
+    let Some(mut node) = LiveNode::start(&["-fastprune"]) else { return };
+    node.mine_to(800, &script());
+    let mut server = TestServer::beside_node(&node, Manner { is_mapped: true, ..Manner::default() });
+    patiently(async {
+        let client = server.client().await;
+        reaches(&client, node.tip()).await;
+        assert_eq!(answer(&client).await.0.len(), 800);
+        node.kill();
+        node.restart();
+        let (height, hash) = node.tip();
+        assert!(height < 800, "it had flushed everything, and this shows nothing");
+        reaches(&client, (height, hash)).await;
+        assert_eq!(answer(&client).await, ((1..=height).collect(), hash));
+        for _ in 0..4 {
+            node.mine(60);
+            reaches(&client, node.tip()).await;
+            assert_eq!(answer(&client).await, ((1..=height).collect(), node.tip().1));
+        }
+    });
+    // One that starts anew, and has only its state file, says the same.
+    server.stop();
+    server.start();
+    patiently(async {
+        let client = server.client().await;
+        reaches(&client, node.tip()).await;
+        assert_eq!(answer(&client).await.1, node.tip().1);
+    });
+}
