@@ -43,8 +43,8 @@ fn who_waits_hears_of_a_block_that_nobody_else_asks_for() {
     let mut server = TestServer::with_blocks(1);
     run(async {
         let client = Client::connect(&server.socket()).await;
-        let first = server.tip();
-        let waiting = wait(&client, &first.to_byte_array(), LONG);
+        let known = server.tip().to_byte_array();
+        let waiting = wait(&client, &known, LONG);
         let mining = async {
             // The server answers while the other call waits.
             client.info().await.unwrap();
