@@ -30,16 +30,23 @@ pub(super) struct RecentBlocks {
 }
 
 impl RecentBlocks {
-    /// The last blocks of a scan's chain, up to the `tip` that it caught up with.
+    /// The last blocks of a scan's chain, up to the `tip` that it caught up with. Where a node has pruned the lowest of them
+    /// away, its server may not know them, and there are fewer.
     pub(super) async fn recall(scan: &ScanHandle, tip: BlockId) -> Result<Self, CallError> {
         let lowest = tip.height.0.saturating_sub(RECENT_BLOCKS_MAX - 1);
-        let told = ids(scan, lowest, tip.height.0 - lowest + 1).await?;
-        match told.last() {
-            Some(last) if *last == tip && told.first().is_some_and(|first| first.height.0 == lowest) => {
-                Ok(Self { told: told.into(), ahead: VecDeque::new() })
-            }
-            _ => Err(breach(format!("the blocks from height {lowest} on do not end with the scan's tip {}", tip.hash))),
+        let found = scan.block_ids((lowest..=tip.height.0).map(Height).collect()).await?;
+        let mut told = VecDeque::new();
+        for block in found.into_iter().rev().map_while(|block| block) {
+            told.push_front(block);
         }
+        let heights = (lowest..=tip.height.0).rev().map(Height);
+        if told.back() != Some(&tip) || !told.iter().rev().map(|block| block.height).eq(heights.take(told.len())) {
+            return Err(breach(format!(
+                "the blocks from height {lowest} on do not end with the scan's tip {}",
+                tip.hash
+            )));
+        }
+        Ok(Self { told, ahead: VecDeque::new() })
     }
 
     /// Takes in the `blocks` above `covered` of a chain, which is this one up to there. Gives those that this chain has and
