@@ -13,7 +13,10 @@ use tokio::sync::oneshot;
 /// What the wallet believes.
 #[derive(Clone, Debug, Default)]
 struct View {
-    tip: Option<BlockId>,
+    /// The height of its tip.
+    height: Option<u32>,
+    /// What that block is; not known where the one above it has just gone.
+    tip: Option<BlockHash>,
     /// The blocks that touch it.
     blocks: BTreeMap<u32, BlockHash>,
 }
@@ -29,20 +32,24 @@ impl View {
                 assert_eq!(taken, Some(withdrawn.block_hash), "a report is taken back that was not made");
             }
             FollowEvent::Restarted => *self = Self::default(),
-            FollowEvent::CaughtUp(summary) => self.tip = Some(summary.tip),
+            FollowEvent::CaughtUp(summary) => self.stand_on(&summary.tip),
             FollowEvent::Connected(block) => {
-                let tip = self.tip.expect("it has caught up before a block comes");
-                assert_eq!(block.height.0, tip.height.0 + 1, "a block is left out or comes twice");
-                self.tip = Some(block);
+                let below = self.height.expect("it has caught up before a block comes");
+                assert_eq!(block.height.0, below + 1, "a block is left out or comes twice");
+                self.stand_on(&block);
             }
             FollowEvent::Disconnected(block) => {
-                let tip = self.tip.expect("it has caught up before a block goes");
-                assert_eq!(block.hash, tip.hash, "another block goes than the last");
-                self.tip = Some(BlockId { height: rescan_client::position::Height(tip.height.0 - 1), ..tip });
+                assert_eq!(Some(block.height.0), self.height, "another block goes than the last");
+                assert!(self.tip.is_none_or(|tip| tip == block.hash), "another block goes than the last");
+                (self.height, self.tip) = (Some(block.height.0 - 1), None);
             }
             FollowEvent::Began(_) | FollowEvent::Settled => {}
             other => panic!("{other:?}"),
         }
+    }
+
+    fn stand_on(&mut self, block: &BlockId) {
+        (self.height, self.tip) = (Some(block.height.0), Some(block.hash));
     }
 }
 
@@ -75,7 +82,7 @@ impl FollowingWallet {
     /// Whether it believes this: the tip, and the heights of the blocks that touch it.
     pub(crate) fn believes(&self, tip: BlockHash, heights: &[u32]) -> bool {
         let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        view.tip.is_some_and(|known| known.hash == tip) && view.blocks.keys().copied().eq(heights.iter().copied())
+        view.tip == Some(tip) && view.blocks.keys().copied().eq(heights.iter().copied())
     }
 
     /// What it believes, for whoever reads of a failure.

@@ -46,7 +46,7 @@ fn a_range_whose_files_the_node_prunes_ends_as_pruned_and_what_is_left_is_right(
     patiently(async {
         scene.agrees().await;
         let client = scene.server.client().await;
-        for below in [200, 400, 600] {
+        for below in [300, 550, 700] {
             let running = client.scan(scene.watch()).await.unwrap();
             scene.node.rpc(&["pruneblockchain", &below.to_string()]);
             let during = Scanned::of(running).await;
@@ -65,7 +65,7 @@ fn a_range_whose_files_the_node_prunes_ends_as_pruned_and_what_is_left_is_right(
             left.range = range;
             let found = scene.scanned_at_the_tip(&client, left).await;
             assert_eq!(found.heights(), (lowest.0..=1_000).collect::<Vec<_>>());
-            assert!(lowest > Height(below - 200) && lowest <= Height(below + 1), "{lowest} after pruning to {below}");
+            assert!(lowest > Height(below - 300) && lowest <= Height(below + 1), "{lowest} after pruning to {below}");
         }
     });
 }

@@ -15,14 +15,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A node at work and what is beside it.
 pub(crate) struct LiveScene {
+    /// Wallets that follow from the start on. They leave before the server does.
+    pub(crate) followers: Vec<FollowingWallet>,
     pub(crate) node: LiveNode,
     pub(crate) server: TestServer,
     /// What the wallet watches: the coinbases of some blocks pay it.
     pub(crate) script: ScriptBuf,
     /// Those blocks, active or not.
     paid: HashSet<BlockHash>,
-    /// Wallets that follow from the start on.
-    pub(crate) followers: Vec<FollowingWallet>,
 }
 
 impl LiveScene {
@@ -42,10 +42,15 @@ impl LiveScene {
         self.followers.push(FollowingWallet::start(self.server.socket(), self.watch()));
     }
 
-    /// Mines blocks, of which every other pays the wallet.
+    /// Mines blocks, of which every other pays the wallet. The first does not: a block that pays the same as one that was left
+    /// in the same second would be that one.
     pub(crate) fn mine(&mut self, blocks: u32) {
-        for left in 0..blocks {
-            if left % 2 == 0 { self.pay(1) } else { drop(self.node.mine(1)) }
+        for block in 0..blocks {
+            if block % 2 == 0 {
+                self.node.mine(1);
+            } else {
+                self.pay(1);
+            }
         }
     }
 
