@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bitcoin::{Amount, BlockHash, Txid};
 use futures::StreamExt;
-use rescan_client::position::Height;
 use rescan_client::report::{BlockId, Origin, Received, Spent, Summary};
 use rescan_client::{CallError, Checkpoint, Client, FollowEvent, Follower, GivenKeychain, ScanError, ScanRequest};
 use rescan_fixtures::chain_builder::ChainBuilder;

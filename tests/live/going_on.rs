@@ -21,7 +21,7 @@ fn scans_beside_a_node_that_mines_and_rolls_its_files_over_are_right_at_every_mo
         let Some(mut scene) = LiveScene::start(&arguments, mapped()) else { return };
         patiently(async {
             let client = scene.server.client().await;
-            for _ in 0..20 {
+            for _ in 0..8 {
                 let before = scene.node.tip().0;
                 let running = client.scan(scene.watch()).await.unwrap();
                 scene.mine(50);

@@ -11,7 +11,7 @@ use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{LiveNode, Manner, Scanned, TestServer, eventually, scan};
 
 /// How long the server may take to come to the node's chain.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A node at work and what is beside it.
 pub(crate) struct LiveScene {
@@ -95,12 +95,12 @@ impl LiveScene {
         }
     }
 
-    /// The answer of a scan that ended at the node's tip.
+    /// The answer of a scan that ended at the node's tip, which may move meanwhile.
     pub(crate) async fn scanned_at_the_tip(&self, client: &Client, request: ScanRequest) -> Scanned {
-        let (_, tip) = self.node.tip();
         eventually("a complete scan up to the node's tip", PATIENCE, || async {
             let found = scan(client, request.clone()).await;
-            let is_there = found.summary().outcome == Outcome::Complete && found.summary().tip.hash == tip;
+            let is_there =
+                found.summary().outcome == Outcome::Complete && found.summary().tip.hash == self.node.tip().1;
             is_there.then_some(found)
         })
         .await
