@@ -112,13 +112,15 @@ fn unsafe_is_in_five_places_each_with_its_reason() {
 
 /// A clock can be set; what is waited for and measured goes by one that only goes on (`Instant`).
 #[test]
-fn the_clock_that_can_be_set_is_asked_in_two_places() {
+fn the_clock_that_can_be_set_is_asked_in_three_places() {
     let sources = sources();
     let product =
         sources.iter().filter(|(path, _)| path.contains("/src/") && path.starts_with("rescan-") && !is_test(path));
     let asks = product.filter(|(_, text)| production(text).contains("SystemTime::now"));
-    // When a comparison was begun, for its report; and whether a file was written a moment ago.
-    let expected = ["rescan-client/src/compare/comparing.rs", "rescan-server/src/blocks_dir.rs"];
+    // When a comparison was begun, for its report; whether a file was written a moment ago; since when a node is linked, for
+    // people.
+    let expected =
+        ["rescan-client/src/compare/comparing.rs", "rescan-server/src/blocks_dir.rs", "rescan-server/src/node/link.rs"];
     assert_eq!(asks.map(|(path, _)| path.as_str()).collect::<Vec<_>>(), expected);
 }
 

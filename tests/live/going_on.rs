@@ -35,7 +35,7 @@ fn scans_beside_a_node_that_mines_and_rolls_its_files_over_are_right_at_every_mo
             }
             scene.agrees().await;
         });
-        assert!(std::fs::metadata(scene.node.blocks_dir().join("blk00002.dat")).is_ok(), "no file was finished");
+        assert!(std::fs::metadata(scene.node.blocks_dir().join("blk00001.dat")).is_ok(), "no file was finished");
     }
 }
 

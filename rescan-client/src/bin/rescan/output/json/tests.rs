@@ -4,7 +4,10 @@ use rescan_client::bitcoin::hashes::Hash;
 use rescan_client::bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
 use rescan_client::position::{Height, HeightRange};
 use rescan_client::report::{BlockId, FailureKind, Origin, RefusalReason};
-use rescan_client::server_info::{ChainInfo, Figures, NodeHeight, NodeTip, ReadingProgress};
+use rescan_client::server_info::{
+    ChainInfo, ChainSource, ChainState, Feature, Figures, Limits, NodeHeight, NodeLink, NodeLinkState, NodeTip,
+    ReadingProgress, ServerInfo,
+};
 
 use super::*;
 
