@@ -99,7 +99,7 @@ pub async fn sync(client: &Client, request: &WalletRequest) -> Result<Update, Bd
 ///
 /// # Errors
 ///
-/// As [`full_scan`]. After a [`CallError::Disconnected`], connect anew and go on.
+/// As [`full_scan`]. After a [`CallError::Disconnected`](crate::CallError::Disconnected), connect anew and go on.
 pub async fn follow(client: &Client, request: &WalletRequest) -> Result<Update, BdkError> {
     let mut known = request.tip().hash();
     loop {
