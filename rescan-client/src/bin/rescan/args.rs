@@ -38,7 +38,7 @@ pub(crate) enum Command {
     /// chain order; then what is left unspent; or, with --coins, that alone. The server reads the node's block files for
     /// it; the node is not asked.
     Scan(Box<ScanArgs>),
-    /// Find the same, and go on with every block that comes
+    /// Find what descriptors received and spent, and go on with every block that comes
     ///
     /// Prints what `scan` prints as it arrives, a summary once that is all, and then each block that the chain gains or
     /// leaves, with the transactions that come or go with it, until Ctrl-C. A connection that is lost is made again, and
