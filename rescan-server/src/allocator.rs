@@ -3,8 +3,8 @@
 //! Whole blocks that cross to a wallet fill buffers of megabytes that live for a millisecond. Left to itself, glibc hands
 //! those back to the kernel and has every page faulted in anew, which took half of the server's time.
 
-/// Buffers up to this many bytes come from what the allocator keeps, and so much does it keep of each arena: four of the
-/// largest blocks. What is larger is the kernel's, and goes back to it.
+/// Buffers up to this many bytes come from what the allocator keeps, and so much does it keep of each arena: two of the
+/// largest blocks there can be, four of the usual ones. What is larger is the kernel's, and goes back to it.
 #[cfg(target_env = "gnu")]
 const KEPT_BYTES: libc::c_int = 8 << 20;
 
