@@ -6,13 +6,22 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep};
 
 use crate::error::{ConnectError, SOCKET_PATH_BYTES_MAX};
 
 const ROOT: u32 = 0;
+
+/// For how long a server may leave no room for another connection to wait in. It takes hundreds in a second, unless it has
+/// no descriptor left.
+const ROOM_MAX: Duration = Duration::from_secs(10);
+
+/// How soon it is tried again: nothing tells when there is room.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
 /// Connects to the socket at `path`.
 ///
@@ -24,9 +33,20 @@ pub(crate) async fn connect(path: &Path) -> Result<UnixStream, ConnectError> {
     if path.as_os_str().as_bytes().len() > SOCKET_PATH_BYTES_MAX {
         return Err(ConnectError::PathTooLong { path: path.to_owned() });
     }
-    let stream = UnixStream::connect(path).await.map_err(|source| told_apart(path, source))?;
+    let stream = connect_when_there_is_room(path).await.map_err(|source| told_apart(path, source))?;
     check_peer(path, &stream)?;
     Ok(stream)
+}
+
+/// Where a blocking socket would wait for room, this one is told to try again.
+async fn connect_when_there_is_room(path: &Path) -> io::Result<UnixStream> {
+    let until = Instant::now() + ROOM_MAX;
+    loop {
+        match UnixStream::connect(path).await {
+            Err(full) if full.kind() == io::ErrorKind::WouldBlock && Instant::now() < until => sleep(ROOM_PAUSE).await,
+            connected => return connected,
+        }
+    }
 }
 
 /// Linux answers ECONNREFUSED both for a socket without a listener and for a file that is no socket, so the file is
@@ -71,6 +91,22 @@ fn is_trusted(found: u32, expected: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_has_no_room_for_another_is_tried_until_it_has() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("s");
+        let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
+        rustix::net::listen(&listener, 0).expect("a queue for one");
+        let _first = connect(&path).await.expect("room for one");
+        let second = tokio::spawn(async move { connect(&path).await.map(drop) });
+        // Once it has been told to try again, it has a timer and nothing else.
+        tokio::task::yield_now().await;
+        tokio::time::sleep(2 * ROOM_PAUSE).await;
+        assert!(!second.is_finished());
+        listener.accept().await.expect("the first");
+        second.await.expect("no panic").expect("room for the second");
+    }
 
     #[test]
     fn only_this_user_and_root_are_believed() {

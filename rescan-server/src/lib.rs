@@ -25,6 +25,7 @@ pub mod network_dir;
 mod node;
 pub mod open_files;
 pub mod page_cache;
+mod reception;
 pub mod records;
 pub mod scan;
 mod server;

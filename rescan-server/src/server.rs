@@ -2,39 +2,32 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use futures::future::OptionFuture;
-use rescan_core::server_info::NodeLink;
-use tokio::net::UnixStream;
 use tokio::sync::watch;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::timeout;
-use tracing::Instrument;
 
 use crate::chain::{Chain, ChainError};
 use crate::config::ServerConfig;
 use crate::figures::LiveFigures;
-use crate::listener::{BindError, Listener, may_connect};
+use crate::listener::{BindError, Listener};
 use crate::metrics::{MetricsError, MetricsListener};
 use crate::node::files::FileWatch;
-use crate::node::link::Link;
+use crate::node::link::{Link, NodeNews};
 use crate::node::upkeep::keep_up;
+use crate::reception::Reception;
 use crate::scan::{PoolError, WorkerPool};
 use crate::service_manager::Outlook;
-use crate::session::limits::{Quota, SessionLimits};
+use crate::session::limits::SessionLimits;
 use crate::session::refresh::Refresher;
-use crate::session::{Shared, connection, housekeeping};
+use crate::session::{Shared, housekeeping};
 
 /// How long a stopping server waits for its scans to tell their wallets how far they came.
 const STOP_MAX: Duration = Duration::from_secs(5);
-
-/// How long to wait after a connection could not be accepted, most likely for want of file descriptors: until some
-/// client leaves, trying again at once would only burn a core.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Why a server does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -125,109 +118,74 @@ impl Server {
         let accepting = listener.accepting().map_err(ServeError::Listen)?;
         let _exporter = metrics.map(|metrics| metrics.start(Arc::clone(&figures))).transpose()?;
         tracing::info!(socket = %listener.path().display(), network = %chain.network(), version = env!("CARGO_PKG_VERSION"), "serving");
-        let (refresher, refreshing) = Refresher::new(Arc::clone(&chain), Arc::clone(&figures));
         let files = FileWatch::new(chain.files().directory());
-        let (link, hearing) = match node_socket.map(Link::new) {
-            Some((link, hearing)) => (Some(link), hearing),
-            None => (None, Link::off()),
+        let (link, news) = match node_socket.map(Link::new) {
+            Some((link, news)) => (Some(link), news),
+            None => (None, NodeNews::off()),
         };
-        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, hearing.clone(), figures));
-        let node = Node { link, hearing, files };
+        let (refresher, refreshing) = Refresher::new(Arc::clone(&chain), news.clone(), Arc::clone(&figures));
+        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, news.clone(), figures));
         serving.send_replace(true);
-        LocalSet::new().run_until(run(accepting, shared, refreshing, node, shutdown)).await;
+        let running = async {
+            let tasks = Tasks::spawn(&shared, refreshing, link, news, files);
+            let mut reception = Reception::new(Rc::clone(&shared), tasks.stop.subscribe());
+            reception.receive(accepting, shutdown).await;
+            tracing::info!("stopping");
+            tasks.end(shared, reception).await;
+        };
+        LocalSet::new().run_until(running).await;
         workers_idle(&pool).await;
         tracing::info!("stopped");
         Ok(())
     }
 }
 
-/// What there is of the node.
-struct Node {
-    link: Option<Link>,
-    hearing: watch::Receiver<NodeLink>,
-    files: FileWatch,
+/// What runs beside the connections for as long as the server does.
+struct Tasks {
+    /// Whether the connections and the link are to end.
+    stop: watch::Sender<bool>,
+    linking: Option<JoinHandle<()>>,
+    refreshing: JoinHandle<()>,
+    keeping_up: JoinHandle<()>,
+    house: JoinHandle<()>,
 }
 
-async fn run(
-    listener: tokio::net::UnixListener,
-    shared: Rc<Shared>,
-    refreshing: impl Future<Output = ()> + 'static,
-    node: Node,
-    shutdown: impl Future<Output = ()>,
-) {
-    let refreshing = tokio::task::spawn_local(refreshing);
-    let stop = watch::Sender::new(false);
-    let Node { link, hearing, files } = node;
-    let linking = link.map(|link| tokio::task::spawn_local(link.keep(stop.subscribe())));
-    let keeping_up = tokio::task::spawn_local(keep_up(Rc::clone(&shared), files, hearing));
-
-    let house = tokio::task::spawn_local(housekeeping::keep_house(Rc::clone(&shared)));
-
-    let connections = Quota::new(shared.limits().connections_max);
-    let mut shutdown = pin!(shutdown);
-    let mut sessions = JoinSet::new();
-    // Tells connections apart in the log.
-    let mut number = 0_u64;
-    let mut accepts = true;
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted.inspect(|_| accepts = true) {
-                Ok((stream, _address)) if is_allowed(&stream) => {
-                    let Some(slot) = connections.take() else {
-                        let max = shared.limits().connections_max;
-                        shared.figures().turned_away();
-                        tracing::warn!(max, "a client is turned away: too many connections; see which program keeps them open");
-                        let reason = format!("the server has {max} connections, its limit: try again later");
-                        sessions.spawn_local(async move { connection::turn_away(stream, &reason).await });
-                        continue;
-                    };
-                    let (shared, mut stopping) = (Rc::clone(&shared), stop.subscribe());
-                    let counted = shared.figures().connected();
-                    let session = async move {
-                        let stopped = async { drop(stopping.wait_for(|stop| *stop).await) };
-                        connection::serve(stream, shared, stopped).await;
-                        drop((slot, counted));
-                    };
-                    number += 1;
-                    sessions.spawn_local(session.instrument(tracing::info_span!("connection", number)));
-                }
-                Ok(_stranger) => shared.figures().of_other_user(),
-                Err(error) => {
-                    // Once until it works again: it may take hours, and is tried ten times a second.
-                    if std::mem::replace(&mut accepts, false) {
-                        tracing::warn!(
-                            %error,
-                            "connections cannot be accepted and wait; raise the limit of open files (LimitNOFILE=, ulimit -n) if it is that"
-                        );
-                    }
-                    tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
-                }
-            },
-            Some(ended) = sessions.join_next() => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a session failed: please report this");
-                }
-            }
+impl Tasks {
+    fn spawn(
+        shared: &Rc<Shared>,
+        refreshing: impl Future<Output = ()> + 'static,
+        link: Option<Link>,
+        news: NodeNews,
+        files: FileWatch,
+    ) -> Self {
+        let stop = watch::Sender::new(false);
+        Self {
+            linking: link.map(|link| spawn_local(link.keep(stop.subscribe()))),
+            refreshing: spawn_local(refreshing),
+            keeping_up: spawn_local(keep_up(Rc::clone(shared), files, news)),
+            house: spawn_local(housekeeping::keep_house(Rc::clone(shared))),
+            stop,
         }
     }
-    drop(listener);
-    tracing::info!("stopping");
-    shared.end_scans();
-    if timeout(STOP_MAX, shared.scans_over()).await.is_err() {
-        tracing::warn!(after = ?STOP_MAX, "scans are abandoned: their wallets do not take what they found; they go on from their last checkpoint");
-    }
-    stop.send_replace(true);
-    while sessions.join_next().await.is_some() {}
-    if let Some(Err(error)) = OptionFuture::from(linking).await {
-        tracing::error!(%error, "the link to the node failed");
-    }
-    // The last to hold what refreshes the chain lets go of it, so that a walk under way ends.
-    keeping_up.abort();
-    house.abort();
-    drop(shared);
-    if let Err(error) = refreshing.await {
-        tracing::error!(%error, "the chain's refreshes failed: please report this");
+
+    /// Ends the scans, then the connections, then everything else.
+    async fn end(self, shared: Rc<Shared>, reception: Reception) {
+        shared.end_scans();
+        if timeout(STOP_MAX, shared.scans_over()).await.is_err() {
+            tracing::warn!(after = ?STOP_MAX, "scans are abandoned: their wallets do not take what they found; they go on from their last checkpoint");
+        }
+        self.stop.send_replace(true);
+        reception.close().await;
+        if let Some(Err(error)) = OptionFuture::from(self.linking).await {
+            tracing::error!(%error, "the link to the node failed");
+        }
+        // The last to hold what refreshes the chain lets go of it, so that a walk under way ends.
+        self.keeping_up.abort();
+        self.house.abort();
+        drop(shared);
+        if let Err(error) = self.refreshing.await {
+            tracing::error!(%error, "the chain's refreshes failed: please report this");
+        }
     }
 }
 
@@ -245,24 +203,6 @@ async fn workers_idle(pool: &WorkerPool) {
     for met in meetings {
         if let Err(error) = met.await {
             tracing::error!(%error, "a worker did not end its work: please report this");
-        }
-    }
-}
-
-/// Whether the kernel says that the peer is one of ours. Decided before a byte is read.
-fn is_allowed(stream: &UnixStream) -> bool {
-    match stream.peer_cred() {
-        Ok(peer) if may_connect(peer.uid(), rustix::process::geteuid().as_raw()) => true,
-        Ok(peer) => {
-            tracing::warn!(
-                uid = peer.uid(),
-                "a connection is refused: its user is not the server's; run the wallet as that"
-            );
-            false
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection is refused: the kernel does not say whose it is; put --socket on a local file system");
-            false
         }
     }
 }

@@ -61,7 +61,7 @@ pub enum ChainError {
     #[error(transparent)]
     StateLocked(StateFileError),
     /// A block file cannot be read.
-    #[error("cannot read {} near offset {offset}: check the disk", path.display())]
+    #[error("cannot read {} near offset {offset}: {}", path.display(), next_step(source))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -79,6 +79,17 @@ pub enum ChainError {
     /// The refresh was told to stop. What it had read is kept.
     #[error("the reading of block files was cancelled")]
     Cancelled,
+}
+
+/// What an operator can do about a file that the operating system does not give.
+fn next_step(refused: &io::Error) -> &'static str {
+    match rustix::io::Errno::from_io_error(refused) {
+        Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
+            "raise the limit of open files (LimitNOFILE=, ulimit -n)"
+        }
+        Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => "run rescan-server as the node's user",
+        _ => "check the disk",
+    }
 }
 
 /// How far a refresh has come.

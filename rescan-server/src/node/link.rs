@@ -1,11 +1,12 @@
 //! The link to the node over time: made, lost and made anew, for as long as the server runs.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use rescan_core::server_info::{NodeLink, NodeLinkState, NodeTip};
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, ConnectionError};
 use super::socket::{self, SocketError};
@@ -13,6 +14,13 @@ use super::socket::{self, SocketError};
 /// The first pause before another attempt, and the longest: each is twice the one before.
 const RETRY_MIN: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// How long whoever asks waits for the node to name its tip. It takes a fraction of a millisecond; while the node connects a
+/// block it may take longer, and what it said last has to do.
+const ASK_MAX: Duration = Duration::from_millis(100);
+
+/// Askers on their way. The chain is refreshed once at a time, so that there is hardly ever a second.
+const ASKERS_MAX: usize = 4;
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -33,26 +41,67 @@ impl LinkError {
     }
 }
 
+/// What is told of the node, for whoever wants to know. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeNews {
+    told: watch::Receiver<NodeLink>,
+    askers: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl NodeNews {
+    /// What is heard where no node is to be asked.
+    pub(crate) fn off() -> Self {
+        let told = watch::channel(NodeLink { since: now(), ..NodeLink::default() }).1;
+        Self { told, askers: mpsc::channel(ASKERS_MAX).0 }
+    }
+
+    /// What was told last.
+    pub(crate) fn last(&self) -> NodeLink {
+        self.told.borrow().clone()
+    }
+
+    /// The next that is told; none once there is no more.
+    pub(crate) async fn next(&mut self) -> Option<NodeLink> {
+        self.told.changed().await.ok()?;
+        Some(self.told.borrow_and_update().clone())
+    }
+
+    /// Has the node name its tip, if it is linked: what was told last is then no older than this call. A node that is busy is not
+    /// waited for.
+    pub(crate) async fn ask(&self) {
+        if self.told.borrow().state != NodeLinkState::Connected {
+            return;
+        }
+        let (asker, answered) = oneshot::channel();
+        let asking = async {
+            // A link that is gone or lost says so by itself.
+            if self.askers.send(asker).await.is_ok() {
+                drop(answered.await);
+            }
+        };
+        if timeout(ASK_MAX, asking).await.is_err() {
+            tracing::debug!("the node does not name its tip at once; what it said last has to do");
+        }
+    }
+}
+
 /// The link, and whoever is told of it.
 #[derive(Debug)]
 pub(crate) struct Link {
     path: PathBuf,
     told: watch::Sender<NodeLink>,
+    askers: mpsc::Receiver<oneshot::Sender<()>>,
     /// What the log said last of why there is none, so that it says it once and not with every attempt.
     logged: String,
 }
 
 impl Link {
     /// A link to the node that listens at `path`, not made yet; and where to hear of it.
-    pub(crate) fn new(path: PathBuf) -> (Self, watch::Receiver<NodeLink>) {
+    pub(crate) fn new(path: PathBuf) -> (Self, NodeNews) {
         let before = NodeLink { state: NodeLinkState::Absent, since: now(), tip: None, reason: String::new() };
         let (told, hearing) = watch::channel(before);
-        (Self { path, told, logged: String::new() }, hearing)
-    }
-
-    /// What is heard where no node is to be asked.
-    pub(crate) fn off() -> watch::Receiver<NodeLink> {
-        watch::channel(NodeLink { since: now(), ..NodeLink::default() }).1
+        let (asking, askers) = mpsc::channel(ASKERS_MAX);
+        (Self { path, told, askers, logged: String::new() }, NodeNews { told: hearing, askers: asking })
     }
 
     /// Keeps the link until `stopping` says so, and then leaves the node in order. Must run in a `LocalSet`.
@@ -118,11 +167,37 @@ impl Link {
             }
             loop {
                 self.say_connected(tip);
-                tip = match connection.tip_after(&tip.hash).await {
+                tip = match self.next_tip(connection, tip).await {
                     Ok(Some(next)) => next,
                     Ok(None) => break,
                     Err(error) => return error,
                 };
+            }
+        }
+    }
+
+    /// The tip that the node has after `tip`, by its own word or because somebody asks; none if it gives no wait.
+    async fn next_tip(&mut self, connection: &Connection, tip: NodeTip) -> Result<Option<NodeTip>, ConnectionError> {
+        let mut waiting = pin!(connection.tip_after(&tip.hash));
+        loop {
+            tokio::select! {
+                next = &mut waiting => return next,
+                Some(asker) = self.askers.recv() => {
+                    // Nobody waits any more for what was asked while there was no link.
+                    if asker.is_closed() {
+                        continue;
+                    }
+                    // By then the asker has left, and a node that is only busy is no node that is lost.
+                    let Ok(asked) = timeout(ASK_MAX, connection.tip()).await else { continue };
+                    let Some(now) = asked? else { return Ok(None) };
+                    self.say_connected(now);
+                    // The asker may have left.
+                    asker.send(()).unwrap_or_default();
+                    // With another tip the wait is over too, and what it says may be older than this.
+                    if now != tip {
+                        return Ok(Some(now));
+                    }
+                }
             }
         }
     }

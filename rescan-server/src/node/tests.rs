@@ -14,6 +14,7 @@ use bitcoin::hashes::Hash;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
 use capnp_rpc::{RpcSystem, new_client};
+use futures::FutureExt;
 use rescan_core::position::Height;
 use rescan_core::server_info::{NodeLink, NodeLinkState, NodeTip};
 use tempfile::TempDir;
@@ -23,7 +24,7 @@ use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::timeout;
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
-use super::link::Link;
+use super::link::{Link, NodeNews};
 use crate::node_capnp::{init, mining, thread, thread_map};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,6 +41,10 @@ struct Script {
     spurious: Cell<u32>,
     /// So many waits end at once, with nothing.
     barren: Cell<u32>,
+    /// Its waits do not hear of tips.
+    is_deaf: Cell<bool>,
+    /// It does not name its tip, as while it holds its lock.
+    is_busy: watch::Sender<bool>,
     interrupted: Notify,
     interrupts: Cell<u32>,
     waits: Cell<u32>,
@@ -55,6 +60,8 @@ impl Script {
             is_mad: Cell::default(),
             spurious: Cell::default(),
             barren: Cell::default(),
+            is_deaf: Cell::default(),
+            is_busy: watch::Sender::default(),
             interrupted: Notify::new(),
             interrupts: Cell::default(),
             waits: Cell::default(),
@@ -123,6 +130,7 @@ impl mining::Server for Mining {
         mut results: mining::GetTipResults,
     ) -> capnp::Result<()> {
         assert!(params.get()?.get_context()?.has_thread());
+        drop(self.0.is_busy.subscribe().wait_for(|is_busy| !is_busy).await.unwrap());
         let tip = *self.0.tip.borrow();
         if let Some(tip) = tip {
             self.0.write(tip, results.get().init_tip());
@@ -151,7 +159,7 @@ impl mining::Server for Mining {
             script.spurious.set(script.spurious.get() - 1);
         } else {
             tokio::select! {
-                changed = tips.wait_for(|tip| tip.is_none_or(|tip| tip.hash != known)) => drop(changed.unwrap()),
+                changed = tips.wait_for(|tip| !script.is_deaf.get() && tip.is_none_or(|tip| tip.hash != known)) => drop(changed.unwrap()),
                 () = script.interrupted.notified() => return Ok(()),
             }
         }
@@ -213,7 +221,7 @@ fn tip(height: u32) -> NodeTip {
 struct Scene {
     directory: TempDir,
     path: PathBuf,
-    heard: watch::Receiver<NodeLink>,
+    news: NodeNews,
     stop: watch::Sender<bool>,
     keeping: JoinHandle<()>,
 }
@@ -224,15 +232,26 @@ impl Scene {
         let directory = tempfile::tempdir_in("/tmp").unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let path = directory.path().join("node.sock");
-        let (link, heard) = Link::new(path.clone());
+        let (link, news) = Link::new(path.clone());
         let stop = watch::Sender::new(false);
         let keeping = tokio::task::spawn_local(link.keep(stop.subscribe()));
-        Self { directory, path, heard, stop, keeping }
+        Self { directory, path, news, stop, keeping }
     }
 
-    async fn hears(&mut self, what: &str, is_it: impl FnMut(&NodeLink) -> bool) -> NodeLink {
-        let heard = timeout(PATIENCE, self.heard.wait_for(is_it)).await;
-        heard.unwrap_or_else(|_| panic!("waited in vain: {what}")).unwrap().clone()
+    async fn hears(&mut self, what: &str, is_it: impl Fn(&NodeLink) -> bool) -> NodeLink {
+        let hearing = async {
+            let mut last = self.news.last();
+            while !is_it(&last) {
+                last = self.news.next().await.unwrap();
+            }
+            last
+        };
+        timeout(PATIENCE, hearing).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+    }
+
+    /// Whether anything was told since the last that was waited for.
+    fn has_news(&mut self) -> bool {
+        self.news.next().now_or_never().is_some()
     }
 
     async fn hears_tip(&mut self, height: u32) -> NodeLink {
@@ -287,13 +306,53 @@ fn a_wait_that_ends_with_the_known_tip_is_no_news() {
         script.spurious.set(3);
         let _node = FakeNode::listen(&scene.path, &script);
         scene.hears_tip(1).await;
-        scene.heard.mark_unchanged();
+        scene.has_news();
         while script.waits.get() < 4 {
             tokio::task::yield_now().await;
         }
-        assert!(!scene.heard.has_changed().unwrap());
+        assert!(!scene.has_news());
         script.tip.send_replace(Some(tip(2)));
         scene.hears_tip(2).await;
+    });
+}
+
+#[test]
+fn a_node_that_is_asked_names_its_tip_before_it_gives_notice_of_it() {
+    run(async {
+        let (mut scene, script) = (Scene::new(), Script::new(tip(5)));
+        script.is_deaf.set(true);
+        let _node = FakeNode::listen(&scene.path, &script);
+        scene.hears_tip(5).await;
+        for height in [5, 6, 6, 2] {
+            script.tip.send_replace(Some(tip(height)));
+            scene.news.ask().await;
+            assert_eq!(scene.news.last().tip, Some(tip(height)));
+        }
+        script.is_deaf.set(false);
+        script.tip.send_replace(Some(tip(3)));
+        scene.hears_tip(3).await;
+        assert_eq!(script.connections.get(), 1);
+    });
+}
+
+#[test]
+fn a_node_that_is_busy_or_not_there_is_not_waited_for() {
+    run(async {
+        let (mut scene, script) = (Scene::new(), Script::new(tip(5)));
+        scene.news.ask().await;
+        let node = FakeNode::listen(&scene.path, &script);
+        scene.hears_tip(5).await;
+        script.is_busy.send_replace(true);
+        scene.news.ask().await;
+        let link = scene.news.last();
+        assert_eq!((link.state, link.tip), (NodeLinkState::Connected, Some(tip(5))));
+        script.tip.send_replace(Some(tip(6)));
+        scene.hears_tip(6).await;
+        script.is_busy.send_replace(false);
+        node.die().await;
+        scene.hears_state(NodeLinkState::Lost).await;
+        scene.news.ask().await;
+        NodeNews::off().ask().await;
     });
 }
 

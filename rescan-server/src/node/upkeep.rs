@@ -6,11 +6,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use rescan_core::server_info::{NodeLink, NodeLinkState};
-use tokio::sync::watch;
+use rescan_core::server_info::NodeLinkState;
 use tokio::time::sleep;
 
 use super::files::FileWatch;
+use super::link::NodeNews;
 use crate::session::Shared;
 
 /// How often the files are looked at without any news: a look at a directory of six thousand files takes some 10 ms.
@@ -22,33 +22,31 @@ const AGAIN_MIN: Duration = Duration::from_millis(20);
 const AGAIN_MAX: Duration = Duration::from_secs(1);
 
 /// Keeps the chain as new as the node and the files are, until dropped.
-pub(crate) async fn keep_up(shared: Rc<Shared>, files: FileWatch, link: watch::Receiver<NodeLink>) {
-    let hearing = hear(Rc::clone(&shared), link.clone());
-    let refreshing = refresh(shared, files, link);
+pub(crate) async fn keep_up(shared: Rc<Shared>, files: FileWatch, node: NodeNews) {
+    let hearing = hear(Rc::clone(&shared), node.clone());
+    let refreshing = refresh(shared, files, node);
     futures::future::join(hearing, refreshing).await;
 }
 
-/// Tells the chain what the node says as soon as it is said: when the link drops, maps are not to wait for a refresh.
-async fn hear(shared: Rc<Shared>, mut link: watch::Receiver<NodeLink>) {
-    while link.changed().await.is_ok() {
-        let said = link.borrow_and_update().clone();
+/// Tells the chain what the node says as soon as it is said: when the link drops, no file is to stay mapped until the refresh
+/// under way is over and the next begins.
+async fn hear(shared: Rc<Shared>, mut node: NodeNews) {
+    while let Some(said) = node.next().await {
         shared.chain().hear(&said);
         shared.figures().node_link(said.height());
     }
 }
 
-async fn refresh(shared: Rc<Shared>, files: FileWatch, mut link: watch::Receiver<NodeLink>) {
+async fn refresh(shared: Rc<Shared>, files: FileWatch, mut node: NodeNews) {
     let mut again = AGAIN_MIN;
     loop {
-        let said = link.borrow_and_update().clone();
-        shared.chain().hear(&said);
-        shared.look_anew().await;
-        let is_linked = said.state == NodeLinkState::Connected;
+        shared.refresher().look().await;
+        let is_linked = node.last().state == NodeLinkState::Connected;
         let is_awaited = shared.chain().awaits_tip();
         again = if is_awaited { (again * 2).min(AGAIN_MAX) } else { AGAIN_MIN };
         tokio::select! {
             // One that is gone has no more news.
-            Ok(()) = link.changed() => {}
+            Some(_said) = node.next() => {}
             () = files.changed(), if !is_linked => {}
             () = sleep(if is_awaited { again } else { POLL }) => {}
         }

@@ -21,7 +21,7 @@ use rescan_core::wire;
 
 use super::Shared;
 use super::limits::SessionLimits;
-use super::refresh::{Seen, internal};
+use super::refresh::{NotSeen, Seen, internal};
 use super::watch_set::{too_many_outpoints, too_many_scripts};
 use crate::cancel::CancelOnDrop;
 use crate::chain::ChainSnapshot;
@@ -48,7 +48,14 @@ struct Entries {
 /// Why there is no answer about a block.
 enum NoAnswer {
     Refused(Refusal),
+    NotSeen(NotSeen),
     Failed(Failure),
+}
+
+impl From<NotSeen> for NoAnswer {
+    fn from(why: NotSeen) -> Self {
+        Self::NotSeen(why)
+    }
 }
 
 /// Where a block stands in the chain.
@@ -99,14 +106,18 @@ impl Query {
     }
 
     /// What becomes of it. Dropping this has the worker stop before it looks at the block.
-    pub(super) async fn answer(self, shared: &Shared) -> BlockMatch {
+    ///
+    /// # Errors
+    /// If the server stops.
+    pub(super) async fn answer(self, shared: &Shared) -> capnp::Result<BlockMatch> {
         match self.run(shared).await {
-            Ok(matched) => BlockMatch::Answered(matched),
-            Err(NoAnswer::Refused(refusal)) => BlockMatch::Refused(refusal),
-            Err(NoAnswer::Failed(failure)) => {
+            Ok(matched) => Ok(BlockMatch::Answered(matched)),
+            Err(NoAnswer::Refused(refusal)) => Ok(BlockMatch::Refused(refusal)),
+            Err(NoAnswer::NotSeen(NotSeen::Failed(failure)) | NoAnswer::Failed(failure)) => {
                 tracing::error!(%failure, "a block cannot be matched");
-                BlockMatch::Failed(failure)
+                Ok(BlockMatch::Failed(failure))
             }
+            Err(NoAnswer::NotSeen(stopping)) => Err(stopping.into()),
         }
     }
 
@@ -134,7 +145,7 @@ impl Query {
                 Err(NoAnswer::Failed(_)) if tries < RETRIES_MAX => tries += 1,
                 Err(no_answer) => return Err(no_answer),
             }
-            place = self.place_in(&refreshed(shared).await?).map_err(NoAnswer::Refused)?;
+            place = self.place_in(&shared.refresher.refresh().await?).map_err(NoAnswer::Refused)?;
         }
     }
 
@@ -142,14 +153,14 @@ impl Query {
     async fn place(&self, shared: &Shared) -> Result<Place, NoAnswer> {
         if self.hash.is_some() {
             let age_max = shared.limits.chain_age_max;
-            let seen = shared.refresher.seen_within(age_max).await.map_err(NoAnswer::Failed)?;
+            let seen = shared.refresher.seen_within(age_max).await?;
             if let Ok(place) = self.place_in(&seen)
                 && place.next.is_some()
             {
                 return Ok(place);
             }
         }
-        self.place_in(&refreshed(shared).await?).map_err(NoAnswer::Refused)
+        self.place_in(&shared.refresher.refresh().await?).map_err(NoAnswer::Refused)
     }
 
     fn place_in(&self, seen: &Seen) -> Result<Place, Refusal> {
@@ -193,10 +204,6 @@ impl Entries {
         }
         Ok(builder.build())
     }
-}
-
-async fn refreshed(shared: &Shared) -> Result<Seen, NoAnswer> {
-    shared.refresher.refresh().await.map_err(NoAnswer::Failed)
 }
 
 fn refusal(reason: RefusalReason, position: u64, detail: String) -> Refusal {

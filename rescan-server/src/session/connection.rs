@@ -74,6 +74,10 @@ fn said(ended: capnp::Result<()>, figures: &LiveFigures) {
             figures.broken();
             tracing::info!(reason = error.extra, "a connection is ended: it went over a limit");
         }
+        // One that is killed may leave half a message.
+        Err(error) if matches!(error.kind, capnp::ErrorKind::PrematureEndOfFile | capnp::ErrorKind::Disconnected) => {
+            tracing::debug!(error = said_by_peer(&error), "a client left in the middle of a message");
+        }
         Err(error) => {
             figures.broken();
             tracing::info!(error = said_by_peer(&error), "a connection is ended: its peer broke the protocol");

@@ -23,7 +23,7 @@ use super::cargo::Cargo;
 use super::control::{Begun, Control, OverOnDrop, Stage, micros_since};
 use super::outbox::{Blocked, Outbox};
 use super::range;
-use super::refresh::{Seen, internal};
+use super::refresh::{NotSeen, Seen, internal};
 use super::source::{Source, Stopped};
 use crate::chain::ChainSnapshot;
 use crate::figures::ScanCount;
@@ -53,6 +53,16 @@ pub(super) enum Early {
     Cancelled,
     Refused(Refusal),
     Failed(Failure),
+}
+
+impl From<NotSeen> for Early {
+    fn from(why: NotSeen) -> Self {
+        match why {
+            // As of any other scan of a server that stops, its wallet is told how far it came.
+            NotSeen::Stopping => Self::Cancelled,
+            NotSeen::Failed(failure) => Self::Failed(failure),
+        }
+    }
 }
 
 /// A scan with a definite range in a pinned chain.
@@ -148,7 +158,7 @@ impl<S: Source> Job<S> {
         let watched = prepare.await?;
         let prepare_micros = micros_since(self.control.called);
         self.control.enter(Stage::ReadingChain);
-        let seen = self.shared.refresher.refresh().await.map_err(Early::Failed)?;
+        let seen = self.shared.refresher.refresh().await?;
         let (request, covered) = (self.range.clone(), self.going_on.covered.clone());
         // A birthday is searched for among all headers, and so may missing blocks be: more than this thread has time for.
         let pinned = tokio::task::spawn_blocking(move || Pinned::new(&request, covered, seen, prepare_micros)).await;

@@ -35,9 +35,8 @@ use rescan_core::block_match::BlockMatch;
 use rescan_core::report::{Refusal, RefusalReason};
 use rescan_core::request::RangeRequest;
 use rescan_core::rescan_capnp::{rescan, watch_set as watch_set_capnp};
-use rescan_core::server_info::{ChainInfo, Feature, NodeLink, PROTOCOL_VERSION, ReadingProgress, ServerInfo};
+use rescan_core::server_info::{ChainInfo, Feature, PROTOCOL_VERSION, ReadingProgress, ServerInfo};
 use rescan_core::wire;
-use tokio::sync::watch;
 use tracing::Instrument;
 
 use self::account::{Account, Pool};
@@ -55,6 +54,7 @@ use self::tip_wait::TipWait;
 use self::watch_set::WatchSetServer;
 use crate::chain::Chain;
 use crate::figures::LiveFigures;
+use crate::node::link::NodeNews;
 use crate::scan::{BlockReader, WorkerPool};
 
 /// What all sessions of a server have in common.
@@ -63,7 +63,7 @@ pub(crate) struct Shared {
     pool: WorkerPool,
     refresher: Refresher,
     limits: SessionLimits,
-    node: watch::Receiver<NodeLink>,
+    node: NodeNews,
     figures: Arc<LiveFigures>,
     /// What connections hold of messages beyond their shares.
     message_bytes: Rc<Pool>,
@@ -80,7 +80,7 @@ impl Shared {
         pool: WorkerPool,
         refresher: Refresher,
         limits: SessionLimits,
-        node: watch::Receiver<NodeLink>,
+        node: NodeNews,
         figures: Arc<LiveFigures>,
     ) -> Self {
         Self {
@@ -109,10 +109,8 @@ impl Shared {
         &self.figures
     }
 
-    /// Reads the chain without waiting for somebody to ask for it.
-    pub(crate) async fn look_anew(&self) {
-        // What is wrong is logged, and the next scan tries again.
-        drop(self.refresher.refresh().await);
+    pub(crate) fn refresher(&self) -> &Refresher {
+        &self.refresher
     }
 
     /// Ends all scans early; their wallets are told how far they came.
@@ -192,7 +190,7 @@ impl Session {
                 reading: ReadingProgress { bytes_done: reading.bytes_done, bytes_total: reading.bytes_total },
             },
             limits: self.shared.limits.told(),
-            node: self.shared.node.borrow().clone(),
+            node: self.shared.node.last(),
             figures: self.shared.figures.now(),
         }
     }
@@ -331,7 +329,7 @@ impl rescan::Server for Session {
         };
         // The message would be held for as long as the call waits.
         drop(params);
-        let seen = self.shared.refresher.refresh().await.map_err(|failure| capnp::Error::failed(failure.detail))?;
+        let seen = self.shared.refresher.refresh().await?;
         let highest = hashes.iter().filter_map(|hash| seen.chain.height_of(hash)).max();
         let mut found = results.get().init_found();
         if let Some(id) = highest.and_then(|height| seen.chain.id(height)) {
@@ -353,7 +351,7 @@ impl rescan::Server for Session {
                 Ok(query) => {
                     // The message would be held for as long as the call waits.
                     drop(params);
-                    query.answer(&self.shared).await
+                    query.answer(&self.shared).await?
                 }
             },
         };
@@ -370,8 +368,7 @@ impl rescan::Server for Session {
         let asked = TipWait::read(params.get()?)?;
         // The message would be held for as long as the call waits.
         drop(params);
-        let tip = asked.answer(&self.shared.refresher).await;
-        if let Some(tip) = tip.map_err(|failure| capnp::Error::failed(failure.detail))? {
+        if let Some(tip) = asked.answer(&self.shared.refresher).await? {
             wire::write_block_id(&tip, results.get().init_tip());
         }
         Ok(())

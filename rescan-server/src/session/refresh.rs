@@ -18,9 +18,28 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::cancel::{Cancel, CancelOnDrop};
 use crate::chain::{Chain, ChainError, ChainSnapshot};
 use crate::figures::LiveFigures;
+use crate::node::link::NodeNews;
 
-/// What a refresh comes to: the chain as it is now, or what is broken.
-pub(crate) type Refreshed = Result<Seen, Failure>;
+/// What a refresh comes to: the chain as it is now, or why that cannot be told.
+pub(crate) type Refreshed = Result<Seen, NotSeen>;
+
+/// Why nobody can say what the chain is now.
+#[derive(Clone, Debug)]
+pub(crate) enum NotSeen {
+    /// The server stops. A client is right to connect anew.
+    Stopping,
+    /// The block files cannot be read.
+    Failed(Failure),
+}
+
+impl From<NotSeen> for capnp::Error {
+    fn from(why: NotSeen) -> Self {
+        match why {
+            NotSeen::Stopping => Self::disconnected("the server is stopping".to_owned()),
+            NotSeen::Failed(failure) => Self::failed(failure.detail),
+        }
+    }
+}
 
 /// A chain, and what takes a walk over all its heights to know.
 #[derive(Clone, Debug)]
@@ -49,10 +68,18 @@ impl Seen {
 /// How many askers are answered by one refresh; more wait for the one after it.
 const ASKERS_MAX: usize = 64;
 
+/// Somebody who waits for a refresh.
+#[derive(Debug)]
+struct Asker {
+    answer: oneshot::Sender<Refreshed>,
+    /// The node is to be asked first: what it said last may be older than the question.
+    asks_node: bool,
+}
+
 /// Asks for refreshes.
 #[derive(Debug)]
 pub(crate) struct Refresher {
-    askers: mpsc::Sender<oneshot::Sender<Refreshed>>,
+    askers: mpsc::Sender<Asker>,
     state: Rc<Cell<ChainState>>,
     seen: Rc<RefCell<Option<Seen>>>,
     /// When the last refresh that succeeded began.
@@ -64,7 +91,11 @@ pub(crate) struct Refresher {
 
 impl Refresher {
     /// A refresher, and the task that does its work and ends soon after the refresher is dropped.
-    pub(crate) fn new(chain: Arc<Chain>, figures: Arc<LiveFigures>) -> (Self, impl Future<Output = ()>) {
+    pub(crate) fn new(
+        chain: Arc<Chain>,
+        node: NodeNews,
+        figures: Arc<LiveFigures>,
+    ) -> (Self, impl Future<Output = ()>) {
         let (askers, waiting) = mpsc::channel(ASKERS_MAX);
         let state = Rc::new(Cell::new(ChainState::Reading));
         let stop = CancelOnDrop::new();
@@ -73,6 +104,7 @@ impl Refresher {
         let (tip, tips) = watch::channel(None);
         let work = Work {
             chain,
+            node,
             figures,
             tip,
             state: Rc::clone(&state),
@@ -99,16 +131,26 @@ impl Refresher {
         self.tips.clone()
     }
 
-    /// The chain as it is after this call began.
+    /// The chain as it is after this call began, by the node's word where it can be asked.
     ///
     /// # Errors
     /// What kept the block files from being read.
     pub(crate) async fn refresh(&self) -> Refreshed {
-        let (asker, answer) = oneshot::channel();
-        if self.askers.send(asker).await.is_err() {
-            return Err(stopped());
+        self.ask(true).await
+    }
+
+    /// Has the chain read without being asked for it, by what the node said last.
+    pub(crate) async fn look(&self) {
+        // What is wrong is logged, and the next look tries again.
+        drop(self.ask(false).await);
+    }
+
+    async fn ask(&self, asks_node: bool) -> Refreshed {
+        let (answer, answered) = oneshot::channel();
+        if self.askers.send(Asker { answer, asks_node }).await.is_err() {
+            return Err(NotSeen::Stopping);
         }
-        answer.await.unwrap_or_else(|_gone| Err(stopped()))
+        answered.await.unwrap_or(Err(NotSeen::Stopping))
     }
 
     /// The chain as it was at most so long ago.
@@ -127,6 +169,7 @@ impl Refresher {
 /// The task's side.
 struct Work {
     chain: Arc<Chain>,
+    node: NodeNews,
     figures: Arc<LiveFigures>,
     tip: watch::Sender<Option<BlockId>>,
     state: Rc<Cell<ChainState>>,
@@ -137,18 +180,22 @@ struct Work {
 }
 
 impl Work {
-    async fn run(self, mut waiting: mpsc::Receiver<oneshot::Sender<Refreshed>>) {
+    async fn run(self, mut waiting: mpsc::Receiver<Asker>) {
         while let Some(first) = waiting.recv().await {
             let mut askers = vec![first];
             while let Ok(asker) = waiting.try_recv() {
                 askers.push(asker);
             }
             let began = Instant::now();
+            if askers.iter().any(|asker| asker.asks_node) {
+                self.node.ask().await;
+            }
+            self.chain.hear(&self.node.last());
             let refreshed = self.refresh().await;
             self.note(&refreshed, began);
             for asker in askers {
                 // An asker that left needs no answer.
-                drop(asker.send(refreshed.clone()));
+                drop(asker.answer.send(refreshed.clone()));
             }
         }
     }
@@ -164,9 +211,9 @@ impl Work {
         });
         match refreshed.await {
             Ok(Ok(seen)) => Ok(seen),
-            Ok(Err(ChainError::Cancelled)) => Err(stopped()),
-            Ok(Err(error)) => Err(unreadable(&error)),
-            Err(error) => Err(internal(format!("reading the block files: {error}"))),
+            Ok(Err(ChainError::Cancelled)) => Err(NotSeen::Stopping),
+            Ok(Err(error)) => Err(NotSeen::Failed(unreadable(&error))),
+            Err(error) => Err(NotSeen::Failed(internal(format!("reading the block files: {error}")))),
         }
     }
 
@@ -182,13 +229,14 @@ impl Work {
                 self.figures.chain_seen(tip);
                 self.tip.send_if_modified(|known| std::mem::replace(known, tip) != tip);
             }
-            Err(failure) => {
+            Err(NotSeen::Stopping) => {}
+            Err(NotSeen::Failed(failure)) => {
                 if self.seen.borrow().is_none() {
                     self.state.set(ChainState::Failed);
                 }
                 // Said once, and not with every look that finds the same.
                 let is_news = self.failed.replace(Some(failure.clone())).as_ref() != Some(failure);
-                if is_news && !self.stop.is_cancelled() {
+                if is_news {
                     self.figures.failed(failure);
                     tracing::warn!(%failure, "the block files cannot be read; they are tried again by themselves; look at the disk and at who may read them");
                 }
@@ -199,10 +247,6 @@ impl Work {
 
 fn unreadable(error: &ChainError) -> Failure {
     Failure { kind: FailureKind::Unreadable, detail: with_causes(error), at: None }
-}
-
-fn stopped() -> Failure {
-    internal("the server is stopping".to_owned())
 }
 
 /// A defect of ours, or an end that we brought about, as clients hear of it.

@@ -9,12 +9,12 @@
 use std::time::Duration;
 
 use bitcoin::BlockHash;
-use rescan_core::report::{BlockId, Failure};
+use rescan_core::report::BlockId;
 use rescan_core::rescan_capnp::rescan;
 use rescan_core::wire;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
-use super::refresh::Refresher;
+use super::refresh::{NotSeen, Refresher};
 
 /// The longest that a call waits. A client that is gone without a word is noticed by then, and one that is there asks again.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -50,7 +50,7 @@ impl TipWait {
     ///
     /// # Errors
     /// What kept the block files from being read. Later looks that fail do not end the wait: the next may not.
-    pub(super) async fn answer(self, refresher: &Refresher) -> Result<Option<BlockId>, Failure> {
+    pub(super) async fn answer(self, refresher: &Refresher) -> Result<Option<BlockId>, NotSeen> {
         let until = Instant::now() + self.timeout;
         let mut tips = refresher.tips();
         refresher.refresh().await?;

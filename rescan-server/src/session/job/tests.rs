@@ -15,7 +15,7 @@ use super::*;
 use crate::block_file::Access;
 use crate::chain::{Chain, ChainConfig};
 use crate::figures::LiveFigures;
-use crate::node::link::Link;
+use crate::node::link::NodeNews;
 use crate::scan::{Scan, WorkerPool};
 use crate::session::limits::SessionLimits;
 use crate::session::refresh::Refresher;
@@ -47,9 +47,9 @@ fn job(directory: &tempfile::TempDir) -> (Job<Scan>, Rc<Control>, Sink) {
     let chain = Arc::new(Chain::open(config).unwrap());
     let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
     let figures = Arc::new(LiveFigures::default());
-    let (refresher, _nobody_refreshes) = Refresher::new(Arc::clone(&chain), Arc::clone(&figures));
+    let (refresher, _nobody_refreshes) = Refresher::new(Arc::clone(&chain), NodeNews::off(), Arc::clone(&figures));
     let limits = SessionLimits::default();
-    let shared = Shared::new(Arc::clone(&chain), pool, refresher, limits, Link::off(), Arc::clone(&figures));
+    let shared = Shared::new(Arc::clone(&chain), pool, refresher, limits, NodeNews::off(), Arc::clone(&figures));
     let (control, sink) = (Rc::new(Control::new(chain)), Sink::default());
     let range = RangeRequest {
         from: rescan_core::request::RangeStart::Height(Height::GENESIS),
