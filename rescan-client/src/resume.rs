@@ -198,6 +198,12 @@ impl ResumableScan {
         Ok(())
     }
 
+    /// Takes back everything above a block that was reported and stands, before the next scan begins.
+    pub(crate) fn take_back(&mut self, standing: BlockId) {
+        self.rewind(Some(standing));
+        self.stage = Stage::Ready;
+    }
+
     /// Begins at the range's start again: everything that was reported is withdrawn or void.
     pub(crate) fn start_over(&mut self) {
         let withdrawn = self.checkpoint.start_over();

@@ -7,6 +7,7 @@
 //! Invariant: the blocks that were told, in the order in which they were, are at any moment one chain, up to a block
 //! whose predecessors are in it.
 
+mod below_range;
 mod recent;
 
 use std::collections::VecDeque;
@@ -15,10 +16,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bitcoin::BlockHash;
 use futures::{FutureExt, Stream};
 use rescan_core::position::Height;
-use rescan_core::report::{BlockId, BlockReport, Outcome, Summary};
-use rescan_core::request::{Deliver, RangeEnd};
+use rescan_core::report::{BlockId, BlockReport, Outcome, RefusalReason, Summary};
+use rescan_core::request::{Deliver, RangeEnd, RangeStart};
 
 use self::recent::RecentBlocks;
 use crate::checkpoint::{Checkpoint, ForeignCheckpoint, Withdrawn};
@@ -76,6 +78,8 @@ pub struct Follower {
     recent: Option<RecentBlocks>,
     /// The tip that the server told last.
     expected: Height,
+    /// Where the range begins, if that is a height: below it there is nothing to scan.
+    lowest: Height,
     /// Why the blocks of a scan are not known. Where that scan is begun again, it does not matter.
     unaligned: Option<CallError>,
 }
@@ -90,6 +94,8 @@ enum Stage {
     /// What the next scan watches goes to the server ahead of it.
     Sending,
     Waiting(Call<Option<BlockId>>),
+    /// The chain ends below the range: which of the blocks that were told still stand is asked for.
+    Falling(Call<Option<BlockId>>),
     Ended,
 }
 
@@ -124,6 +130,10 @@ impl Client {
     ///
     /// [`ForeignCheckpoint`] if the checkpoint is of another request, or of another network than the server's.
     pub fn follow(&self, mut request: ScanRequest, checkpoint: Checkpoint) -> Result<Follower, ForeignCheckpoint> {
+        let lowest = match request.range.from {
+            RangeStart::Height(height) => height,
+            RangeStart::Birthday(_) | RangeStart::After(_) => Height::GENESIS,
+        };
         request.range.to = RangeEnd::Tip;
         request.deliver = Deliver::History;
         Ok(Follower {
@@ -133,6 +143,7 @@ impl Client {
             stage: Stage::Reading,
             recent: None,
             expected: Height::GENESIS,
+            lowest,
             unaligned: None,
         })
     }
@@ -186,8 +197,15 @@ impl Follower {
                 if !self.client.can_wait() {
                     return Poll::Ready(Err(CallError::Unsupported { detail: "waitTip".to_owned() }.into()));
                 }
-                let event = ready!(self.scan.poll_event(cx))?;
-                self.take_in(event.ok_or(CallError::Ended)?)?;
+                match ready!(self.scan.poll_event(cx)) {
+                    // The chain fell below the range since its tip was told.
+                    Err(ScanError::Refused(refusal))
+                        if refusal.reason == RefusalReason::BadRange && self.recent.is_some() =>
+                    {
+                        self.fall();
+                    }
+                    event => self.take_in(event?.ok_or(CallError::Ended)?)?,
+                }
             }
             Stage::Aligning(call) => {
                 let blocks = ready!(call.poll_unpin(cx));
@@ -205,18 +223,21 @@ impl Follower {
             }
             Stage::Sending => {
                 ready!(self.scan.poll_sent(cx))?;
-                let (client, known) = (self.client.clone(), self.checkpoint().covered_to().map(|block| block.hash));
+                let (client, known) = (self.client.clone(), self.tip());
                 self.stage = Stage::Waiting(async move { client.wait_tip(known, WAIT_MAX).await }.boxed());
             }
             Stage::Waiting(call) => {
-                let known = self.scan.checkpoint().covered_to().map(|block| block.hash);
                 let tip = ready!(call.poll_unpin(cx))?;
                 // At the time's end it is the same: then it is asked for again.
                 self.stage = Stage::Sending;
-                if let Some(tip) = tip.filter(|tip| Some(tip.hash) != known) {
+                if let Some(tip) = tip.filter(|tip| Some(tip.hash) != self.tip()) {
                     self.expected = tip.height;
-                    self.stage = Stage::Reading;
+                    if tip.height < self.lowest { self.fall() } else { self.stage = Stage::Reading }
                 }
+            }
+            Stage::Falling(call) => {
+                let standing = ready!(call.poll_unpin(cx))?;
+                self.fall_to(standing)?;
             }
         }
         Poll::Ready(Ok(()))
@@ -224,14 +245,16 @@ impl Follower {
 
     fn take_in(&mut self, event: ResumeEvent) -> Result<(), ScanError> {
         match event {
-            ResumeEvent::Began(handle) if self.recent.is_some() => {
-                let covered = self.checkpoint().covered_to().map(|block| block.height);
-                let expected = self.expected;
-                let blocks = async move { recent::blocks_above(&handle, covered, expected).await };
-                self.unaligned = None;
-                self.stage = Stage::Aligning(blocks.boxed());
-            }
-            ResumeEvent::Began(handle) => self.events.push_back(FollowEvent::Began(handle)),
+            ResumeEvent::Began(handle) => match &self.recent {
+                Some(recent) => {
+                    let covered = self.scan.checkpoint().covered_to().map(|block| block.height);
+                    let (first, expected) = (recent.first_unsure(covered), self.expected);
+                    let blocks = async move { recent::blocks_from(&handle, first, expected).await };
+                    self.unaligned = None;
+                    self.stage = Stage::Aligning(blocks.boxed());
+                }
+                None => self.events.push_back(FollowEvent::Began(handle)),
+            },
             ResumeEvent::Withdrawn(withdrawn) => self.events.push_back(FollowEvent::Withdrawn(withdrawn)),
             ResumeEvent::Restarted => {
                 self.recent = None;
@@ -294,13 +317,19 @@ impl Follower {
 
     /// Tells which blocks the chain has left, and keeps those that came until their reports do.
     fn align(&mut self, blocks: Vec<BlockId>) {
-        let covered = self.scan.checkpoint().covered_to();
+        let covered = self.scan.checkpoint().covered_to().map(|block| block.height);
         let Some(recent) = &mut self.recent else { return };
-        match covered.and_then(|covered| recent.align(covered.height, blocks)) {
+        match recent.align(covered, blocks) {
             Some(left) => self.events.extend(left.into_iter().map(FollowEvent::Disconnected)),
             // Not all that were left can be named.
             None => self.scan.start_over(),
         }
+    }
+
+    /// The last block that was told: the server is asked for another.
+    fn tip(&self) -> Option<BlockHash> {
+        let told = self.recent.as_ref().and_then(RecentBlocks::tip);
+        told.or_else(|| self.checkpoint().covered_to()).map(|block| block.hash)
     }
 
     fn connect_to(&mut self, height: Height) -> Result<(), ScanError> {

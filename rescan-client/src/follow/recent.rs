@@ -49,23 +49,44 @@ impl RecentBlocks {
         Ok(Self { told, ahead: VecDeque::new() })
     }
 
-    /// Takes in the `blocks` above `covered` of a chain, which is this one up to there. Gives those that this chain has and
+    /// The lowest height at which another chain may have another block: above what is `covered`, which it has too; where
+    /// nothing is, any that is remembered.
+    pub(super) fn first_unsure(&self, covered: Option<Height>) -> Height {
+        let above = |covered: Height| Height(covered.0.saturating_add(1));
+        covered.map(above).or_else(|| self.told.front().map(|lowest| lowest.height)).unwrap_or(Height::GENESIS)
+    }
+
+    /// Takes in the `blocks` of a chain from [`first_unsure`](Self::first_unsure) on. Gives those that this chain has and
     /// that one has not, the last first; none if more than are remembered were left, and then nothing is changed.
-    pub(super) fn align(&mut self, covered: Height, blocks: Vec<BlockId>) -> Option<Vec<BlockId>> {
-        let above = |block: &BlockId| block.height.0.checked_sub(covered.0).and_then(|above| above.checked_sub(1));
-        let stands = |block: &&BlockId| match above(block).and_then(|place| usize::try_from(place).ok()) {
+    pub(super) fn align(&mut self, covered: Option<Height>, blocks: Vec<BlockId>) -> Option<Vec<BlockId>> {
+        let first = self.first_unsure(covered);
+        let place = |block: &BlockId| block.height.0.checked_sub(first.0).and_then(|place| usize::try_from(place).ok());
+        let stands = |block: &&BlockId| match place(block) {
             None => true,
             Some(place) => blocks.get(place).is_some_and(|pinned| pinned.hash == block.hash),
         };
         let kept = self.told.iter().take_while(stands).count();
         let lowest = self.told.front()?.height;
-        if kept == 0 && covered.next() < Some(lowest) {
+        // All that are remembered were left; the one below them is known to stand only if it is covered.
+        if kept == 0 && (covered.is_none() || first < lowest) {
             return None;
         }
         let left: Vec<BlockId> = self.told.drain(kept..).rev().collect();
-        let last = self.told.back().map_or(covered, |last| last.height);
-        self.ahead = blocks.into_iter().filter(|block| block.height > last).collect();
+        let last = self.told.back().map(|last| last.height).or(covered);
+        self.ahead = blocks.into_iter().filter(|block| last.is_none_or(|last| block.height > last)).collect();
         Some(left)
+    }
+
+    /// Leaves the blocks above a height, and gives them, the last first.
+    pub(super) fn leave_above(&mut self, height: Height) -> Vec<BlockId> {
+        let kept = self.told.iter().take_while(|block| block.height <= height).count();
+        self.forget_ahead();
+        self.told.drain(kept..).rev().collect()
+    }
+
+    /// The last block that was told.
+    pub(super) fn tip(&self) -> Option<BlockId> {
+        self.told.back().copied()
     }
 
     /// The next block that is ahead, up to a height; from here on it is one that was told.
@@ -92,16 +113,10 @@ impl RecentBlocks {
     }
 }
 
-/// The blocks above `covered` of the chain that a scan is pinned to, up to its tip, which is thought to be at `expected`;
-/// none where nothing is covered.
-pub(super) async fn blocks_above(
-    scan: &ScanHandle,
-    covered: Option<Height>,
-    expected: Height,
-) -> Result<Vec<BlockId>, CallError> {
-    let Some(covered) = covered else { return Ok(Vec::new()) };
+/// The blocks from a height on of the chain that a scan is pinned to, up to its tip, which is thought to be at `expected`.
+pub(super) async fn blocks_from(scan: &ScanHandle, first: Height, expected: Height) -> Result<Vec<BlockId>, CallError> {
     let mut blocks: Vec<BlockId> = Vec::new();
-    let mut next = covered.0.saturating_add(1);
+    let mut next = first.0;
     loop {
         let count = expected.0.saturating_sub(next).saturating_add(SPARE_HEIGHTS).min(HEIGHTS_MAX);
         let found = ids(scan, next, count).await?;
@@ -157,7 +172,7 @@ mod tests {
     #[test]
     fn what_is_above_the_tip_is_ahead_and_told_up_to_a_height_at_a_time() {
         let mut recent = told(5..=10);
-        assert_eq!(recent.align(Height(10), blocks(11..=13, 0)), Some(vec![]));
+        assert_eq!(recent.align(Some(Height(10)), blocks(11..=13, 0)), Some(vec![]));
         assert_eq!(connected(&mut recent, 10), []);
         assert_eq!(connected(&mut recent, 12), blocks(11..=12, 0));
         assert_eq!(connected(&mut recent, 99), blocks(13..=13, 0));
@@ -167,29 +182,40 @@ mod tests {
     fn blocks_in_common_above_what_is_covered_are_neither_left_nor_told_again() {
         let mut recent = told(5..=10);
         let other = [blocks(7..=8, 0), blocks(9..=11, 1)].concat();
-        assert_eq!(recent.align(Height(6), other), Some(vec![block(10, 0), block(9, 0)]));
+        assert_eq!(recent.align(Some(Height(6)), other), Some(vec![block(10, 0), block(9, 0)]));
         assert_eq!(connected(&mut recent, 99), blocks(9..=11, 1));
     }
 
     #[test]
     fn a_chain_that_only_lost_blocks_has_none_ahead() {
         let mut recent = told(5..=10);
-        assert_eq!(recent.align(Height(8), vec![]), Some(vec![block(10, 0), block(9, 0)]));
+        assert_eq!(recent.align(Some(Height(8)), vec![]), Some(vec![block(10, 0), block(9, 0)]));
         assert_eq!(connected(&mut recent, 99), []);
     }
 
     #[test]
     fn all_that_is_remembered_may_be_left_and_no_more() {
-        assert_eq!(told(5..=6).align(Height(4), blocks(5..=9, 1)), Some(vec![block(6, 0), block(5, 0)]));
+        assert_eq!(told(5..=6).align(Some(Height(4)), blocks(5..=9, 1)), Some(vec![block(6, 0), block(5, 0)]));
         let mut recent = told(5..=6);
-        assert_eq!(recent.align(Height(3), blocks(4..=9, 1)), None);
-        assert_eq!(recent.align(Height(3), blocks(4..=7, 0)), Some(vec![]), "it was as before");
+        assert_eq!(recent.align(Some(Height(3)), blocks(4..=9, 1)), None);
+        assert_eq!(recent.align(Some(Height(3)), blocks(4..=7, 0)), Some(vec![]), "it was as before");
+    }
+
+    #[test]
+    fn where_nothing_is_covered_a_block_in_common_shows_where_the_chains_part() {
+        let mut recent = told(5..=10);
+        assert_eq!(recent.leave_above(Height(8)), [block(10, 0), block(9, 0)]);
+        assert_eq!((recent.first_unsure(None), recent.tip()), (Height(5), Some(block(8, 0))));
+        let other = [blocks(5..=6, 0), blocks(7..=9, 1)].concat();
+        assert_eq!(recent.align(None, other), Some(vec![block(8, 0), block(7, 0)]));
+        assert_eq!(connected(&mut recent, 99), blocks(7..=9, 1));
+        assert_eq!(recent.align(None, blocks(5..=12, 2)), None, "nothing says what was left below");
     }
 
     #[test]
     fn no_more_is_remembered_than_can_be_taken_back() {
         let mut recent = told(0..=0);
-        recent.align(Height(0), blocks(1..=1_000, 0)).expect("nothing is left");
+        recent.align(Some(Height(0)), blocks(1..=1_000, 0)).expect("nothing is left");
         connected(&mut recent, 1_000);
         assert_eq!(recent.told.len(), 288);
     }

@@ -127,6 +127,23 @@ mod tests {
     }
 
     #[test]
+    fn a_tip_that_is_not_on_disk_is_waited_for_a_while_and_then_warned_of_once() {
+        let mut view = NodeView::default();
+        view.name(hash(1));
+        view.compare(Some((hash(9), Height(5))), Some(hash(1)));
+        let tip = view.tip.as_mut().expect("it was named");
+        assert!(!tip.is_warned_of);
+        tip.named -= TIP_PATIENCE;
+        assert!(!view.awaits_tip() && !view.is_patient());
+        view.compare(Some((hash(9), Height(5))), Some(hash(1)));
+        assert!(!view.is_confirmed() && view.tip.as_ref().is_some_and(|tip| tip.is_warned_of));
+        view.name(hash(1));
+        assert!(!view.awaits_tip(), "the same tip is no other");
+        view.name(hash(2));
+        assert!(view.awaits_tip());
+    }
+
+    #[test]
     fn a_node_that_was_never_there_costs_no_map() {
         let mut view = NodeView::default();
         assert!(!view.lose(Some(Height(800))));

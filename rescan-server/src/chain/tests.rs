@@ -19,6 +19,17 @@ mod layouts;
 mod node;
 mod remembering;
 
+#[test]
+fn a_file_that_cannot_be_read_is_told_of_with_what_can_be_done_about_it() {
+    let told = |errno: i32| {
+        let (path, source) = (PathBuf::from("/blocks/blk00007.dat"), io::Error::from_raw_os_error(errno));
+        rescan_core::causes::with_causes(&ChainError::Unreadable { path, offset: 88, source })
+    };
+    assert!(told(24).starts_with("cannot read /blocks/blk00007.dat near offset 88: raise the limit of open files"));
+    assert!(told(13).contains("run rescan-server as the node's user"));
+    assert!(told(5).contains("check the disk"));
+}
+
 /// A blocks directory and a state directory of their own.
 struct Scene {
     dir: tempfile::TempDir,
