@@ -85,6 +85,12 @@ impl FollowingWallet {
         view.tip == Some(tip) && view.blocks.keys().copied().eq(heights.iter().copied())
     }
 
+    /// The same, where only the height of the tip is known, as after a block was left.
+    pub(crate) fn stands_at(&self, height: u32, heights: &[u32]) -> bool {
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.height == Some(height) && view.blocks.keys().copied().eq(heights.iter().copied())
+    }
+
     /// What it believes, for whoever reads of a failure.
     pub(crate) fn told(&self) -> String {
         format!("{:?}", self.view.lock().unwrap_or_else(PoisonError::into_inner))

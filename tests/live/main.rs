@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod active_chain;
+mod at_once;
 mod following_wallet;
 mod going_on;
 mod node;

@@ -87,12 +87,13 @@ impl LiveScene {
         let paid = self.paid_heights(0);
         assert_eq!(found.heights(), paid);
         for follower in &self.followers {
-            let begun = std::time::Instant::now();
-            while !follower.believes(tip, &paid) {
-                assert!(begun.elapsed() < PATIENCE, "a follower believes {}, not {tip} {paid:?}", follower.told());
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            comes_to_believe(follower, tip, &paid).await;
         }
+    }
+
+    /// Waits until a wallet whose range begins at `from` believes in the node's chain.
+    pub(crate) async fn believed_by(&self, follower: &FollowingWallet, from: u32) {
+        comes_to_believe(follower, self.node.tip().1, &self.paid_heights(from)).await;
     }
 
     /// The answer of a scan that ended at the node's tip, which may move meanwhile.
@@ -104,5 +105,13 @@ impl LiveScene {
             is_there.then_some(found)
         })
         .await
+    }
+}
+
+async fn comes_to_believe(follower: &FollowingWallet, tip: BlockHash, paid: &[u32]) {
+    let begun = std::time::Instant::now();
+    while !follower.believes(tip, paid) {
+        assert!(begun.elapsed() < PATIENCE, "a follower believes {}, not {tip} {paid:?}", follower.told());
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -72,6 +72,38 @@ fn the_chain_is_waited_for_while_it_is_read_for_the_first_time() {
     });
 }
 
+/// Such a client connects anew, as it would a moment later.
+#[test]
+fn whoever_asks_a_server_that_stops_is_told_the_tip_or_that_the_connection_is_over() {
+    for _round in 0..10 {
+        let mut server = TestServer::with_blocks(2);
+        run(async {
+            let client = Client::connect(&server.socket()).await;
+            let known = server.tip().to_byte_array();
+            let mut waiting: Vec<_> = (0..8).map(|_| Box::pin(wait(&client, &known, LONG))).collect();
+            for call in &mut waiting {
+                assert!(futures::poll!(call).is_pending());
+            }
+            let _stopping = server.tell_to_stop();
+            loop {
+                match wait(&client, &known, 0).await {
+                    Ok(tip) => assert_eq!(hash_of(tip), Some(server.tip())),
+                    Err(error) => {
+                        assert_eq!(error.kind, ErrorKind::Disconnected, "{error}");
+                        break;
+                    }
+                }
+            }
+            for call in waiting {
+                match call.await {
+                    Ok(tip) => assert_eq!(hash_of(tip), Some(server.tip())),
+                    Err(error) => assert_eq!(error.kind, ErrorKind::Disconnected, "{error}"),
+                }
+            }
+        });
+    }
+}
+
 #[test]
 fn a_known_tip_that_is_no_hash_is_an_exception() {
     let server = TestServer::with_blocks(1);
