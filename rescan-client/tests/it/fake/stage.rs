@@ -56,19 +56,15 @@ impl Stage {
         match (step, sink) {
             (Step::Reports(reports), Sink::Reports(sink)) => {
                 let mut push = sink.reports_request();
-                let mut batch = push.get().init_batch(reports.len().try_into().unwrap());
-                for (index, report) in (0..).zip(&reports) {
-                    wire::write_report(report, batch.reborrow().get(index)).unwrap();
-                }
+                let batch = push.get().init_batch(reports.len().try_into().unwrap());
+                wire::write_reports(&reports, batch).unwrap();
                 push.send().await?;
                 self.seen.lock().unwrap().pushed += 1;
             }
             (Step::Coins(coins), Sink::Reports(sink)) => {
                 let mut push = sink.coins_request();
-                let mut batch = push.get().init_batch(coins.len().try_into().unwrap());
-                for (index, coin) in (0..).zip(&coins) {
-                    wire::write_coin(coin, batch.reborrow().get(index)).unwrap();
-                }
+                let batch = push.get().init_batch(coins.len().try_into().unwrap());
+                wire::write_coins(&coins, batch).unwrap();
                 push.send().await?;
                 self.seen.lock().unwrap().pushed += 1;
             }
@@ -79,10 +75,8 @@ impl Stage {
             }
             (Step::Blocks(blocks), Sink::Blocks(sink)) => {
                 let mut push = sink.blocks_request();
-                let mut batch = push.get().init_batch(blocks.len().try_into().unwrap());
-                for (index, block) in (0..).zip(&blocks) {
-                    wire::write_full_block(block, batch.reborrow().get(index)).unwrap();
-                }
+                let batch = push.get().init_batch(blocks.len().try_into().unwrap());
+                wire::write_blocks(&blocks, batch).unwrap();
                 push.send().await?;
             }
             (Step::Reports(_) | Step::Coins(_) | Step::Settled(_) | Step::Blocks(_), _) => {
