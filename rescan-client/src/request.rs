@@ -8,6 +8,34 @@ use rescan_core::request::{
     self, Covered, Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, Verify,
 };
 
+/// The methods of a request and of a wallet alike that add to their lists of what is watched.
+macro_rules! watches_more {
+    () => {
+        /// Watches one more keychain: a descriptor, with the default gap limit, or a [`GivenKeychain`] that says more.
+        #[must_use]
+        pub fn keychain(mut self, keychain: impl Into<GivenKeychain>) -> Self {
+            self.keychains.push(keychain.into());
+            self
+        }
+
+        /// Watches one more script.
+        #[must_use]
+        pub fn script(mut self, script: ScriptBuf) -> Self {
+            self.scripts.push(script);
+            self
+        }
+
+        /// Watches for the spend of one more coin.
+        #[must_use]
+        pub fn outpoint(mut self, outpoint: GivenOutpoint) -> Self {
+            self.outpoints.push(outpoint);
+            self
+        }
+    };
+}
+
+pub(crate) use watches_more;
+
 /// A scan to be made. By default: nothing watched, from genesis to the tip, reported blocks proven, all history and
 /// nothing beside it.
 ///
@@ -59,26 +87,7 @@ impl ScanRequest {
         Self::default()
     }
 
-    /// Watches one more keychain: a descriptor, with the default gap limit, or a [`GivenKeychain`] that says more.
-    #[must_use]
-    pub fn keychain(mut self, keychain: impl Into<GivenKeychain>) -> Self {
-        self.keychains.push(keychain.into());
-        self
-    }
-
-    /// Watches one more script.
-    #[must_use]
-    pub fn script(mut self, script: ScriptBuf) -> Self {
-        self.scripts.push(script);
-        self
-    }
-
-    /// Watches for the spend of one more coin.
-    #[must_use]
-    pub fn outpoint(mut self, outpoint: GivenOutpoint) -> Self {
-        self.outpoints.push(outpoint);
-        self
-    }
+    watches_more!();
 
     /// Begins at a height instead of genesis.
     #[must_use]

@@ -28,7 +28,7 @@ use rescan_core::coins::Coin;
 use rescan_core::report::{BlockReport, Origin, Received, Spent, TransactionReport};
 use rescan_core::request::{GivenKeychain, GivenOutpoint};
 
-use crate::request::ScanRequest;
+use crate::request::{ScanRequest, watches_more};
 
 /// What one wallet watches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,26 +49,7 @@ impl Wallet {
         Self::default()
     }
 
-    /// Watches one more keychain.
-    #[must_use]
-    pub fn keychain(mut self, keychain: impl Into<GivenKeychain>) -> Self {
-        self.keychains.push(keychain.into());
-        self
-    }
-
-    /// Watches one more script.
-    #[must_use]
-    pub fn script(mut self, script: ScriptBuf) -> Self {
-        self.scripts.push(script);
-        self
-    }
-
-    /// Watches for the spend of one more coin.
-    #[must_use]
-    pub fn outpoint(mut self, outpoint: GivenOutpoint) -> Self {
-        self.outpoints.push(outpoint);
-        self
-    }
+    watches_more!();
 }
 
 /// Named wallets, to be scanned for together. Each has a number: its position in the order in which they were added.

@@ -289,3 +289,17 @@ impl NodeHeight {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_lags_by_the_blocks_that_the_node_has_and_it_has_not() {
+        let node = NodeHeight::Height(Height(10));
+        assert_eq!(node.lag_blocks(Some(Height(7))), Some(3));
+        assert_eq!(node.lag_blocks(Some(Height(12))), Some(0), "the node went back");
+        assert_eq!(node.lag_blocks(None), Some(11), "the genesis block too");
+        assert_eq!(NodeHeight::Unreachable.lag_blocks(Some(Height(7))), None);
+    }
+}

@@ -11,34 +11,20 @@ const KEPT_BYTES: libc::c_int = 8 << 20;
 /// Has the allocator keep large buffers. To be called once, before other threads are there. Does nothing but with glibc.
 pub fn keep_large_buffers() {
     #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "the C library has no safe door to its allocator")]
     for parameter in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
-        ask(Wish::Keep(parameter));
+        // SAFETY: it takes integers, and touches nothing but the allocator's own state under its own locks. What it
+        // refuses stays as it was, which costs speed.
+        unsafe { libc::mallopt(parameter, KEPT_BYTES) };
     }
 }
 
 /// Hands what is free back to the kernel, holes between what is in use included. Does nothing but with glibc.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
-    ask(Wish::GiveBack);
-}
-
-#[cfg(target_env = "gnu")]
-#[derive(Clone, Copy)]
-enum Wish {
-    /// Up to how many bytes this parameter is to be.
-    Keep(libc::c_int),
-    GiveBack,
-}
-
-#[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "the C library has no safe door to its allocator")]
-fn ask(wish: Wish) {
-    // SAFETY: both take integers, and touch nothing but the allocator's own state under its own locks. What it refuses
-    // stays as it was, which costs speed or memory.
-    unsafe {
-        match wish {
-            Wish::Keep(parameter) => libc::mallopt(parameter, KEPT_BYTES),
-            Wish::GiveBack => libc::malloc_trim(0),
-        }
-    };
+    #[expect(unsafe_code, reason = "the C library has no safe door to its allocator")]
+    {
+        // SAFETY: it takes an integer, and gives back only what nobody holds, under the allocator's own locks.
+        unsafe { libc::malloc_trim(0) };
+    }
 }

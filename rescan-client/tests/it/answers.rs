@@ -18,17 +18,13 @@ use rescan_client::report::{
 use rescan_client::{CallError, Covered, Deliver, LOCATE_HASHES_MAX, RangeStart, ScanError, ScanEvent, ScanRequest};
 
 use crate::fake::{Script, Step};
-use crate::library::{complete, connected, last_error, report};
+use crate::library::{complete, connected, last_error, one_script, report};
 
 type Event = Result<ScanEvent, ScanError>;
 
 async fn told(request: ScanRequest, steps: Vec<Step>) -> Vec<Event> {
     let (_fake, client) = connected(Script::new(steps)).await;
     client.scan(request).await.unwrap().collect().await
-}
-
-fn one_script() -> ScanRequest {
-    ScanRequest::new().script(ScriptBuf::from(vec![0x51]))
 }
 
 fn coin(height: u32, origin: Origin) -> Coin {

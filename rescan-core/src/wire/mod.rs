@@ -20,7 +20,8 @@ mod tests;
 
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, Txid};
-use capnp::data_list;
+use capnp::traits::OwnedStruct;
+use capnp::{data_list, struct_list};
 
 pub use block_match::{read_block_match, read_outpoints, write_block_match, write_outpoints, write_scripts};
 pub use ending::{
@@ -28,7 +29,8 @@ pub use ending::{
 };
 pub use report::{
     coin_bytes, read_block_id, read_blocks, read_coin, read_coins, read_full_block, read_progress, read_report,
-    read_reports, report_bytes, write_block_id, write_coin, write_full_block, write_progress, write_report,
+    read_reports, report_bytes, write_block_id, write_blocks, write_coin, write_coins, write_full_block,
+    write_progress, write_report, write_reports,
 };
 pub use request::{
     read_given_keychain, read_given_outpoint, read_range, read_scan_request, read_watch_set_size, write_given_keychain,
@@ -108,6 +110,18 @@ fn list_length(field: &'static str, found: usize) -> Result<u32, WireError> {
     u32::try_from(found).ok().filter(|&length| length <= LIST_LENGTH_MAX).ok_or(WireError::TooLong { field, found })
 }
 
+/// Writes each item into its place in a list of their number.
+fn write_each<T, S: OwnedStruct>(
+    items: &[T],
+    mut list: struct_list::Builder<'_, S>,
+    write: impl Fn(&T, S::Builder<'_>) -> Result<(), WireError>,
+) -> Result<(), WireError> {
+    for (index, item) in (0..list.len()).zip(items) {
+        write(item, list.reborrow().get(index))?;
+    }
+    Ok(())
+}
+
 /// What to say of a union member or enumerant that is not in the schema.
 fn newer(field: &'static str) -> impl Fn(capnp::NotInSchema) -> WireError {
     move |unknown| WireError::Newer { field, value: unknown.0 }
@@ -123,10 +137,6 @@ fn hash_bytes(field: &'static str, data: &[u8]) -> Result<[u8; 32], WireError> {
 /// # Errors
 /// [`WireError::HashLength`] if it has not 32 bytes.
 pub fn read_block_hash(field: &'static str, data: &[u8]) -> Result<BlockHash, WireError> {
-    block_hash(field, data)
-}
-
-fn block_hash(field: &'static str, data: &[u8]) -> Result<BlockHash, WireError> {
     hash_bytes(field, data).map(BlockHash::from_byte_array)
 }
 
@@ -135,7 +145,7 @@ fn block_hash(field: &'static str, data: &[u8]) -> Result<BlockHash, WireError> 
 /// # Errors
 /// [`WireError`] if the message is malformed, or one of them has not 32 bytes.
 pub fn read_hashes(field: &'static str, list: data_list::Reader<'_>) -> Result<Vec<BlockHash>, WireError> {
-    list.iter().map(|hash| block_hash(field, hash?)).collect()
+    list.iter().map(|hash| read_block_hash(field, hash?)).collect()
 }
 
 /// Writes hashes of blocks into a list of their number.

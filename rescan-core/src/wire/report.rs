@@ -6,7 +6,7 @@ use bitcoin::{Amount, TxMerkleNode, consensus};
 use capnp::struct_list;
 
 use super::request::{read_outpoint, read_output, write_outpoint, write_output};
-use super::{WireError, block_hash, hash_bytes, list_length, newer, txid};
+use super::{WireError, hash_bytes, list_length, newer, read_block_hash, txid, write_each};
 use crate::coins::Coin;
 use crate::position::Height;
 use crate::report::{BlockId, BlockReport, FullBlock, Origin, Phase, Progress, Received, Spent, TransactionReport};
@@ -26,6 +26,17 @@ pub fn read_reports(batch: struct_list::Reader<'_, block_report::Owned>) -> Resu
     batch.iter().map(read_report).collect()
 }
 
+/// Writes a batch of reports into a list of their number.
+///
+/// # Errors
+/// [`WireError::TooLong`] if a list in them has more entries than a message can carry.
+pub fn write_reports(
+    reports: &[BlockReport],
+    batch: struct_list::Builder<'_, block_report::Owned>,
+) -> Result<(), WireError> {
+    write_each(reports, batch, write_report)
+}
+
 /// Reads what one block yields.
 ///
 /// # Errors
@@ -38,7 +49,7 @@ pub fn read_report(reader: block_report::Reader<'_>) -> Result<BlockReport, Wire
     }
     Ok(BlockReport {
         height: Height(reader.get_height()),
-        hash: block_hash("report.hash", reader.get_hash()?)?,
+        hash: read_block_hash("report.hash", reader.get_hash()?)?,
         time: reader.get_time_seconds(),
         is_late: reader.get_is_late(),
         header: read_header(reader.get_header()?)?,
@@ -59,11 +70,7 @@ pub fn write_report(report: &BlockReport, mut builder: block_report::Builder<'_>
         builder.set_header(&consensus::serialize(header));
     }
     let length = list_length("report.transactions", report.transactions.len())?;
-    let mut transactions = builder.init_transactions(length);
-    for (index, transaction) in (0..length).zip(&report.transactions) {
-        write_transaction(transaction, transactions.reborrow().get(index))?;
-    }
-    Ok(())
+    write_each(&report.transactions, builder.init_transactions(length), write_transaction)
 }
 
 fn read_header(bytes: &[u8]) -> Result<Option<Header>, WireError> {
@@ -132,15 +139,9 @@ fn write_transaction(
     builder.set_tx_index(transaction.tx_index);
     builder.set_txid(&transaction.txid.to_byte_array());
     let length = list_length("transaction.received", transaction.received.len())?;
-    let mut received = builder.reborrow().init_received(length);
-    for (index, entry) in (0..length).zip(&transaction.received) {
-        write_received(entry, received.reborrow().get(index))?;
-    }
+    write_each(&transaction.received, builder.reborrow().init_received(length), write_received)?;
     let length = list_length("transaction.spent", transaction.spent.len())?;
-    let mut spent = builder.reborrow().init_spent(length);
-    for (index, entry) in (0..length).zip(&transaction.spent) {
-        write_spent(entry, spent.reborrow().get(index))?;
-    }
+    write_each(&transaction.spent, builder.reborrow().init_spent(length), write_spent)?;
     if let Some(raw) = &transaction.raw {
         list_length("transaction.raw", raw.len())?;
         builder.set_raw(raw);
@@ -247,6 +248,14 @@ pub fn read_coins(batch: struct_list::Reader<'_, coin::Owned>) -> Result<Vec<Coi
     batch.iter().map(read_coin).collect()
 }
 
+/// Writes a batch of coins into a list of their number.
+///
+/// # Errors
+/// [`WireError::TooLong`] if a list in them has more entries than a message can carry.
+pub fn write_coins(coins: &[Coin], batch: struct_list::Builder<'_, coin::Owned>) -> Result<(), WireError> {
+    write_each(coins, batch, write_coin)
+}
+
 /// Reads a coin.
 ///
 /// # Errors
@@ -255,7 +264,7 @@ pub fn read_coin(reader: coin::Reader<'_>) -> Result<Coin, WireError> {
     let output = read_output(reader.get_output()?)?;
     Ok(Coin {
         height: Height(reader.get_height()),
-        block_hash: block_hash("coin.blockHash", reader.get_block_hash()?)?,
+        block_hash: read_block_hash("coin.blockHash", reader.get_block_hash()?)?,
         tx_index: reader.get_tx_index(),
         outpoint: read_outpoint(reader.get_outpoint()?)?,
         value: output.value,
@@ -287,6 +296,14 @@ pub fn read_blocks(batch: struct_list::Reader<'_, full_block::Owned>) -> Result<
     batch.iter().map(read_full_block).collect()
 }
 
+/// Writes a batch of whole blocks into a list of their number.
+///
+/// # Errors
+/// [`WireError::TooLong`] if one of them is longer than a message can carry.
+pub fn write_blocks(blocks: &[FullBlock], batch: struct_list::Builder<'_, full_block::Owned>) -> Result<(), WireError> {
+    write_each(blocks, batch, write_full_block)
+}
+
 /// Reads a whole block. That the data is a block, and the one of that hash, is for the reader to check.
 ///
 /// # Errors
@@ -294,7 +311,7 @@ pub fn read_blocks(batch: struct_list::Reader<'_, full_block::Owned>) -> Result<
 pub fn read_full_block(reader: full_block::Reader<'_>) -> Result<FullBlock, WireError> {
     Ok(FullBlock {
         height: Height(reader.get_height()),
-        hash: block_hash("block.hash", reader.get_hash()?)?,
+        hash: read_block_hash("block.hash", reader.get_hash()?)?,
         data: reader.get_data()?.to_vec(),
     })
 }
@@ -322,7 +339,7 @@ pub fn read_block_id(reader: block_id::Reader<'_>) -> Result<Option<BlockId>, Wi
     }
     Ok(Some(BlockId {
         height: Height(reader.get_height()),
-        hash: block_hash("block id.hash", hash)?,
+        hash: read_block_hash("block id.hash", hash)?,
         time: reader.get_time_seconds(),
     }))
 }

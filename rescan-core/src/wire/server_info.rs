@@ -5,7 +5,7 @@ use bitcoin::hashes::Hash;
 
 use super::figures::{read_figures, write_figures};
 use super::report::{read_block_id, write_block_id};
-use super::{WireError, block_hash, list_length, newer};
+use super::{WireError, list_length, newer, read_block_hash};
 use crate::position::Height;
 use crate::rescan_capnp::{self as capnp_types, chain_info, limits, node_link, node_tip, server_info};
 use crate::server_info::{
@@ -90,7 +90,7 @@ pub fn write_server_info(info: &ServerInfo, mut builder: server_info::Builder<'_
 fn read_chain_info(reader: chain_info::Reader<'_>) -> Result<ChainInfo, WireError> {
     let reading = reader.get_reading()?;
     Ok(ChainInfo {
-        genesis: block_hash("chain.genesis", reader.get_genesis()?)?,
+        genesis: read_block_hash("chain.genesis", reader.get_genesis()?)?,
         state: match reader.get_state() {
             Ok(capnp_types::ChainState::Reading) => ChainState::Reading,
             Ok(capnp_types::ChainState::Ready) => ChainState::Ready,
@@ -134,7 +134,7 @@ fn write_chain_info(chain: &ChainInfo, mut builder: chain_info::Builder<'_>) -> 
 fn read_node_link(reader: node_link::Reader<'_>) -> Result<NodeLink, WireError> {
     let tip = reader.has_tip().then(|| reader.get_tip()).transpose()?;
     let read_tip = |tip: node_tip::Reader<'_>| {
-        let hash = block_hash("node.tip.hash", tip.get_hash()?)?;
+        let hash = read_block_hash("node.tip.hash", tip.get_hash()?)?;
         Ok::<_, WireError>(NodeTip { height: Height(tip.get_height()), hash })
     };
     Ok(NodeLink {

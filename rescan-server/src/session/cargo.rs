@@ -1,6 +1,6 @@
 //! What a scan carries to a wallet: reports or whole blocks, in batches, each kind into its own kind of sink.
 
-use capnp::capability::Promise;
+use capnp::capability::{Promise, Response};
 use rescan_core::coins::Coin;
 use rescan_core::report::{BlockReport, Ending, FullBlock, Mark};
 use rescan_core::rescan_capnp::{block_sink, report_sink};
@@ -51,24 +51,19 @@ impl Cargo for BlockReport {
 
     fn push(sink: &Self::Sink, batch: &[Self]) -> capnp::Result<Promise<(), capnp::Error>> {
         let mut request = sink.reports_request();
-        let length = length(batch)?;
-        let mut list = request.get().init_batch(length);
-        for (index, report) in (0..length).zip(batch) {
-            wire::write_report(report, list.reborrow().get(index)).map_err(|error| unsayable(&error))?;
-        }
+        said(wire::write_reports(batch, request.get().init_batch(length(batch)?)))?;
         Ok(request.send())
     }
 
     fn done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>> {
         let mut request = sink.done_request();
-        wire::write_ending(ending, request.get().init_result()).map_err(|error| unsayable(&error))?;
-        let answer = request.send().promise;
-        Ok(Promise::from_future(async move { answer.await.map(drop) }))
+        said(wire::write_ending(ending, request.get().init_result()))?;
+        Ok(taken(request.send().promise))
     }
 
     fn mark(sink: &Self::Sink, mark: &Mark) -> capnp::Result<Promise<(), capnp::Error>> {
         let mut request = sink.settled_request();
-        wire::write_mark(mark, request.get().init_mark()).map_err(|error| unsayable(&error))?;
+        said(wire::write_mark(mark, request.get().init_mark()))?;
         Ok(request.send())
     }
 }
@@ -84,11 +79,7 @@ impl Cargo for Coin {
 
     fn push(sink: &Self::Sink, batch: &[Self]) -> capnp::Result<Promise<(), capnp::Error>> {
         let mut request = sink.coins_request();
-        let length = length(batch)?;
-        let mut list = request.get().init_batch(length);
-        for (index, coin) in (0..length).zip(batch) {
-            wire::write_coin(coin, list.reborrow().get(index)).map_err(|error| unsayable(&error))?;
-        }
+        said(wire::write_coins(batch, request.get().init_batch(length(batch)?)))?;
         Ok(request.send())
     }
 
@@ -110,19 +101,14 @@ impl Cargo for FullBlock {
 
     fn push(sink: &Self::Sink, batch: &[Self]) -> capnp::Result<Promise<(), capnp::Error>> {
         let mut request = sink.blocks_request();
-        let length = length(batch)?;
-        let mut list = request.get().init_batch(length);
-        for (index, block) in (0..length).zip(batch) {
-            wire::write_full_block(block, list.reborrow().get(index)).map_err(|error| unsayable(&error))?;
-        }
+        said(wire::write_blocks(batch, request.get().init_batch(length(batch)?)))?;
         Ok(request.send())
     }
 
     fn done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>> {
         let mut request = sink.done_request();
-        wire::write_ending(ending, request.get().init_result()).map_err(|error| unsayable(&error))?;
-        let answer = request.send().promise;
-        Ok(Promise::from_future(async move { answer.await.map(drop) }))
+        said(wire::write_ending(ending, request.get().init_result()))?;
+        Ok(taken(request.send().promise))
     }
 }
 
@@ -130,7 +116,12 @@ fn length<T>(batch: &[T]) -> capnp::Result<u32> {
     u32::try_from(batch.len()).map_err(|error| capnp::Error::failed(error.to_string()))
 }
 
-/// A defect of ours, since domain values come from our own side.
-fn unsayable(error: &wire::WireError) -> capnp::Error {
-    capnp::Error::failed(rescan_core::causes::with_causes(error))
+/// What cannot be said in a message is a defect of ours, since domain values come from our own side.
+fn said(written: Result<(), wire::WireError>) -> capnp::Result<()> {
+    written.map_err(|error| capnp::Error::failed(rescan_core::causes::with_causes(&error)))
+}
+
+/// A promise that is kept once the call is answered, whatever the answer says.
+fn taken<T: 'static>(answer: Promise<Response<T>, capnp::Error>) -> Promise<(), capnp::Error> {
+    Promise::from_future(async move { answer.await.map(drop) })
 }

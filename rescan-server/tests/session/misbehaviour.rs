@@ -13,14 +13,6 @@ use tokio::time::timeout;
 use crate::client::{Client, Sink, progress, run, whole};
 use crate::server::{TestServer, script};
 
-/// A chain that is ten times what fits into the window and the socket's buffers.
-fn long_chain(limits: SessionLimits) -> TestServer {
-    let mut server = TestServer::new();
-    (0..300).for_each(|_| server.mine(50_000));
-    server.start(limits);
-    server
-}
-
 async fn scans_as_ever(server: &TestServer, blocks: u64) {
     let client = Client::connect(&server.socket()).await;
     let sink = Sink::new();
@@ -57,7 +49,7 @@ fn a_peer_that_announces_much_and_sends_nothing_holds_up_nobody() {
 
 #[test]
 fn a_client_that_vanishes_in_mid_scan_leaves_nothing() {
-    let server = long_chain(SessionLimits { connections_max: 2, ..SessionLimits::default() });
+    let server = TestServer::with_long_chain(SessionLimits { connections_max: 2, ..SessionLimits::default() });
     run(async {
         for _ in 0..10 {
             let client = loop {
@@ -79,7 +71,7 @@ fn a_client_that_vanishes_in_mid_scan_leaves_nothing() {
 
 #[test]
 fn a_wallet_that_takes_nothing_holds_up_its_own_scan_and_no_other() {
-    let server = long_chain(SessionLimits::default());
+    let server = TestServer::with_long_chain(SessionLimits::default());
     run(async {
         let client = Client::connect(&server.socket()).await;
         let held = Sink::held();
@@ -97,7 +89,10 @@ fn a_wallet_that_takes_nothing_holds_up_its_own_scan_and_no_other() {
 
 #[test]
 fn a_wallet_that_takes_nothing_for_too_long_has_its_scan_cancelled_and_told_how_far_it_came() {
-    let server = long_chain(SessionLimits { stalled_after: Duration::from_millis(200), ..SessionLimits::default() });
+    let server = TestServer::with_long_chain(SessionLimits {
+        stalled_after: Duration::from_millis(200),
+        ..SessionLimits::default()
+    });
     run(async {
         let client = Client::connect(&server.socket()).await;
         let held = Sink::held();
@@ -116,7 +111,7 @@ fn a_wallet_that_takes_nothing_for_too_long_has_its_scan_cancelled_and_told_how_
 
 #[test]
 fn a_scan_that_is_dropped_stops_and_says_nothing_more() {
-    let server = long_chain(SessionLimits { scans_per_connection_max: 1, ..SessionLimits::default() });
+    let server = TestServer::with_long_chain(SessionLimits { scans_per_connection_max: 1, ..SessionLimits::default() });
     run(async {
         let client = Client::connect(&server.socket()).await;
         for _ in 0..5 {
@@ -221,7 +216,7 @@ async fn read_messages(from: &mut (impl tokio::io::AsyncRead + Unpin), count: us
 
 #[test]
 fn a_server_that_stops_tells_running_scans_how_far_they_came_and_takes_its_socket_along() {
-    let mut server = long_chain(SessionLimits::default());
+    let mut server = TestServer::with_long_chain(SessionLimits::default());
     let socket = server.socket();
     run(async {
         let client = Client::connect(&socket).await;

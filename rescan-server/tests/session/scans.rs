@@ -4,6 +4,7 @@ use bitcoin::Network;
 use rescan_core::position::Height;
 use rescan_core::report::{KeychainUse, Origin, Outcome, Phase};
 use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
+use rescan_core::rescan_capnp::scan;
 use rescan_core::server_info::{ChainState, PROTOCOL_VERSION};
 use rescan_core::wire;
 use rescan_fixtures::block_file_writer::BlockFileLayout;
@@ -192,16 +193,20 @@ fn block_ids_are_those_of_the_pinned_chain() {
     });
 }
 
+/// A shipment of all blocks of which one has arrived, and no more is taken.
+async fn held_shipment(server: &TestServer) -> (Sink, scan::Client) {
+    let client = Client::connect(&server.socket()).await;
+    let sink = Sink::held();
+    let shipment = client.blocks(&whole(), &sink);
+    sink.arrived(1).await;
+    (sink, shipment)
+}
+
 #[test]
 fn a_scan_that_is_cancelled_says_how_far_it_came() {
-    let mut server = TestServer::new();
-    (0..300).for_each(|_| server.mine(50_000));
-    server.start(SessionLimits::default());
+    let server = TestServer::with_long_chain(SessionLimits::default());
     run(async {
-        let client = Client::connect(&server.socket()).await;
-        let sink = Sink::held();
-        let scan = client.blocks(&whole(), &sink);
-        sink.arrived(1).await;
+        let (sink, scan) = held_shipment(&server).await;
         scan.cancel_request().send().promise.await.unwrap();
         sink.let_go();
         let summary = sink.summary().await;
@@ -216,14 +221,9 @@ fn a_scan_that_is_cancelled_says_how_far_it_came() {
 
 #[test]
 fn a_chain_that_is_left_in_mid_scan_is_said_to_be() {
-    let mut server = TestServer::new();
-    (0..300).for_each(|_| server.mine(50_000));
-    server.start(SessionLimits::default());
+    let mut server = TestServer::with_long_chain(SessionLimits::default());
     run(async {
-        let client = Client::connect(&server.socket()).await;
-        let sink = Sink::held();
-        let _scan = client.blocks(&whole(), &sink);
-        sink.arrived(1).await;
+        let (sink, _scan) = held_shipment(&server).await;
         server.rewind_to(41);
         (0..270).for_each(|_| server.mine(0));
         sink.let_go();

@@ -51,6 +51,14 @@ impl TestServer {
         server
     }
 
+    /// A server of 300 blocks, which are ten times what fits into the window and the socket's buffers.
+    pub(crate) fn with_long_chain(limits: SessionLimits) -> Self {
+        let mut server = Self::new();
+        (0..300).for_each(|_| server.mine(50_000));
+        server.start(limits);
+        server
+    }
+
     /// A block that pays [`script`], with `filler` bytes that nobody looks for.
     pub(crate) fn mine(&mut self, filler: usize) {
         let height = u32::try_from(self.chain.len()).unwrap();

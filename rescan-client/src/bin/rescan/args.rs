@@ -6,21 +6,21 @@
 mod compare;
 mod complaint;
 mod follow;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use rescan_client::bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
-use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenOutpoint, Verify};
 
 pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::complaint::could_hold_a_key;
 use self::complaint::{complain, write_stderr};
 pub(crate) use self::follow::FollowArgs;
+pub(crate) use self::watch::WatchArgs;
+use self::watch::{AFTER_BIRTHDAY, AFTER_GAP_LIMIT};
 use crate::exit_code::{EXIT_CODES_HELP, Exit};
-use crate::output::units;
 
 /// Find a wallet's history in a Bitcoin Core node's block files, through rescan-server.
 #[derive(Debug, Parser)]
@@ -85,43 +85,18 @@ pub(crate) enum NetworkName {
 #[command(after_help = format!("{SCAN_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
 #[command(group(ArgGroup::new("watched").args(["descriptors", "outpoints", "wallets"]).required(true).multiple(true)))]
 pub(crate) struct ScanArgs {
-    /// An output descriptor with public keys only; can be given more than once
-    ///
-    /// In what is printed, `descriptor` is its position from 0; of a multipath one (<0;1>), `branch` tells the paths apart.
-    #[arg(long = "descriptor", value_name = "DESC", help_heading = WATCHED)]
-    pub(crate) descriptors: Vec<String>,
-    /// How many indexes of a ranged descriptor beyond its last used one are watched, 1 to 1000000
-    ///
-    /// The answer is that of a wallet which knew from the first block on what it knows at the end: an index that is used
-    /// before the one that reveals it is found too. The default is Bitcoin Core's keypool; many wallets have 20.
-    #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
-    pub(crate) gap_limit: u32,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
     /// Descriptors of several wallets, in a JSON file: {"name": ["descriptor", ..], ..}
     ///
     /// All are looked for in one pass over the blocks, and each is told what is its own: every line printed names its
     /// wallet in `wallet`, and there is a summary for each, whose transactions, coins and keychains are its own.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["descriptors", "outpoints"], help_heading = WATCHED)]
+    #[arg(display_order = AFTER_GAP_LIMIT)]
     pub(crate) wallets: Option<PathBuf>,
-    /// A coin from before the range, whose spend is wanted; can be given more than once
-    ///
-    /// With its amount in satoshi and its script in hex, the spend comes with its value.
-    #[arg(long = "outpoint", value_name = "TXID:VOUT[:SAT:SCRIPT]", value_parser = parse_outpoint, help_heading = WATCHED)]
-    pub(crate) outpoints: Vec<GivenOutpoint>,
-    /// The first block to scan [default: 0]
-    #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday", help_heading = BLOCKS)]
-    pub(crate) from_height: Option<u32>,
-    /// When the wallet was made, as YYYY-MM-DD or seconds since 1970: in place of a first block
-    ///
-    /// Scans from two hours before, as Bitcoin Core does, since block times may be off by that much.
-    #[arg(long, value_name = "TIME", value_parser = parse_birthday, help_heading = BLOCKS)]
-    pub(crate) birthday: Option<u32>,
     /// The last block to scan [default: the tip]
-    #[arg(long, value_name = "HEIGHT", help_heading = BLOCKS)]
+    #[arg(long, value_name = "HEIGHT", help_heading = BLOCKS, display_order = AFTER_BIRTHDAY)]
     pub(crate) to_height: Option<u32>,
-    /// Which blocks must hash to the merkle root of their header before they are believed
-    #[arg(long, value_enum, default_value_t = VerifyName::Reported, help_heading = BLOCKS)]
-    pub(crate) verify: VerifyName,
     /// Only what is unspent at the end of the range, and no history
     ///
     /// What was received and spent again within the range cancels out on the server, so that what crosses grows with the
@@ -171,27 +146,6 @@ Examples:
   rescan scan --wallets wallets.json --json    many wallets in one pass over the blocks
   bitcoin-cli listdescriptors    shows what a wallet of Bitcoin Core watches";
 
-/// Which blocks are proven.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum VerifyName {
-    /// Those with something to report
-    Reported,
-    /// Every block, so that a flipped bit on disk cannot hide a match either: slower
-    All,
-    /// No block: the disk is trusted, as Bitcoin Core's own rescan trusts it
-    None,
-}
-
-impl From<VerifyName> for Verify {
-    fn from(name: VerifyName) -> Self {
-        match name {
-            VerifyName::Reported => Self::Reported,
-            VerifyName::All => Self::All,
-            VerifyName::None => Self::None,
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES_HELP)]
 pub(crate) struct InfoArgs {
@@ -224,7 +178,7 @@ pub(crate) struct GenerateArgs {
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
     let cli = Cli::try_parse_from(words).map_err(|error| complain(&error))?;
     let ends = match &cli.command {
-        Command::Scan(args) => (args.from_height, args.to_height),
+        Command::Scan(args) => (args.watch.from_height, args.to_height),
         Command::Compare(args) => (args.from_height, args.to_height),
         Command::Follow(_) | Command::Info(_) | Command::Demo(_) | Command::Generate(_) => (None, None),
     };
@@ -239,39 +193,10 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Ex
     Ok(cli)
 }
 
-fn parse_birthday(text: &str) -> Result<u32, String> {
-    text.parse()
-        .ok()
-        .or_else(|| units::day_start(text))
-        .ok_or_else(|| "expected seconds since 1970 or YYYY-MM-DD".to_owned())
-}
-
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 =
         text.parse().map_err(|_not_a_number: std::num::ParseFloatError| "expected seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-}
-
-fn parse_outpoint(text: &str) -> Result<GivenOutpoint, String> {
-    let words: Vec<&str> = text.split(':').collect();
-    let (txid, vout, output) = match words[..] {
-        [txid, vout] => (txid, vout, None),
-        [txid, vout, sat, script] => (txid, vout, Some((sat, script))),
-        _ => return Err("expected TXID:VOUT or TXID:VOUT:SAT:SCRIPT".to_owned()),
-    };
-    let txid = txid.parse().map_err(|error| format!("txid: {error}"))?;
-    let vout = vout.parse().map_err(|error| format!("vout: {error}"))?;
-    let output = output.map(|(sat, script)| parse_output(sat, script)).transpose()?;
-    Ok(GivenOutpoint { outpoint: OutPoint { txid, vout }, output })
-}
-
-fn parse_output(sat: &str, script: &str) -> Result<TxOut, String> {
-    let value = Amount::from_sat(sat.parse().map_err(|error| format!("satoshi: {error}"))?);
-    if value > Amount::MAX_MONEY {
-        return Err(format!("satoshi: {sat} is more than all bitcoin"));
-    }
-    let script_pubkey = ScriptBuf::from_hex(script).map_err(|error| format!("script: {error}"))?;
-    Ok(TxOut { value, script_pubkey })
 }
 
 #[cfg(test)]
@@ -283,13 +208,6 @@ mod tests {
 
     fn words(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split(' '))
-    }
-
-    fn scan(line: &str) -> ScanArgs {
-        match words(&format!("rescan scan {line}")).map(|cli| cli.command) {
-            Ok(Command::Scan(args)) => *args,
-            other => panic!("{line}: {other:?}"),
-        }
     }
 
     #[test]
@@ -317,37 +235,6 @@ mod tests {
     fn a_height_and_a_birthday_exclude_each_other() {
         let error = words("rescan scan --descriptor d --from-height 1 --birthday 2").expect_err("they conflict");
         assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
-    }
-
-    #[test]
-    fn a_birthday_is_seconds_or_a_day() {
-        assert_eq!(scan("--descriptor d --birthday 1700000000").birthday, Some(1_700_000_000));
-        assert_eq!(scan("--descriptor d --birthday 2023-11-14").birthday, Some(1_699_920_000));
-    }
-
-    #[test]
-    fn an_outpoint_may_say_what_it_holds() {
-        let txid = "11".repeat(32);
-        let args = scan(&format!("--outpoint {txid}:1 --outpoint {txid}:2:700:0014aa"));
-        assert_eq!(args.outpoints[0].output, None);
-        assert_eq!(args.outpoints[1].outpoint.vout, 2);
-        let output = args.outpoints[1].output.as_ref().expect("it was given");
-        assert_eq!((output.value.to_sat(), output.script_pubkey.to_hex_string()), (700, "0014aa".to_owned()));
-    }
-
-    #[test]
-    fn a_malformed_outpoint_is_refused() {
-        let txid = "11".repeat(32);
-        for text in [
-            "x:1".to_owned(),
-            txid.clone(),
-            format!("{txid}:-1"),
-            format!("{txid}:1:5"),
-            format!("{txid}:1:5:zz"),
-            format!("{txid}:1:2100000000000001:51"),
-        ] {
-            assert!(parse_outpoint(&text).is_err(), "{text}");
-        }
     }
 
     #[test]

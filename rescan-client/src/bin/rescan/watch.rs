@@ -8,7 +8,7 @@ use rescan_client::position::Height;
 use rescan_client::wallets::{Wallet, Wallets};
 use rescan_client::{Deliver, GivenKeychain, RangeEnd, RangeStart, ScanRequest};
 
-use crate::args::{FollowArgs, ScanArgs};
+use crate::args::{FollowArgs, ScanArgs, WatchArgs};
 use crate::labels::Labels;
 use crate::parties::{Parties, Party};
 use crate::trouble::{DescriptorPlace, Trouble};
@@ -23,36 +23,33 @@ pub(crate) struct Watch {
 
 /// Makes a request of the arguments. Multipath descriptors become one keychain a path.
 pub(crate) fn prepare(args: &ScanArgs) -> Result<Watch, Trouble> {
-    let mut request = ScanRequest::new();
-    request.outpoints.clone_from(&args.outpoints);
-    request.range.from = start(args.birthday, args.from_height);
+    let mut request = request(&args.watch);
     request.range.to = args.to_height.map_or(RangeEnd::Tip, |height| RangeEnd::Height(Height(height)));
-    request.verify = args.verify.into();
     request.deliver = if args.coins { Deliver::Coins } else { Deliver::History };
     match &args.wallets {
-        Some(path) => prepare_wallets(path, args.gap_limit, &request),
-        None => prepare_one(&args.descriptors, args.gap_limit, request),
+        Some(path) => prepare_wallets(path, args.watch.gap_limit, &request),
+        None => prepare_one(&args.watch, request),
     }
 }
 
 /// The same of the arguments of a following.
 pub(crate) fn prepare_following(args: &FollowArgs) -> Result<Watch, Trouble> {
-    let mut request = ScanRequest::new();
+    prepare_one(&args.watch, request(&args.watch))
+}
+
+/// All but the keychains, which may be of several wallets.
+fn request(args: &WatchArgs) -> ScanRequest {
+    let mut request = ScanRequest::new().verify(args.verify.into());
     request.outpoints.clone_from(&args.outpoints);
-    request.range.from = start(args.birthday, args.from_height);
-    request.verify = args.verify.into();
-    prepare_one(&args.descriptors, args.gap_limit, request)
-}
-
-fn start(birthday: Option<u32>, from_height: Option<u32>) -> RangeStart {
-    match birthday {
+    request.range.from = match args.birthday {
         Some(seconds) => RangeStart::Birthday(seconds),
-        None => RangeStart::Height(from_height.map_or(Height::GENESIS, Height)),
-    }
+        None => RangeStart::Height(args.from_height.map_or(Height::GENESIS, Height)),
+    };
+    request
 }
 
-fn prepare_one(descriptors: &[String], gap_limit: u32, mut request: ScanRequest) -> Result<Watch, Trouble> {
-    let (keychains, labels) = keychains(descriptors, gap_limit, None)?;
+fn prepare_one(args: &WatchArgs, mut request: ScanRequest) -> Result<Watch, Trouble> {
+    let (keychains, labels) = keychains(&args.descriptors, args.gap_limit, None)?;
     request.keychains = keychains;
     Ok(Watch { request, parties: Parties::One(Party::alone(labels)) })
 }

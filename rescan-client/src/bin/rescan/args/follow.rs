@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args};
-use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenOutpoint};
+use clap::builder::Resettable;
+use clap::{Arg, ArgGroup, Args};
 
-use super::{BLOCKS, PRINTED, SERVER, SocketArgs, VerifyName, WATCHED};
-use super::{parse_birthday, parse_outpoint, parse_seconds};
+use super::{PRINTED, SERVER, SocketArgs, WatchArgs, parse_seconds};
 use crate::exit_code::EXIT_CODES_HELP;
 
 const FOLLOW_EXAMPLES: &str = "\
@@ -16,31 +15,18 @@ Examples:
   rescan follow --descriptor 'addr(bc1q...)' --json --checkpoint my.checkpoint    goes on after any interruption
   rescan follow --descriptor 'tr(xpub6.../0/*)' --json | jq -c 'select(.type == \"connected\")'    each block";
 
+/// The help of `scan` says more of an option that both have.
+fn in_short(option: Arg) -> Arg {
+    option.long_help(Resettable::Reset)
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = format!("{FOLLOW_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
 #[command(group(ArgGroup::new("followed").args(["descriptors", "outpoints"]).required(true).multiple(true)))]
+#[command(mut_arg("gap_limit", in_short), mut_arg("outpoints", in_short), mut_arg("birthday", in_short))]
 pub(crate) struct FollowArgs {
-    /// An output descriptor with public keys only; can be given more than once
-    ///
-    /// In what is printed, `descriptor` is its position from 0; of a multipath one (<0;1>), `branch` tells the paths apart.
-    #[arg(long = "descriptor", value_name = "DESC", help_heading = WATCHED)]
-    pub(crate) descriptors: Vec<String>,
-    /// How many indexes of a ranged descriptor beyond its last used one are watched, 1 to 1000000
-    #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
-    pub(crate) gap_limit: u32,
-    /// A coin from before the range, whose spend is wanted; can be given more than once
-    #[arg(long = "outpoint", value_name = "TXID:VOUT[:SAT:SCRIPT]", value_parser = parse_outpoint, help_heading = WATCHED)]
-    pub(crate) outpoints: Vec<GivenOutpoint>,
-    /// The first block to scan [default: 0]
-    #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday", help_heading = BLOCKS)]
-    pub(crate) from_height: Option<u32>,
-    /// When the wallet was made, as YYYY-MM-DD or seconds since 1970: in place of a first block
-    #[arg(long, value_name = "TIME", value_parser = parse_birthday, help_heading = BLOCKS)]
-    pub(crate) birthday: Option<u32>,
-    /// Which blocks must hash to the merkle root of their header before they are believed
-    #[arg(long, value_enum, default_value_t = VerifyName::Reported, help_heading = BLOCKS)]
-    pub(crate) verify: VerifyName,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
     /// Print JSON Lines on stdout, each as it happens
     ///
     /// First what `scan --stream` prints, up to a summary, whose tip is the block on which those to come are built. Then a
