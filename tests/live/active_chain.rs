@@ -10,7 +10,7 @@ use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{LiveNode, Manner, TestServer, eventually, patiently, scan};
 
 /// For what takes milliseconds on an idle machine.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(120);
 
 fn script() -> ScriptBuf {
     TestWallet::new("dora").script(ScriptKind::P2wpkh, 0)

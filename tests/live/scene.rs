@@ -11,7 +11,7 @@ use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{LiveNode, Manner, Scanned, TestServer, eventually, scan};
 
 /// How long the server may take to come to the node's chain.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A node at work and what is beside it.
 pub(crate) struct LiveScene {

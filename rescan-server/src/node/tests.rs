@@ -5,11 +5,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use futures::FutureExt;
+use rescan_core::network::Network;
 use rescan_core::position::Height;
 use rescan_core::server_info::{NodeLink, NodeLinkState, NodeTip};
 use tempfile::TempDir;
@@ -19,6 +21,9 @@ use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::timeout;
 
 use super::link::{Link, NodeNews};
+use crate::block_file::Access;
+use crate::chain::{Chain, ChainConfig};
+use crate::session::refresh::Refresher;
 
 mod fake_node;
 
@@ -145,6 +150,30 @@ fn a_node_that_is_asked_names_its_tip_before_it_gives_notice_of_it() {
         script.tip.send_replace(Some(tip(3)));
         scene.hears_tip(3).await;
         assert_eq!(script.connections.get(), 1);
+    });
+}
+
+#[test]
+fn a_client_has_the_node_asked_and_a_look_at_the_files_has_not() {
+    run(async {
+        let (mut scene, script) = (Scene::new(), Script::new(tip(5)));
+        let _node = FakeNode::listen(&scene.path, &script);
+        scene.hears_tip(5).await;
+        let config = ChainConfig {
+            blocks_dir: scene.directory.path().to_owned(),
+            network: Some(Network::Regtest),
+            signet_challenge: None,
+            state_dir: scene.directory.path().join("state"),
+            access: Access::read(),
+        };
+        let chain = Arc::new(Chain::open(config).unwrap());
+        let (refresher, refreshing) = Refresher::new(chain, scene.news.clone(), Arc::default());
+        let _refreshing = tokio::task::spawn_local(refreshing);
+        let before = script.asked.get();
+        refresher.look().await;
+        assert_eq!(script.asked.get(), before);
+        refresher.refresh().await.unwrap();
+        assert_eq!(script.asked.get(), before + 1);
     });
 }
 
@@ -281,6 +310,7 @@ fn a_socket_that_others_could_replace_is_not_spoken_to() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn a_socket_in_the_directory_of_another_user_is_not_spoken_to() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can give a directory away");

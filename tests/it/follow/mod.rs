@@ -131,7 +131,7 @@ impl Following {
     }
 
     /// Takes events until everything up to the scene's tip is told and settled.
-    async fn to_tip(&mut self, scene: &Scene) -> Vec<FollowEvent> {
+    async fn reach_tip(&mut self, scene: &Scene) -> Vec<FollowEvent> {
         let tip = scene.chain.tip_hash();
         let mut events = Vec::new();
         loop {

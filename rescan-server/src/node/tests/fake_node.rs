@@ -36,6 +36,8 @@ pub(super) struct Script {
     pub(super) is_busy: watch::Sender<bool>,
     pub(super) interrupted: Notify,
     pub(super) interrupts: Cell<u32>,
+    /// How often it was asked for its tip.
+    pub(super) asked: Cell<u32>,
     pub(super) waits: Cell<u32>,
     pub(super) threads: RefCell<Vec<String>>,
     pub(super) connections: Cell<u32>,
@@ -53,6 +55,7 @@ impl Script {
             is_busy: watch::Sender::default(),
             interrupted: Notify::new(),
             interrupts: Cell::default(),
+            asked: Cell::default(),
             waits: Cell::default(),
             threads: RefCell::default(),
             connections: Cell::default(),
@@ -119,6 +122,7 @@ impl mining::Server for Mining {
         mut results: mining::GetTipResults,
     ) -> capnp::Result<()> {
         assert!(params.get()?.get_context()?.has_thread());
+        self.0.asked.set(self.0.asked.get() + 1);
         drop(self.0.is_busy.subscribe().wait_for(|is_busy| !is_busy).await.unwrap());
         let tip = *self.0.tip.borrow();
         if let Some(tip) = tip {

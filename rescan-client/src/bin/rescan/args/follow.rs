@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::Resettable;
-use clap::{Arg, ArgGroup, Args};
+use clap::{ArgGroup, Args};
 
 use super::{PRINTED, SERVER, SocketArgs, WatchArgs, parse_seconds};
 use crate::exit_code::EXIT_CODES_HELP;
@@ -15,15 +14,9 @@ Examples:
   rescan follow --descriptor 'addr(bc1q...)' --json --checkpoint my.checkpoint    goes on after any interruption
   rescan follow --descriptor 'tr(xpub6.../0/*)' --json | jq -c 'select(.type == \"connected\")'    each block";
 
-/// The help of `scan` says more of an option that both have.
-fn in_short(option: Arg) -> Arg {
-    option.long_help(Resettable::Reset)
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = format!("{FOLLOW_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
 #[command(group(ArgGroup::new("followed").args(["descriptors", "outpoints"]).required(true).multiple(true)))]
-#[command(mut_arg("gap_limit", in_short), mut_arg("outpoints", in_short), mut_arg("birthday", in_short))]
 pub(crate) struct FollowArgs {
     #[command(flatten)]
     pub(crate) watch: WatchArgs,
