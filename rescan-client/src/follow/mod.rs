@@ -54,7 +54,8 @@ pub enum FollowEvent {
     Settled,
     /// Everything up to the summary's tip was reported, and until there is another, nothing happens. The checkpoint covers
     /// all of it. The first time, that tip is the block on which those to come are built, and later the one that was
-    /// connected last, or what is left after one was disconnected. For what is counted see [`Checkpoint::summary`].
+    /// connected last, or what is left after one was disconnected. For what is counted see [`Checkpoint::summary`]. While the
+    /// chain ends below the first height of the range, there is no summary: [`Settled`](FollowEvent::Settled) comes instead.
     CaughtUp(Summary),
     /// The chain has left its tip, which was this block. The last come first.
     Disconnected(BlockId),

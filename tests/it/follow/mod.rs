@@ -133,17 +133,21 @@ impl Following {
     /// Takes events until everything up to the scene's tip is told and settled.
     async fn reach_tip(&mut self, scene: &Scene) -> Vec<FollowEvent> {
         let tip = scene.chain.tip_hash();
-        let mut events = Vec::new();
-        loop {
+        let is_there = |event: &FollowEvent| matches!(event, FollowEvent::CaughtUp(summary) if summary.tip.hash == tip);
+        let events = self.take_until(is_there).await;
+        assert_eq!(self.follower.checkpoint().covered_to().map(|block| block.hash), Some(tip));
+        events
+    }
+
+    /// Takes events up to the first of that kind.
+    async fn take_until(&mut self, is_last: impl Fn(&FollowEvent) -> bool) -> Vec<FollowEvent> {
+        let mut events: Vec<FollowEvent> = Vec::new();
+        while !events.last().is_some_and(&is_last) {
             let event = self.follower.next().await.unwrap().unwrap();
             self.view.apply(&event);
-            let is_there = matches!(&event, FollowEvent::CaughtUp(summary) if summary.tip.hash == tip);
             events.push(event);
-            if is_there {
-                assert_eq!(self.follower.checkpoint().covered_to().map(|block| block.hash), Some(tip));
-                return events;
-            }
         }
+        events
     }
 }
 
