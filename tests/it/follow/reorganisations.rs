@@ -14,8 +14,7 @@ fn a_reorganisation_of_any_depth_is_taken_back_from_the_tip_down_before_what_tak
     let request = request(10);
     patiently(async {
         let client = scene.server.client().await;
-        let mut following = Following::begin(&client, &request);
-        following.to_tip(&scene).await;
+        let mut following = Following::at_tip(&client, &request, &scene).await;
         for depth in 1..=5 {
             // Every block that is to be left pays.
             for index in 0..depth {
@@ -23,12 +22,12 @@ fn a_reorganisation_of_any_depth_is_taken_back_from_the_tip_down_before_what_tak
                 scene.chain.mine(1);
             }
             scene.append();
-            following.to_tip(&scene).await;
+            following.catch_up(&scene).await;
             let tip = scene.chain.tip_height();
             let left: Vec<BlockHash> = (tip + 1 - depth..=tip).map(|height| scene.chain.hash_at(height)).collect();
             scene.chain.reorg(depth);
             scene.append();
-            let events = following.to_tip(&scene).await;
+            let events = following.catch_up(&scene).await;
             let down = || (tip + 1 - depth..=tip).rev();
             let expected: Vec<String> = down()
                 .map(|height| format!("withdrawn {height}"))
@@ -52,11 +51,10 @@ fn blocks_from_before_the_following_are_disconnected_by_name_too() {
     let request = request(10);
     patiently(async {
         let client = scene.server.client().await;
-        let mut following = Following::begin(&client, &request);
-        following.to_tip(&scene).await;
+        let mut following = Following::at_tip(&client, &request, &scene).await;
         scene.chain.reorg(3);
         scene.append();
-        let events = following.to_tip(&scene).await;
+        let events = following.catch_up(&scene).await;
         assert_eq!(
             words(&events)[3..],
             [
@@ -81,17 +79,16 @@ fn a_chain_that_is_left_deeper_than_is_remembered_begins_anew() {
     let request = request(10);
     patiently(async {
         let client = scene.server.client().await;
-        let mut following = Following::begin(&client, &request);
-        following.to_tip(&scene).await;
+        let mut following = Following::at_tip(&client, &request, &scene).await;
         scene.chain.reorg(295);
         scene.append();
-        let events = following.to_tip(&scene).await;
+        let events = following.catch_up(&scene).await;
         assert_eq!(words(&events), ["restarted", "report 111"]);
         assert_eq!(following.view.transactions, fresh(&client, &request).await);
         // And 288 are few enough.
         scene.chain.reorg(287);
         scene.append();
-        let words = words(&following.to_tip(&scene).await);
+        let words = words(&following.catch_up(&scene).await);
         assert_eq!(
             (words.len(), words[0].as_str(), words[287].as_str()),
             (287 + 288, "disconnected 412", "connected 126")
@@ -124,8 +121,7 @@ fn whatever_the_chain_does_the_view_of_a_follower_is_that_of_a_fresh_scan() {
         let request = request(4);
         patiently(async {
             let client = scene.server.client().await;
-            let mut following = Following::begin(&client, &request);
-            following.to_tip(&scene).await;
+            let mut following = Following::at_tip(&client, &request, &scene).await;
             for _ in 0..12 {
                 for _ in 0..=below(3) {
                     let depth = below(4);
@@ -144,7 +140,7 @@ fn whatever_the_chain_does_the_view_of_a_follower_is_that_of_a_fresh_scan() {
                     }
                     scene.append();
                 }
-                following.to_tip(&scene).await;
+                following.catch_up(&scene).await;
                 for block in &following.view.blocks {
                     assert_eq!(block.hash, scene.chain.hash_at(block.height.0), "seed {seed}");
                 }
