@@ -15,15 +15,18 @@ Examples:
   rescan follow --descriptor 'addr(bc1q...)' --json --checkpoint my.checkpoint    goes on after any interruption
   rescan follow --descriptor 'tr(xpub6.../0/*)' --json | jq -c 'select(.type == \"connected\")'    each block";
 
-/// The help of `scan` says more of an option that both have.
+/// Of these options the help of `scan` says more.
 fn in_short(option: Arg) -> Arg {
-    option.long_help(Resettable::Reset)
+    match option.get_id().as_str() {
+        "gap_limit" | "outpoints" | "birthday" => option.long_help(Resettable::Reset),
+        _ => option,
+    }
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = format!("{FOLLOW_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
 #[command(group(ArgGroup::new("followed").args(["descriptors", "outpoints"]).required(true).multiple(true)))]
-#[command(mut_arg("gap_limit", in_short), mut_arg("outpoints", in_short), mut_arg("birthday", in_short))]
+#[command(mut_args(in_short))]
 pub(crate) struct FollowArgs {
     #[command(flatten)]
     pub(crate) watch: WatchArgs,
