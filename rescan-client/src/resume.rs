@@ -206,9 +206,7 @@ impl ResumableScan {
 
     /// Begins at the range's start again: everything that was reported is withdrawn or void.
     pub(crate) fn start_over(&mut self) {
-        let withdrawn = self.checkpoint.start_over();
-        self.events.extend(withdrawn.into_iter().map(ResumeEvent::Withdrawn));
-        self.events.push_back(ResumeEvent::Restarted);
+        self.void();
         self.stage = Stage::Ready;
     }
 
@@ -301,13 +299,20 @@ impl ResumableScan {
 
     fn rewind(&mut self, fork: Option<BlockId>) {
         match self.checkpoint.rewind_to(fork) {
-            Ok(withdrawn) => self.events.extend(withdrawn.into_iter().map(ResumeEvent::Withdrawn)),
-            Err(_too_deep) => {
-                let withdrawn = self.checkpoint.start_over();
-                self.events.extend(withdrawn.into_iter().map(ResumeEvent::Withdrawn));
-                self.events.push_back(ResumeEvent::Restarted);
-            }
+            Ok(withdrawn) => self.withdraw(withdrawn),
+            Err(_too_deep) => self.void(),
         }
+    }
+
+    /// Takes everything back that was reported.
+    fn void(&mut self) {
+        let withdrawn = self.checkpoint.start_over();
+        self.withdraw(withdrawn);
+        self.events.push_back(ResumeEvent::Restarted);
+    }
+
+    fn withdraw(&mut self, withdrawn: Vec<Withdrawn>) {
+        self.events.extend(withdrawn.into_iter().map(ResumeEvent::Withdrawn));
     }
 
     fn take_in(&mut self, event: Option<Result<ScanEvent, ScanError>>) -> Result<(), ScanError> {

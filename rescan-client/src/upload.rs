@@ -46,10 +46,7 @@ async fn add_all(watch_set: &watch_set::Client, request: &ScanRequest) -> Result
     }
     for chunk in chunks(&request.scripts, |script: &ScriptBuf| script.len()) {
         let mut add = watch_set.add_scripts_request();
-        let mut list = add.get().init_scripts(length(chunk));
-        for (index, script) in (0..).zip(chunk) {
-            list.set(index, script.as_bytes());
-        }
+        wire::write_scripts(chunk, add.get().init_scripts(length(chunk)));
         add.send().await?;
     }
     for chunk in chunks(&request.outpoints, outpoint_bytes) {

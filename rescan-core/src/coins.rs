@@ -129,7 +129,6 @@ impl CoinLedger {
 
 #[cfg(test)]
 mod tests {
-    use crate::watch::SCRIPT_BYTES_MAX;
     use std::collections::BTreeMap;
 
     use bitcoin::Txid;
@@ -138,6 +137,7 @@ mod tests {
 
     use super::*;
     use crate::report::Spent;
+    use crate::watch::SCRIPT_BYTES_MAX;
 
     fn outpoint(tx: u8, vout: u32) -> OutPoint {
         OutPoint { txid: Txid::from_byte_array([tx; 32]), vout }

@@ -98,9 +98,9 @@ impl HeaderTree {
     }
 
     /// How many blocks are known, stale ones included.
-    #[must_use]
-    pub fn block_count(&self) -> usize {
-        self.chain.entries.iter().filter(|entry| is_alive(entry)).count()
+    #[cfg(test)]
+    pub(crate) fn block_count(&self) -> usize {
+        self.chain.entries.iter().filter(|entry| entry.hash != BlockHash::all_zeros()).count()
     }
 
     pub(crate) fn record(&self, id: u32) -> Option<HeaderRecord> {
@@ -110,9 +110,14 @@ impl HeaderTree {
 
     /// The entry that comes next has a parent that is not known.
     pub(crate) fn expect_parent(&mut self, prev_hash: BlockHash) {
-        let Ok(next) = u32::try_from(self.chain.entries.len()) else { return };
-        self.unknown_parents.insert(next, prev_hash);
-        self.waiting.entry(prev_hash).or_default().push(next);
+        if let Ok(next) = u32::try_from(self.chain.entries.len()) {
+            self.wait_for_parent(next, prev_hash);
+        }
+    }
+
+    fn wait_for_parent(&mut self, id: u32, prev_hash: BlockHash) {
+        self.unknown_parents.insert(id, prev_hash);
+        self.waiting.entry(prev_hash).or_default().push(id);
     }
 
     /// Adds a record. The same block at another place is another copy of it; at a known place it changes nothing.
@@ -179,8 +184,7 @@ impl HeaderTree {
             self.side.insert(id, parent);
         } else {
             self.side.insert(id, NO_ENTRY);
-            self.unknown_parents.insert(id, prev_hash);
-            self.waiting.entry(prev_hash).or_default().push(id);
+            self.wait_for_parent(id, prev_hash);
             self.is_unsettled = true;
         }
         self.adopt_children(id, &hash);
@@ -304,10 +308,6 @@ impl HeaderTree {
             }
         }
     }
-}
-
-fn is_alive(entry: &Entry) -> bool {
-    entry.hash != BlockHash::all_zeros()
 }
 
 fn pop_first(copies: &mut BTreeMap<u32, Vec<RecordSpan>>, id: u32) -> Option<RecordSpan> {

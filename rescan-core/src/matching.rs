@@ -65,7 +65,7 @@ impl<'w> Matcher<'w> {
     }
 
     /// The transactions of `block` that touch the watch set or a coin of `coins`, by ascending index. Coins that they
-    /// make are added to `coins`, but for those of genesis, which is told by `is_genesis`: its output is not in Bitcoin
+    /// make are added to `coins`, but for those of genesis, which is told by its `place`: its output is not in Bitcoin
     /// Core's coin database and cannot be spent.
     ///
     /// # Errors

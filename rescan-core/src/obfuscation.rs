@@ -50,17 +50,15 @@ impl ObfuscationKey {
     }
 
     /// XORs the key onto `bytes`, the first of which is the start of the view. Twice is not at all.
-    #[expect(clippy::missing_panics_doc, reason = "chunks of exactly eight bytes convert")]
     pub fn apply(self, bytes: &mut [u8]) {
         if self.is_clear() {
             return;
         }
-        let mut words = bytes.chunks_exact_mut(8);
-        for word in &mut words {
-            let masked = u64::from_le_bytes((&*word).try_into().expect("the chunk has eight bytes")) ^ self.0;
-            word.copy_from_slice(&masked.to_le_bytes());
+        let (words, rest) = bytes.as_chunks_mut::<8>();
+        for word in words {
+            *word = (u64::from_le_bytes(*word) ^ self.0).to_le_bytes();
         }
-        for (byte, key) in words.into_remainder().iter_mut().zip(self.0.to_le_bytes()) {
+        for (byte, key) in rest.iter_mut().zip(self.0.to_le_bytes()) {
             *byte ^= key;
         }
     }

@@ -50,7 +50,7 @@ pub(super) async fn assemble(
     let mut blocks = anchors;
     blocks.insert(tip.height.0, tip.hash);
     if common.height < tip.height && !blocks.contains_key(&common.height.0) {
-        // A node that pruned its blocks away has not forgotten genesis, and neither may its server know more.
+        // Of blocks that were pruned before it saw them the server knows nothing: then nothing speaks against the wallet's.
         blocks.extend(pinned(scan, &[common.height.0]).await?);
     }
     if blocks.get(&common.height.0).is_some_and(|hash| *hash != common.hash) || tip.height < common.height {

@@ -277,8 +277,8 @@ fn not_measured(
             "Cold files: a run of each way that is not counted left the blocks in the page cache.".to_owned()
         }
         CacheState::FromDisk => {
-            "The ways at the speed of memory: the server read blocks from disk. Started with `--page-cache \
-                                 keep` it leaves in the page cache what the first run read."
+            "The ways at the speed of memory: the server read blocks from disk. Started with `--page-cache keep` it \
+             leaves in the page cache what the first run read."
                 .to_owned()
         }
         CacheState::Unknown => "What the page cache held: the server's process cannot be looked at.".to_owned(),

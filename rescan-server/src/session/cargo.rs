@@ -121,7 +121,7 @@ fn said(written: Result<(), wire::WireError>) -> capnp::Result<()> {
     written.map_err(|error| capnp::Error::failed(rescan_core::causes::with_causes(&error)))
 }
 
-/// A promise that is kept once the call is answered, whatever the answer says.
+/// Kept once the call is answered; what the answer holds is nothing to wait for.
 fn taken<T: 'static>(answer: Promise<Response<T>, capnp::Error>) -> Promise<(), capnp::Error> {
     Promise::from_future(async move { answer.await.map(drop) })
 }

@@ -14,13 +14,13 @@ fn blocks_that_come_are_told_one_by_one_each_before_its_transactions() {
     patiently(async {
         let client = scene.server.client().await;
         let mut following = Following::begin(&client, &request);
-        let caught_up = following.reach_tip(&scene).await;
+        let caught_up = following.catch_up(&scene).await;
         assert_eq!(words(&caught_up), ["report 111", "report 112"]);
         scene.chain.mine(1);
         pay(&mut scene.chain, 2);
         scene.chain.mine(2);
         scene.append();
-        let events = following.reach_tip(&scene).await;
+        let events = following.catch_up(&scene).await;
         assert_eq!(words(&events), ["connected 113", "connected 114", "report 114", "connected 115"]);
         for block in &following.view.blocks {
             assert_eq!(block.hash, scene.chain.hash_at(block.height.0));
@@ -40,14 +40,13 @@ fn the_gap_rule_goes_on_where_a_use_reveals_what_was_used_before() {
     let request = request(3);
     patiently(async {
         let client = scene.server.client().await;
-        let mut following = Following::begin(&client, &request);
-        following.reach_tip(&scene).await;
+        let mut following = Following::at_tip(&client, &request, &scene).await;
         assert_eq!(following.view.transactions.len(), 1);
         for (index, told) in [(3, 3), (8, 4), (11, 5)] {
             pay(&mut scene.chain, index);
             scene.chain.mine(1);
             scene.append();
-            following.reach_tip(&scene).await;
+            following.catch_up(&scene).await;
             assert_eq!(following.view.transactions.len(), told, "after index {index}");
             assert_eq!(following.view.transactions, fresh(&client, &request).await);
         }
@@ -66,14 +65,13 @@ fn the_summary_of_one_that_caught_up_is_that_of_all_scans() {
                 _ => None,
             })
         };
-        let mut following = Following::begin(&client, &request);
-        following.reach_tip(&scene).await;
+        let following = Following::at_tip(&client, &request, &scene).await;
         let checkpoint = following.follower.checkpoint().clone();
         pay(&mut scene.chain, 3);
         scene.chain.mine(1);
         scene.append();
         let mut again = Following::resume(&client, &request, checkpoint, View::default());
-        let summary = summary_of(again.reach_tip(&scene).await).unwrap();
+        let summary = summary_of(again.catch_up(&scene).await).unwrap();
         assert_eq!((summary.unspent_count, summary.unspent.to_sat()), (4, 36_000));
         assert_eq!((summary.range.first().0, summary.tip.hash), (0, scene.chain.tip_hash()));
     });
@@ -88,8 +86,7 @@ fn what_is_watched_is_sent_again_only_if_the_wallet_has_changed() {
     request.scripts = (0..SCRIPTS).map(|index| stranger.script(ScriptKind::P2wpkh, index)).collect();
     patiently(async {
         let client = scene.server.client().await;
-        let mut following = Following::begin(&client, &request);
-        following.reach_tip(&scene).await;
+        let mut following = Following::at_tip(&client, &request, &scene).await;
         // The first one tells the server what the scan has found.
         let mut sent = Vec::new();
         for index in [None, None, None, Some(1), None, None] {
@@ -99,7 +96,7 @@ fn what_is_watched_is_sent_again_only_if_the_wallet_has_changed() {
             scene.chain.mine(1);
             scene.append();
             let before = client.traffic().sent.bytes;
-            following.reach_tip(&scene).await;
+            following.catch_up(&scene).await;
             sent.push(client.traffic().sent.bytes - before > u64::from(SCRIPTS) * 22);
         }
         assert_eq!(sent, [true, false, false, false, true, false]);

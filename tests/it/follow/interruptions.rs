@@ -12,8 +12,7 @@ fn a_follower_that_takes_nothing_while_fifty_blocks_come_takes_them_all_at_once(
     let request = request(60);
     patiently(async {
         let client = scene.server.client().await;
-        let mut following = Following::begin(&client, &request);
-        following.reach_tip(&scene).await;
+        let mut following = Following::at_tip(&client, &request, &scene).await;
         for index in 0..50 {
             pay(&mut scene.chain, index);
             scene.chain.mine(1);
@@ -24,7 +23,7 @@ fn a_follower_that_takes_nothing_while_fifty_blocks_come_takes_them_all_at_once(
             // The server sees each of them, and has nobody to tell.
             client.locate(vec![scene.chain.tip_hash()]).await.unwrap();
         }
-        let events = following.reach_tip(&scene).await;
+        let events = following.catch_up(&scene).await;
         assert!(!words(&events).iter().any(|word| word.starts_with("disconnected")), "what came and went is not told");
         assert_eq!(following.view.height, Some(scene.chain.tip_height()));
         assert_eq!(following.view.transactions, fresh(&client, &request).await);
@@ -42,11 +41,11 @@ fn a_following_that_is_broken_off_goes_on_from_its_saved_checkpoint() {
             let begun = Checkpoint::load(&file).unwrap();
             let checkpoint = begun.unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, &request));
             let mut following = Following::resume(&client, &request, checkpoint, told);
-            following.reach_tip(&scene).await;
+            following.catch_up(&scene).await;
             pay(&mut scene.chain, round);
             scene.chain.mine(1);
             scene.append();
-            following.reach_tip(&scene).await;
+            following.catch_up(&scene).await;
             following.follower.checkpoint().save(&file).unwrap();
             told = following.view;
             drop(following.follower);
@@ -59,7 +58,7 @@ fn a_following_that_is_broken_off_goes_on_from_its_saved_checkpoint() {
         let client = scene.server.client().await;
         let checkpoint = Checkpoint::load(&file).unwrap().unwrap();
         let mut following = Following::resume(&client, &request, checkpoint, told);
-        following.reach_tip(&scene).await;
+        following.catch_up(&scene).await;
         assert_eq!(following.view.transactions, fresh(&client, &request).await);
     });
 }
@@ -69,13 +68,12 @@ fn a_server_that_is_started_again_is_gone_on_with_and_no_block_is_told_twice_or_
     let mut scene = Scene::serve(paid(3), Manner::default());
     let request = request(10);
     patiently(async {
-        let mut following = Following::begin(&scene.server.client().await, &request);
-        following.reach_tip(&scene).await;
+        let mut following = Following::at_tip(&scene.server.client().await, &request, &scene).await;
         for round in 0..3 {
             pay(&mut scene.chain, round);
             scene.chain.mine(2);
             scene.append();
-            following.reach_tip(&scene).await;
+            following.catch_up(&scene).await;
             scene.server.stop();
             let error = following.follower.next().await.unwrap().unwrap_err();
             assert!(matches!(error, ScanError::Call(CallError::Disconnected { .. })), "{error:?}");
@@ -85,7 +83,7 @@ fn a_server_that_is_started_again_is_gone_on_with_and_no_block_is_told_twice_or_
             scene.server.start();
             following.follower.reconnect(scene.server.client().await).unwrap();
             let tip = scene.chain.tip_height();
-            let events = following.reach_tip(&scene).await;
+            let events = following.catch_up(&scene).await;
             let expected =
                 [format!("disconnected {}", tip - 1), format!("connected {}", tip - 1), format!("connected {tip}")];
             assert_eq!(words(&events), expected);

@@ -124,6 +124,13 @@ impl Following {
         Self::resume(client, request, checkpoint, View::default())
     }
 
+    /// One that has caught up with the scene.
+    async fn at_tip(client: &Client, request: &ScanRequest, scene: &Scene) -> Self {
+        let mut following = Self::begin(client, request);
+        following.catch_up(scene).await;
+        following
+    }
+
     /// From what an earlier one kept: how far it came, and what it knew of transactions.
     fn resume(client: &Client, request: &ScanRequest, checkpoint: Checkpoint, earlier: View) -> Self {
         let view = View { transactions: earlier.transactions, ..View::default() };
@@ -131,7 +138,7 @@ impl Following {
     }
 
     /// Takes events until everything up to the scene's tip is told and settled.
-    async fn reach_tip(&mut self, scene: &Scene) -> Vec<FollowEvent> {
+    async fn catch_up(&mut self, scene: &Scene) -> Vec<FollowEvent> {
         let tip = scene.chain.tip_hash();
         let is_there = |event: &FollowEvent| matches!(event, FollowEvent::CaughtUp(summary) if summary.tip.hash == tip);
         let events = self.take_until(is_there).await;

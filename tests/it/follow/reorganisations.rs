@@ -17,8 +17,7 @@ fn a_reorganisation_of_any_depth_is_taken_back_from_the_tip_down_before_what_tak
     let request = request(10);
     patiently(async {
         let client = scene.server.client().await;
-        let mut following = Following::begin(&client, &request);
-        following.reach_tip(&scene).await;
+        let mut following = Following::at_tip(&client, &request, &scene).await;
         for depth in 1..=5 {
             // Every block that is to be left pays.
             for index in 0..depth {
@@ -26,12 +25,12 @@ fn a_reorganisation_of_any_depth_is_taken_back_from_the_tip_down_before_what_tak
                 scene.chain.mine(1);
             }
             scene.append();
-            following.reach_tip(&scene).await;
+            following.catch_up(&scene).await;
             let tip = scene.chain.tip_height();
             let left: Vec<BlockHash> = (tip + 1 - depth..=tip).map(|height| scene.chain.hash_at(height)).collect();
             scene.chain.reorg(depth);
             scene.append();
-            let events = following.reach_tip(&scene).await;
+            let events = following.catch_up(&scene).await;
             let down = || (tip + 1 - depth..=tip).rev();
             let expected: Vec<String> = down()
                 .map(|height| format!("withdrawn {height}"))
@@ -55,11 +54,10 @@ fn blocks_from_before_the_following_are_disconnected_by_name_too() {
     let request = request(10);
     patiently(async {
         let client = scene.server.client().await;
-        let mut following = Following::begin(&client, &request);
-        following.reach_tip(&scene).await;
+        let mut following = Following::at_tip(&client, &request, &scene).await;
         scene.chain.reorg(3);
         scene.append();
-        let events = following.reach_tip(&scene).await;
+        let events = following.catch_up(&scene).await;
         assert_eq!(
             words(&events)[3..],
             [
@@ -84,17 +82,16 @@ fn a_chain_that_is_left_deeper_than_is_remembered_begins_anew() {
     let request = request(10);
     patiently(async {
         let client = scene.server.client().await;
-        let mut following = Following::begin(&client, &request);
-        following.reach_tip(&scene).await;
+        let mut following = Following::at_tip(&client, &request, &scene).await;
         scene.chain.reorg(295);
         scene.append();
-        let events = following.reach_tip(&scene).await;
+        let events = following.catch_up(&scene).await;
         assert_eq!(words(&events), ["restarted", "report 111"]);
         assert_eq!(following.view.transactions, fresh(&client, &request).await);
         // And 288 are few enough.
         scene.chain.reorg(287);
         scene.append();
-        let words = words(&following.reach_tip(&scene).await);
+        let words = words(&following.catch_up(&scene).await);
         assert_eq!(
             (words.len(), words[0].as_str(), words[287].as_str()),
             (287 + 288, "disconnected 412", "connected 126")
@@ -127,8 +124,7 @@ fn whatever_the_chain_does_the_view_of_a_follower_is_that_of_a_fresh_scan() {
         let request = request(4);
         patiently(async {
             let client = scene.server.client().await;
-            let mut following = Following::begin(&client, &request);
-            following.reach_tip(&scene).await;
+            let mut following = Following::at_tip(&client, &request, &scene).await;
             for _ in 0..12 {
                 for _ in 0..=below(3) {
                     let depth = below(4);
@@ -147,7 +143,7 @@ fn whatever_the_chain_does_the_view_of_a_follower_is_that_of_a_fresh_scan() {
                     }
                     scene.append();
                 }
-                following.reach_tip(&scene).await;
+                following.catch_up(&scene).await;
                 for block in &following.view.blocks {
                     assert_eq!(block.hash, scene.chain.hash_at(block.height.0), "seed {seed}");
                 }
@@ -168,8 +164,8 @@ fn a_chain_that_falls_below_the_range_is_taken_back_and_comes_anew_once_it_is_th
     let path = scene.server.blocks_dir().join("blk00000.dat");
     patiently(async {
         let client = scene.server.client().await;
-        let mut following = Following::begin(&client, &request);
-        assert_eq!(words(&following.reach_tip(&scene).await), ["report 114", "report 115", "report 116"]);
+        let mut following = Following::at_tip(&client, &request, &scene).await;
+        assert_eq!(following.view.transactions.len(), 3);
         let whole = fs::read(&path).unwrap();
         let record_of_113 = u64::from(scene.span_at(113).offset) - 8;
         OpenOptions::new().write(true).open(&path).unwrap().set_len(record_of_113).unwrap();
@@ -185,7 +181,7 @@ fn a_chain_that_falls_below_the_range_is_taken_back_and_comes_anew_once_it_is_th
         pay(&mut scene.chain, 3);
         scene.chain.mine(1);
         scene.append();
-        following.reach_tip(&scene).await;
+        following.catch_up(&scene).await;
         assert_eq!(following.view.height, Some(118));
         assert_eq!(following.view.transactions.len(), 1);
         assert_eq!(following.view.transactions, fresh(&client, &request).await);

@@ -1,6 +1,6 @@
 //! The words of the command line.
 //!
-//! It checks their form and how they go together; what they mean for a scan is made of them in `watch`. No message
+//! It checks their form and how they go together; what they mean for a scan is made of them in `crate::watch`. No message
 //! repeats a word that could hold a key.
 
 mod compare;

@@ -56,8 +56,9 @@ pub(crate) async fn run(args: &CompareArgs) -> Result<Exit, Trouble> {
 /// A word that should be a path and is repeated in messages must not be what looks like a key.
 fn refuse_keys(flag: &str, path: Option<&Path>) -> Result<(), Trouble> {
     if path.is_some_and(|path| could_hold_a_key(path) && !path.exists()) {
-        return Err(Trouble::usage(
-            format!("{flag} takes a path; something else was given (not repeated here, since it could hold a key)"),
+        return Err(Trouble::no_path(
+            flag,
+            "a path",
             "descriptors go after --descriptor, in quotes; a path can be written from the root: /..",
         ));
     }

@@ -23,8 +23,9 @@ pub(crate) fn path(args: &SocketArgs) -> Result<PathBuf, Trouble> {
 fn choose(args: &SocketArgs, home: Option<&Path>) -> Result<PathBuf, Trouble> {
     if let Some(path) = &args.socket {
         if args::could_hold_a_key(path) && !path.exists() {
-            return Err(Trouble::usage(
-                "--socket takes the path of a socket; something else was given (not repeated here, since it could hold a key)",
+            return Err(Trouble::no_path(
+                "--socket",
+                "the path of a socket",
                 "descriptors go after --descriptor, in quotes; a socket's path can be written from the root: /..",
             ));
         }

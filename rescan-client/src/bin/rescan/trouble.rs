@@ -38,6 +38,14 @@ impl Trouble {
         Self::new(Exit::Usage, message, hint)
     }
 
+    /// A word that should be a path and could be a key, for which reason it is not repeated. `takes` is what the flag takes.
+    pub(crate) fn no_path(flag: &str, takes: &str, hint: &str) -> Self {
+        Self::usage(
+            format!("{flag} takes {takes}; something else was given (not repeated here, since it could hold a key)"),
+            hint,
+        )
+    }
+
     /// The operating system would not do something that it nearly always does.
     pub(crate) fn system(what: &str, error: &io::Error) -> Self {
         Self::failed(format!("{what}: {error}"), "the operating system refused; its limits (ulimit -a) may be reached")

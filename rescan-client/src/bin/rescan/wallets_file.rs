@@ -41,8 +41,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<(String, Vec<String>)>, Trouble> {
 
 fn load(path: &Path) -> Result<String, Trouble> {
     if args::could_hold_a_key(path) && !path.exists() {
-        return Err(Trouble::usage(
-            "--wallets takes the path of a file; something else was given (not repeated here, since it could hold a key)",
+        return Err(Trouble::no_path(
+            "--wallets",
+            "the path of a file",
             "descriptors go after --descriptor, in quotes; a file's path can be written from the root: /..",
         ));
     }

@@ -35,6 +35,20 @@ proptest! {
     }
 
     #[test]
+    fn batches_are_read_as_they_were_written(reports in vec(reports(), 0..4), coins in vec(coins(), 0..4)) {
+        let read = through_a_message::<wire::report_sink::reports_params::Owned, _>(
+            |builder| write_reports(&reports, builder.init_batch(reports.len().try_into().unwrap())).unwrap(),
+            |reader| read_reports(reader.get_batch().unwrap()).unwrap(),
+        );
+        prop_assert_eq!(read, reports);
+        let read = through_a_message::<wire::report_sink::coins_params::Owned, _>(
+            |builder| write_coins(&coins, builder.init_batch(coins.len().try_into().unwrap())).unwrap(),
+            |reader| read_coins(reader.get_batch().unwrap()).unwrap(),
+        );
+        prop_assert_eq!(read, coins);
+    }
+
+    #[test]
     fn an_ending_is_read_as_it_was_written(ending in endings()) {
         let read = through_a_message::<wire::scan_result::Owned, _>(
             |builder| write_ending(&ending, builder).unwrap(),

@@ -47,8 +47,9 @@ pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, Trouble> {
         return Ok(path);
     }
     if args::could_hold_a_key(&path) {
-        return Err(Trouble::usage(
-            "--server takes the path of a program; something else was given (not repeated here, since it could hold a key)",
+        return Err(Trouble::no_path(
+            "--server",
+            "the path of a program",
             "the path can be written from the root: /..",
         ));
     }
