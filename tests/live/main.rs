@@ -5,6 +5,7 @@
 mod active_chain;
 mod following_wallet;
 mod going_on;
+mod half_written;
 mod node;
 mod reorganising;
 mod scene;
