@@ -79,6 +79,12 @@ impl LiveNode {
         self.datadir().join("regtest").join("node.sock")
     }
 
+    /// The port of the loopback on which it answers JSON-RPC, until it is started again.
+    #[must_use]
+    pub fn rpc_port(&self) -> u16 {
+        self.port
+    }
+
     /// Has the next start use these further arguments in place of those before.
     pub fn set_arguments(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
