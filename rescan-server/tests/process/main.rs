@@ -2,6 +2,7 @@
 //! what those who run it can see.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod clock;
 mod cut_files;
 mod kills;
 mod load;
