@@ -47,9 +47,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let times = runtime.block_on(measure(&node, blocks, pays))?;
         println!("{what}: {} of them, to the event", times.len());
         print("since the node was asked to mine", times.iter().map(|it| it.connected - it.asked));
-        let since = |from: fn(&Times) -> Instant| {
-            times.iter().map(move |it| it.connected.saturating_duration_since(from(it)))
-        };
+        let since =
+            |from: fn(&Times) -> Instant| times.iter().map(move |it| it.connected.saturating_duration_since(from(it)));
         print("since the node's notice", since(|it| it.noticed));
         print("since the node's answer", since(|it| it.answered));
     }

@@ -14,6 +14,7 @@ mod refusals;
 mod service_manager;
 mod signals;
 mod state_directory;
+mod unmounted;
 
 use std::path::Path;
 

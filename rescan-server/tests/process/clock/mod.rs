@@ -55,7 +55,7 @@ impl SetClock {
 }
 
 /// Past the test harness, which holds back what a test that passes has printed.
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     use std::io::Write;
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Nobody listens to it then.
