@@ -6,6 +6,7 @@ mod active_chain;
 mod at_once;
 mod following_wallet;
 mod going_on;
+mod half_written;
 mod node;
 mod reorganising;
 mod scene;

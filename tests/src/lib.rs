@@ -7,6 +7,7 @@
 //!
 //! It holds no tests: those are in `it/`, those beside a real node in `live/`, and those that launch a program are in the package that builds it.
 
+mod json_rpc;
 mod live_node;
 pub mod load;
 mod scanned;
@@ -14,6 +15,7 @@ mod scene;
 mod server_process;
 mod test_server;
 
+pub use json_rpc::JsonRpc;
 pub use live_node::{LiveNode, eventually};
 pub use scanned::{Scanned, patiently, scan, shipped};
 pub use scene::Scene;

@@ -6,12 +6,14 @@
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use bitcoin::{BlockHash, Script, ScriptBuf};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use tempfile::TempDir;
 
 /// How long a node may take to start or to stop.
@@ -77,6 +79,12 @@ impl LiveNode {
         self.datadir().join("regtest").join("node.sock")
     }
 
+    /// The port of the loopback on which it answers JSON-RPC, until it is started again.
+    #[must_use]
+    pub fn rpc_port(&self) -> u16 {
+        self.port
+    }
+
     /// Has the next start use these further arguments in place of those before.
     pub fn set_arguments(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -123,6 +131,27 @@ impl LiveNode {
         child.wait().expect("its end can be waited for");
     }
 
+    /// Asks it for a block that pays `script`, and has the kernel end it in the middle of writing that: no file of its grows
+    /// past `file_bytes_max`, up to which a write is done, and the rest of it is the node's end (SIGXFSZ). It must keep no
+    /// log (`-nodebuglogfile`), or that would be the file.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or has another end or none.
+    pub fn die_writing(&mut self, script: &Script, file_bytes_max: u64) {
+        let descriptor = self.paying(script);
+        let child = self.child.as_ref().expect("the node runs");
+        for (of, max) in [(Resource::Fsize, file_bytes_max), (Resource::Core, 0)] {
+            let limit = Rlimit { current: Some(max), maximum: getrlimit(of).maximum };
+            prlimit(Some(Pid::from_child(child)), of, limit).expect("a limit is set");
+        }
+        let answer = self.try_rpc(&["generatetodescriptor", "1", &descriptor, "100000000"]);
+        assert!(!answer.status.success(), "the node has written a block to its end");
+        let mut child = self.child.take().expect("the node runs");
+        let status = child.wait().expect("its end can be waited for");
+        assert_eq!(status.signal(), Some(Signal::XFSZ.as_raw()), "the node ended with {status}");
+    }
+
     /// Whether it runs.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -147,10 +176,7 @@ impl LiveNode {
     ///
     /// If the node makes none.
     pub fn mine_to(&self, blocks: u32, script: &Script) -> Vec<BlockHash> {
-        let descriptor = format!("raw({script:x})");
-        let descriptor = self.rpc(&["getdescriptorinfo", &descriptor]);
-        let descriptor =
-            quoted_after(&descriptor, "\"descriptor\"").expect("a descriptor with its checksum").to_owned();
+        let descriptor = self.paying(script);
         let answer = self.rpc(&["generatetodescriptor", &blocks.to_string(), &descriptor, "100000000"]);
         let hashes: Vec<BlockHash> = answer.split('"').filter_map(|word| word.parse().ok()).collect();
         assert_eq!(hashes.len(), blocks as usize, "the node made fewer blocks than asked for: {answer}");
@@ -218,6 +244,12 @@ impl LiveNode {
         let log = std::fs::read_to_string(self.datadir().join("regtest").join("debug.log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// The descriptor of one script, as the node takes it.
+    fn paying(&self, script: &Script) -> String {
+        let info = self.rpc(&["getdescriptorinfo", &format!("raw({script:x})")]);
+        quoted_after(&info, "\"descriptor\"").expect("a descriptor with its checksum").to_owned()
     }
 
     fn command(&self) -> Command {

@@ -2,6 +2,7 @@
 //! what those who run it can see.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod clock;
 mod cut_files;
 mod kills;
 mod load;
@@ -13,6 +14,7 @@ mod refusals;
 mod service_manager;
 mod signals;
 mod state_directory;
+mod unmounted;
 
 use std::path::Path;
 

@@ -19,7 +19,7 @@ use rustix::process::Signal;
 
 use crate::{program, start};
 
-const GET: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+pub(crate) const GET: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 fn script() -> bitcoin::ScriptBuf {
     TestWallet::new("mallory").script(ScriptKind::P2wpkh, 0)
@@ -46,12 +46,12 @@ fn ask(mut stream: impl Read + Write, request: &[u8]) -> String {
     answer
 }
 
-fn ask_at(path: &Path, request: &str) -> String {
+pub(crate) fn ask_at(path: &Path, request: &str) -> String {
     ask(UnixStream::connect(path).unwrap(), request.as_bytes())
 }
 
 /// The value of a metric in what a scrape gave.
-fn value(scraped: &str, name: &str) -> u64 {
+pub(crate) fn value(scraped: &str, name: &str) -> u64 {
     let line = scraped.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("{name} is not in {scraped}")).parse().unwrap()
 }

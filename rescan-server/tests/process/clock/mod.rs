@@ -1,0 +1,163 @@
+//! A wall clock that is set while the server runs: what it waits for, measures and answers goes by other clocks.
+//!
+//! The machine's own clock is left alone: a library that is loaded into the server first gives it another.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use bitcoin::ScriptBuf;
+use futures::StreamExt;
+use rescan_client::report::Outcome;
+use rescan_client::{Checkpoint, Client, FollowEvent, Follower, ScanEvent, ScanRequest};
+use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
+use rescan_tests::{Manner, Scanned, Scene, ServerProcess, eventually, patiently, scan};
+
+use crate::metrics::{GET, ask_at, value};
+use crate::program;
+
+const DAY: i64 = 86_400;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Each with a thousand outputs for the wallet: what a scan tells of them does not fit between server and wallet.
+const BLOCKS: u32 = 150;
+
+/// What the server's clock shows.
+struct SetClock {
+    library: PathBuf,
+    ahead: PathBuf,
+}
+
+impl SetClock {
+    /// None where there is no C compiler, which is said.
+    fn build(place: &Scene) -> Option<Self> {
+        let (library, ahead) = (place.server.beside("set_clock.so"), place.server.beside("ahead"));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/clock/set_clock.c");
+        let compiler = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
+        let Ok(status) = compiler else {
+            skipped("needs a C compiler called cc");
+            return None;
+        };
+        assert!(status.success(), "cc ended with {status}");
+        let clock = Self { library, ahead };
+        clock.set(0);
+        Some(clock)
+    }
+
+    /// Sets it so many seconds ahead of the machine's. In one step: no reader finds half of it.
+    fn set(&self, seconds: i64) {
+        let new = self.ahead.with_extension("new");
+        fs::write(&new, seconds.to_string()).unwrap();
+        fs::rename(new, &self.ahead).unwrap();
+    }
+}
+
+/// Past the test harness, which holds back what a test that passes has printed.
+pub(crate) fn skipped(why: &str) {
+    use std::io::Write;
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Nobody listens to it then.
+    drop(writeln!(std::io::stderr().lock(), "skipped: {test} {why}"));
+}
+
+fn script() -> ScriptBuf {
+    TestWallet::new("rupert").script(ScriptKind::P2wpkh, 0)
+}
+
+fn watch() -> ScanRequest {
+    ScanRequest::new().script(script())
+}
+
+/// The years in which lines were logged.
+fn years(server: &ServerProcess) -> Vec<i32> {
+    server.log().lines().filter_map(|line| line.split_once('-')?.0.parse().ok()).collect()
+}
+
+/// Files get their times of the clock that is set.
+fn set_times(directory: &Path, ahead: i64) {
+    let now = SystemTime::now();
+    let by = Duration::from_secs(ahead.unsigned_abs());
+    let time = if ahead < 0 { now - by } else { now + by };
+    for entry in fs::read_dir(directory).unwrap() {
+        File::options().write(true).open(entry.unwrap().path()).unwrap().set_modified(time).unwrap();
+    }
+}
+
+/// Takes what a follower is told up to where it has caught up with the chain at this height; the heights that pay it.
+async fn hear(follower: &mut Follower, height: u32) -> Vec<u32> {
+    let mut paid = Vec::new();
+    loop {
+        match follower.next().await.unwrap().unwrap() {
+            FollowEvent::Report(report) => paid.push(report.height.0),
+            FollowEvent::CaughtUp(summary) if summary.tip.height.0 == height => return paid,
+            FollowEvent::Disconnected(_) | FollowEvent::Withdrawn(_) | FollowEvent::Restarted => {
+                panic!("something is taken back")
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Has `set` done in the middle of a scan: its wallet has heard the beginning, and the rest has no room on the way.
+async fn scan_through(client: &Client, set: impl FnOnce()) -> Vec<u32> {
+    let mut running = client.scan(watch()).await.unwrap();
+    let first = loop {
+        match running.next().await.unwrap().unwrap() {
+            ScanEvent::Report(report) => break report.height.0,
+            ScanEvent::Finished(_) => panic!("nothing is left to do"),
+            _ => {}
+        }
+    };
+    set();
+    let rest = Scanned::of(running).await;
+    assert_eq!(rest.summary().outcome, Outcome::Complete);
+    [first].into_iter().chain(rest.heights()).collect()
+}
+
+#[test]
+fn a_clock_that_is_set_a_year_ahead_and_ten_years_back_changes_no_answer() {
+    let mut scene = Scene::write(Scene::talkative(&script(), BLOCKS, 1_000), Manner::default());
+    let Some(clock) = SetClock::build(&scene) else { return };
+    let metrics = scene.server.beside("metrics.sock");
+    let (library, ahead) = (clock.library.to_str().unwrap(), clock.ahead.to_str().unwrap());
+    let arguments = ["--metrics", &format!("unix:{}", metrics.display())];
+    let environment = [("LD_PRELOAD", library), ("CLOCK_AHEAD", ahead)];
+    let server = ServerProcess::start_in(program(), &scene.server, &arguments, &environment);
+    let this_year = years(&server)[0];
+    patiently(async {
+        let client = server.client().await;
+        let checkpoint = Checkpoint::new(client.greeting().chain.genesis, &watch());
+        let mut follower = client.follow(watch(), checkpoint).unwrap();
+        let mut height = BLOCKS;
+        assert_eq!(hear(&mut follower, height).await, (1..=height).collect::<Vec<_>>());
+        for (set_to, is_shown) in [
+            (366 * DAY, Box::new(|year| year > this_year) as Box<dyn Fn(i32) -> bool>),
+            ((366 - 3_653) * DAY, Box::new(|year| year < this_year - 7)),
+            (0, Box::new(|year| year == this_year)),
+        ] {
+            let logged = years(&server).len();
+            assert_eq!(scan_through(&client, || clock.set(set_to)).await, (1..=height).collect::<Vec<_>>());
+            eventually("the log shows the year", PATIENCE, async || {
+                years(&server).into_iter().skip(logged).any(&is_shown).then_some(())
+            })
+            .await;
+            // Without a word of the node's, and without a scan: the files are watched.
+            scene.chain.coinbase_to(&script()).mine_block();
+            scene.append();
+            set_times(&scene.server.blocks_dir(), set_to);
+            height += 1;
+            assert_eq!(hear(&mut follower, height).await, [height]);
+            assert_eq!(scan(&client, watch()).await.heights(), (1..=height).collect::<Vec<_>>());
+            let info = client.info().await.unwrap();
+            assert_eq!(info.chain.tip.map(|tip| (tip.height.0, tip.hash)), Some((height, scene.chain.tip_hash())));
+            let scraped = ask_at(&metrics, GET);
+            assert_eq!(value(&scraped, "rescan_chain_height"), u64::from(height));
+            assert_eq!(value(&scraped, "rescan_scans_ended_total{outcome=\"complete\"}"), info.figures.scans_complete);
+            let speed = info.figures.last_scan_bytes_per_second;
+            assert!(speed > 0 && speed < 1 << 40, "{speed} bytes a second");
+        }
+    });
+    assert!(!server.log().contains("WARN"), "{}", server.log());
+}
