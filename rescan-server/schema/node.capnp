@@ -35,9 +35,9 @@ interface Mining @0xf9c68436df3af39e {
   isTestChain @0 (context :Context) -> (isTest :Bool);
   isInitialBlockDownload @1 (context :Context) -> (isInitial :Bool);
   getTip @2 (context :Context) -> (tip :BlockRef, hasTip :Bool);
-  waitTipChanged @3 (context :Context, knownTip :Data, timeoutMillis :Float64) -> (tip :BlockRef);
+  waitTipChanged @3 (context :Context, knownTip :Data, timeoutMillis :Float64 = 1.7976931348623157e308) -> (tip :BlockRef);
   # Returns once the tip is another than the known one, or with the same at the timeout. Null where the node stops, or after
-  # `interrupt`.
+  # `interrupt`. A default is part of what travels (a value is sent as its difference to it), so that this is the node's own.
   createNewBlock @4 () -> ();
   checkBlock @5 () -> ();
   interrupt @6 () -> ();

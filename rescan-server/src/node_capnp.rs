@@ -4383,7 +4383,7 @@ pub mod mining {
             }
             #[inline]
             pub fn get_timeout_millis(self) -> f64 {
-                self.reader.get_data_field::<f64>(0)
+                self.reader.get_data_field_mask::<f64>(0, 9218868437227405311)
             }
         }
 
@@ -4473,11 +4473,11 @@ pub mod mining {
             }
             #[inline]
             pub fn get_timeout_millis(self) -> f64 {
-                self.builder.get_data_field::<f64>(0)
+                self.builder.get_data_field_mask::<f64>(0, 9218868437227405311)
             }
             #[inline]
             pub fn set_timeout_millis(&mut self, value: f64)  {
-                self.builder.set_data_field::<f64>(0, value);
+                self.builder.set_data_field_mask::<f64>(0, value, 9218868437227405311u64);
             }
         }
 
@@ -4528,7 +4528,7 @@ pub mod mining {
                 ::capnp::word(84, 0, 0, 0, 2, 0, 1, 0),
                 ::capnp::word(2, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 1, 0, 2, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(1, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(81, 0, 0, 0, 114, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(80, 0, 0, 0, 3, 0, 1, 0),
@@ -4557,7 +4557,7 @@ pub mod mining {
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(11, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(255, 255, 255, 255, 255, 255, 239, 127),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ];
             pub(crate) fn get_field_types(index: u16) -> ::capnp::introspect::Type {

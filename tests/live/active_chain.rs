@@ -65,6 +65,24 @@ fn the_tip_follows_the_node_and_info_says_so() {
 }
 
 #[test]
+fn the_node_is_asked_once_for_each_tip_and_no_more() {
+    const TIPS: usize = 10;
+    let Some(node) = LiveNode::start(&["-debug=ipc"]) else { return };
+    let server = TestServer::beside_node(&node, Manner::default());
+    patiently(async {
+        let client = server.client().await;
+        for _ in 0..TIPS {
+            node.mine(1);
+            reaches(&client, node.tip()).await;
+        }
+    });
+    let log = node.log();
+    let waits = log.lines().filter(|line| line.contains("recv request") && line.contains("waitTipChanged")).count();
+    // The one under way, and those that ended by themselves after half a minute.
+    assert!((1..=TIPS + 5).contains(&waits), "{waits} waits for {TIPS} tips");
+}
+
+#[test]
 fn a_branch_that_the_node_left_is_not_served_though_it_is_heavier_on_disk() {
     let Some((mut node, server)) = scene() else { return };
     patiently(async {

@@ -238,10 +238,16 @@ impl LiveNode {
         self.rpc(&["reconsiderblock", &hash.to_string()]);
     }
 
+    /// What it logged, if it keeps a log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.datadir().join("regtest").join("debug.log")).unwrap_or_default()
+    }
+
     /// The last of what it logged, for whoever reads of a failure.
     #[must_use]
     pub fn end_of_log(&self) -> String {
-        let log = std::fs::read_to_string(self.datadir().join("regtest").join("debug.log")).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
