@@ -44,6 +44,12 @@ pub enum BlocksDirError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A block file that was moved to another disk is not there: to take it for one that was pruned would lose its blocks.
+    #[error("{} is a link that leads nowhere: is the disk mounted to which the file was moved?", path.display())]
+    LeadsNowhere {
+        /// The link.
+        path: PathBuf,
+    },
     /// `xor.dat` cannot be read.
     #[error("cannot read {}", path.display())]
     ReadKey {
@@ -73,7 +79,12 @@ pub(crate) fn list_block_files(directory: &Path) -> Result<Vec<FileMeta>, Blocks
         // A link to another disk is a common way to move old files: what counts is the file behind it.
         let metadata = match fs::metadata(entry.path()) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // pruned just now
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if fs::symlink_metadata(entry.path()).is_ok() {
+                    return Err(BlocksDirError::LeadsNowhere { path: entry.path() });
+                }
+                continue; // pruned just now
+            }
             Err(error) => return Err(failed(error)),
         };
         if metadata.is_file() {

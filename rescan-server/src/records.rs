@@ -219,7 +219,7 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
                 break;
             }
             // The zeros of a tail of 16 MiB need not be searched.
-            if rest.iter().any(|byte| *byte != 0)
+            if !is_zero(rest)
                 && let Some(found) = (at..).zip(rest.windows(MAGIC_BYTES)).find(|(at, raw)| self.is_magic(raw, *at))
             {
                 return Ok(found.0);
@@ -237,6 +237,13 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
         self.key.advanced(at).apply(&mut clear);
         clear == self.network.magic().0 && raw != [0; MAGIC_BYTES]
     }
+}
+
+/// Whether there is nothing but zeros: by 64 bytes, which the compiler makes vectors of. A tail is read anew at every look.
+fn is_zero(bytes: &[u8]) -> bool {
+    let (chunks, rest) = bytes.as_chunks::<64>();
+    let any = |bytes: &[u8]| bytes.iter().fold(0, |any, byte| any | byte);
+    chunks.iter().all(|chunk| any(chunk) == 0) && any(rest) == 0
 }
 
 /// The header at a known place, if the file still reaches that far: what remembered positions are checked by.

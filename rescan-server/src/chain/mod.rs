@@ -70,6 +70,20 @@ pub enum ChainError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// The block files are gone, all at once. A node that prunes keeps the last ones.
+    #[error("no block file is left in {}, where {files} were: is its disk mounted? It is looked at again by itself", directory.display())]
+    Empty {
+        /// The folder.
+        directory: PathBuf,
+        /// How many there were.
+        files: usize,
+    },
+    /// `xor.dat` is gone, and with it the key without which the blocks cannot be read.
+    #[error("{} is gone: is its disk mounted? It is looked for again by itself", path.display())]
+    KeyGone {
+        /// The file.
+        path: PathBuf,
+    },
     /// `xor.dat` changed: this is another node's directory than it was.
     #[error("the key in {} changed: the blocks directory was made anew; restart rescan-server", path.display())]
     KeyChanged {
@@ -172,9 +186,7 @@ impl Chain {
     /// [`ChainError`]; the snapshot published before stays.
     pub fn refresh(&self, cancel: &Cancel) -> Result<Arc<ChainSnapshot>, ChainError> {
         let mut walk = self.lock_walk();
-        if read_key(self.files.directory())? != self.files.key() {
-            return Err(ChainError::KeyChanged { path: self.files.directory().join("xor.dat") });
-        }
+        self.check_key()?;
         // Asked for before the files are looked at: a block is written before it is named.
         let node_tip = lock(&self.node).tip();
         let suspects = std::mem::take(&mut *lock(&self.suspects));
@@ -199,6 +211,14 @@ impl Chain {
             save(state_file, &mut walk);
         }
         Ok(snapshot)
+    }
+
+    fn check_key(&self) -> Result<(), ChainError> {
+        if read_key(self.files.directory())? == self.files.key() {
+            return Ok(());
+        }
+        let path = self.files.directory().join("xor.dat");
+        Err(if path.exists() { ChainError::KeyChanged { path } } else { ChainError::KeyGone { path } })
     }
 
     /// The snapshot that was published last; none before the first refresh. Reads nothing.

@@ -61,6 +61,9 @@ impl Walk {
         cancel: &Cancel,
     ) -> Result<(), ChainError> {
         let listed = list_block_files(files.directory())?;
+        if listed.is_empty() && !self.files.is_empty() {
+            return Err(ChainError::Empty { directory: files.directory().to_owned(), files: self.files.len() });
+        }
         self.forget_missing(&listed);
         let last_file_before = self.last_file;
         self.last_file = listed.iter().rev().find(|meta| meta.len > 0).map(|meta| meta.number);

@@ -148,3 +148,16 @@ fn zeros_are_no_magic_under_any_key() {
     file.resize(1 << 17, 0);
     assert_eq!(records(&&file[..], file.len() as u64, key).unwrap(), []);
 }
+
+proptest! {
+    #[test]
+    fn bytes_are_zero_if_each_of_them_is(length in 0..300_usize, set in prop::option::of((0..300_usize, 1..=u8::MAX))) {
+        let mut bytes = vec![0; length];
+        if let Some((place, value)) = set
+            && let Some(byte) = bytes.get_mut(place)
+        {
+            *byte = value;
+        }
+        prop_assert_eq!(is_zero(&bytes), bytes.iter().all(|byte| *byte == 0));
+    }
+}

@@ -25,6 +25,9 @@ exec unshare --mount --propagation private sh -c "$MOUNT"' && exec "$SERVER" --b
 /// Each with a thousand outputs for the wallet: what a scan tells of them does not fit between server and wallet.
 const BLOCKS: u32 = 150;
 
+/// With the second no file says that there is a key, and none is missed.
+const KEYS: [[u8; 8]; 2] = [[1, 9, 7, 3, 5, 8, 2, 6], [0; 8]];
+
 /// How the disk is mounted, as a shell does it.
 #[derive(Clone, Copy, Debug)]
 enum Disk {
@@ -171,17 +174,19 @@ fn unmount_and_mount_again(disk: Disk, access: &str, key: [u8; 8]) {
 #[test]
 fn a_directory_that_is_unmounted_is_said_to_be_gone_and_followed_again_once_it_is_back() {
     if may_mount() {
-        let key = [1, 9, 7, 3, 5, 8, 2, 6];
-        unmount_and_mount_again(Disk::Bound, "read", key);
-        unmount_and_mount_again(Disk::Bound, "mapped", key);
+        for key in KEYS {
+            unmount_and_mount_again(Disk::Bound, "read", key);
+            unmount_and_mount_again(Disk::Bound, "mapped", key);
+        }
     }
 }
 
 #[test]
 fn a_file_system_that_ends_is_said_to_be_gone_and_one_in_its_place_is_followed() {
     if may_mount() {
-        let key = [1, 9, 7, 3, 5, 8, 2, 6];
-        unmount_and_mount_again(Disk::Whole, "read", key);
-        unmount_and_mount_again(Disk::Whole, "mapped", key);
+        for key in KEYS {
+            unmount_and_mount_again(Disk::Whole, "read", key);
+            unmount_and_mount_again(Disk::Whole, "mapped", key);
+        }
     }
 }

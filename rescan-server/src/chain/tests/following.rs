@@ -143,6 +143,59 @@ fn another_key_beneath_a_running_server_is_an_error() {
 }
 
 #[test]
+fn a_key_that_is_gone_is_told_apart_from_another_and_may_come_back() {
+    let scene = Scene::new();
+    let mut chain = chain_of(5);
+    chain.xor([1; 8]).write(&scene.blocks_dir()).unwrap();
+    let opened = scene.open();
+    look(&opened);
+    let (there, away) = (scene.blocks_dir().join("xor.dat"), scene.dir.path().join("xor.dat"));
+    fs::rename(&there, &away).unwrap();
+    assert!(matches!(opened.refresh(&Cancel::new()), Err(ChainError::KeyGone { path }) if path == there));
+    fs::rename(&away, &there).unwrap();
+    assert_is_active(&scene, &look(&opened), &chain, 0);
+}
+
+/// As where a disk is no longer mounted: blocks that are not there are not blocks that were left.
+#[test]
+fn a_directory_without_any_of_its_files_is_no_empty_chain() {
+    let scene = Scene::new();
+    let mut chain = chain_of(40);
+    chain.file_bytes_max(3000).write(&scene.blocks_dir()).unwrap();
+    let opened = scene.open();
+    look(&opened);
+    let away = scene.dir.path().join("away");
+    fs::rename(scene.blocks_dir(), &away).unwrap();
+    fs::create_dir(scene.blocks_dir()).unwrap();
+    let error = opened.refresh(&Cancel::new()).unwrap_err();
+    assert!(matches!(&error, ChainError::Empty { files, .. } if *files > 1), "{error}");
+    assert_eq!(opened.newest().unwrap().tip().unwrap().height, Height(40), "the snapshot stays");
+    fs::remove_dir(scene.blocks_dir()).unwrap();
+    fs::rename(&away, scene.blocks_dir()).unwrap();
+    assert_is_active(&scene, &look(&opened), &chain, 0);
+}
+
+#[test]
+fn a_file_on_another_disk_is_followed_and_not_taken_for_pruned_while_that_is_away() {
+    let scene = Scene::new();
+    let mut chain = chain_of(40);
+    chain.file_bytes_max(3000).write(&scene.blocks_dir()).unwrap();
+    let (disk, away) = (scene.dir.path().join("disk"), scene.dir.path().join("away"));
+    fs::create_dir(&disk).unwrap();
+    let link = scene.blocks_dir().join("blk00000.dat");
+    fs::rename(&link, disk.join("blk00000.dat")).unwrap();
+    std::os::unix::fs::symlink(disk.join("blk00000.dat"), &link).unwrap();
+    let opened = scene.open();
+    assert_is_active(&scene, &look(&opened), &chain, 0);
+    fs::rename(&disk, &away).unwrap();
+    let error = opened.refresh(&Cancel::new()).unwrap_err();
+    let ChainError::BlocksDir(BlocksDirError::LeadsNowhere { path }) = &error else { panic!("{error}") };
+    assert_eq!(*path, link);
+    fs::rename(&away, &disk).unwrap();
+    assert_is_active(&scene, &look(&opened), &chain, 0);
+}
+
+#[test]
 fn a_suspected_file_is_walked_again_though_its_time_did_not_change() {
     let scene = Scene::new();
     let mut chain = chain_of(30);
