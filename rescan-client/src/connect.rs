@@ -54,6 +54,9 @@ async fn connect_when_there_is_room(path: &Path) -> io::Result<UnixStream> {
 fn told_apart(path: &Path, source: io::Error) -> ConnectError {
     let path = path.to_owned();
     match source.kind() {
+        io::ErrorKind::WouldBlock => {
+            ConnectError::Busy { detail: format!("nothing was accepted for {} s", ROOM_MAX.as_secs()) }
+        }
         io::ErrorKind::PermissionDenied => ConnectError::PermissionDenied { path },
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ConnectError::Missing { path },
         io::ErrorKind::ConnectionRefused => match std::fs::metadata(&path) {

@@ -204,6 +204,9 @@ async fn greet(
         Greeting::NewerProtocol(found) => ConnectError::NewerProtocol { found, known: PROTOCOL_VERSION },
         Greeting::Unreadable(error) => ConnectError::NotRescan { detail: error.to_string() },
         Greeting::Call(error) => match ended(&mut system).await {
+            Some(Err(cause)) if cause.kind == capnp::ErrorKind::Overloaded => {
+                ConnectError::Busy { detail: plain(&cause) }
+            }
             Some(Err(cause)) => ConnectError::NotCapnProto { detail: cause.extra },
             Some(Ok(())) => ConnectError::HungUp,
             None => ConnectError::NotRescan { detail: plain(&error) },
@@ -364,6 +367,7 @@ impl From<capnp::Error> for CallError {
             }
             capnp::ErrorKind::Overloaded => Self::Overloaded { detail },
             capnp::ErrorKind::Unimplemented => Self::Unsupported { detail },
+            capnp::ErrorKind::Failed if error.extra.starts_with(REMOTE) => Self::Failed { detail },
             _ => Self::Protocol { detail },
         }
     }
@@ -375,9 +379,12 @@ impl From<wire::WireError> for CallError {
     }
 }
 
+/// What the transport puts before the words of a peer's exception.
+const REMOTE: &str = "remote exception: ";
+
 /// What an error says, without the transport's own words around it.
 fn plain(error: &capnp::Error) -> String {
-    let text = error.extra.trim_start_matches("remote exception: ");
+    let text = error.extra.trim_start_matches(REMOTE);
     if text.is_empty() { format!("{:?}", error.kind) } else { text.to_owned() }
 }
 

@@ -56,6 +56,12 @@ pub enum ConnectError {
     /// The peer hung up before it had said anything.
     #[error("the server hung up at once")]
     HungUp,
+    /// The server serves as many as it can; later it may not.
+    #[error("the server has no room for another connection: {detail}")]
+    Busy {
+        /// What it, or the operating system, says.
+        detail: String,
+    },
     /// What listens there speaks something else.
     #[error("what listens there does not speak Cap'n Proto: {detail}")]
     NotCapnProto {
@@ -115,6 +121,12 @@ pub enum CallError {
     #[error("the server is at a limit: {detail}")]
     Overloaded {
         /// Which limit.
+        detail: String,
+    },
+    /// The server cannot answer for now, as where it cannot read the block files.
+    #[error("the server cannot answer: {detail}")]
+    Failed {
+        /// Why.
         detail: String,
     },
     /// The server does not know the call: it is older than this client.

@@ -81,6 +81,8 @@ pub struct Follower {
     expected: Height,
     /// Where the range begins, if that is a height: below it there is nothing to scan.
     lowest: Height,
+    /// Whether the chain has ever reached the range: that it does not is then no mistake of the request's.
+    has_begun: bool,
     /// Why the blocks of a scan are not known. Where that scan is begun again, it does not matter.
     unaligned: Option<CallError>,
 }
@@ -92,11 +94,11 @@ enum Stage {
     Aligning(Call<Vec<BlockId>>),
     /// The scan that caught up has ended: its last blocks are asked for.
     Recalling(Box<Summary>, Call<RecentBlocks>),
-    /// What the next scan watches goes to the server ahead of it.
-    Sending,
-    Waiting(Call<Option<BlockId>>),
-    /// The chain ends below the range: which of the blocks that were told still stand is asked for.
-    Falling(Call<Option<BlockId>>),
+    /// What the next scan watches goes to the server ahead of it. Another tip than this one is waited for.
+    Sending(Option<BlockHash>),
+    Waiting(Option<BlockHash>, Call<Option<BlockId>>),
+    /// The chain ends at this tip, below the range: which of the blocks that were told still stand is asked for.
+    Falling(BlockHash, Call<Option<BlockId>>),
     Ended,
 }
 
@@ -137,6 +139,7 @@ impl Client {
         };
         request.range.to = RangeEnd::Tip;
         request.deliver = Deliver::History;
+        let has_begun = checkpoint.covered_to().is_some();
         Ok(Follower {
             client: self.clone(),
             scan: self.go_on(request, checkpoint)?,
@@ -145,6 +148,7 @@ impl Client {
             recent: None,
             expected: Height::GENESIS,
             lowest,
+            has_begun,
             unaligned: None,
         })
     }
@@ -199,11 +203,10 @@ impl Follower {
                     return Poll::Ready(Err(CallError::Unsupported { detail: "waitTip".to_owned() }.into()));
                 }
                 match ready!(self.scan.poll_event(cx)) {
-                    // The chain fell below the range since its tip was told.
-                    Err(ScanError::Refused(refusal))
-                        if refusal.reason == RefusalReason::BadRange && self.recent.is_some() =>
-                    {
-                        self.fall();
+                    // The chain ends below the range.
+                    Err(ScanError::Refused(refusal)) if refusal.reason == RefusalReason::BadRange && self.has_begun => {
+                        self.scan.go_on();
+                        self.stage = Stage::Sending(None);
                     }
                     event => self.take_in(event?.ok_or(CallError::Ended)?)?,
                 }
@@ -222,23 +225,28 @@ impl Follower {
                 self.events.push_back(FollowEvent::CaughtUp(summary));
                 self.rest();
             }
-            Stage::Sending => {
+            Stage::Sending(known) => {
+                let known = *known;
                 ready!(self.scan.poll_sent(cx))?;
-                let (client, known) = (self.client.clone(), self.tip());
-                self.stage = Stage::Waiting(async move { client.wait_tip(known, WAIT_MAX).await }.boxed());
+                let client = self.client.clone();
+                self.stage = Stage::Waiting(known, async move { client.wait_tip(known, WAIT_MAX).await }.boxed());
             }
-            Stage::Waiting(call) => {
-                let tip = ready!(call.poll_unpin(cx))?;
-                // At the time's end it is the same: then it is asked for again.
-                self.stage = Stage::Sending;
-                if let Some(tip) = tip.filter(|tip| Some(tip.hash) != self.tip()) {
-                    self.expected = tip.height;
-                    if tip.height < self.lowest { self.fall() } else { self.stage = Stage::Reading }
+            Stage::Waiting(known, call) => {
+                let known = *known;
+                match ready!(call.poll_unpin(cx))?.filter(|tip| Some(tip.hash) != known) {
+                    // The time is up: it is asked for again.
+                    None => self.stage = Stage::Sending(known),
+                    Some(tip) if tip.height < self.lowest => self.fall(tip.hash),
+                    Some(tip) => {
+                        self.expected = tip.height;
+                        self.stage = Stage::Reading;
+                    }
                 }
             }
-            Stage::Falling(call) => {
+            Stage::Falling(tip, call) => {
+                let tip = *tip;
                 let standing = ready!(call.poll_unpin(cx))?;
-                self.fall_to(standing)?;
+                self.fall_to(standing, tip)?;
             }
         }
         Poll::Ready(Ok(()))
@@ -258,6 +266,7 @@ impl Follower {
             },
             ResumeEvent::Withdrawn(withdrawn) => self.events.push_back(FollowEvent::Withdrawn(withdrawn)),
             ResumeEvent::Restarted => {
+                self.has_begun = true;
                 self.recent = None;
                 self.scan.remember(Vec::new());
                 self.events.push_back(FollowEvent::Restarted);
@@ -273,6 +282,7 @@ impl Follower {
     }
 
     fn finish(&mut self, summary: Summary) -> Result<(), ScanError> {
+        self.has_begun = true;
         match summary.outcome {
             Outcome::Complete if self.recent.is_some() => {
                 self.connect_to(summary.tip.height)?;
@@ -313,7 +323,7 @@ impl Follower {
         self.scan.remember(self.recent.as_ref().map(RecentBlocks::hashes).unwrap_or_default());
         self.scan.let_go();
         self.scan.go_on();
-        self.stage = Stage::Sending;
+        self.stage = Stage::Sending(self.tip());
     }
 
     /// Tells which blocks the chain has left, and keeps those that came until their reports do.

@@ -66,7 +66,7 @@ impl RecentBlocks {
             Some(place) => blocks.get(place).is_some_and(|pinned| pinned.hash == block.hash),
         };
         let kept = self.told.iter().take_while(stands).count();
-        let lowest = self.told.front()?.height;
+        let lowest = self.told.front().map_or(first, |lowest| lowest.height);
         // All that are remembered were left; the one below them is known to stand only if it is covered.
         if kept == 0 && (covered.is_none() || first < lowest) {
             return None;

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use futures::future::OptionFuture;
 use rescan_core::server_info::{NodeLink, NodeLinkState, NodeTip};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
@@ -18,6 +19,9 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 /// How long whoever asks waits for the node to name its tip. It takes a fraction of a millisecond; while the node connects a
 /// block it may take longer, and what it said last has to do.
 const ASK_MAX: Duration = Duration::from_millis(100);
+
+/// How soon another wait follows one that ended at once: a block takes longer to be told of and scanned.
+const WAIT_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 /// Askers on their way. The chain is refreshed once at a time, so that there is hardly ever a second.
 const ASKERS_MAX: usize = 4;
@@ -178,22 +182,44 @@ impl Link {
 
     /// The tip that the node has after `tip`, by its own word or because somebody asks; none if it gives no wait.
     async fn next_tip(&mut self, connection: &Connection, tip: NodeTip) -> Result<Option<NodeTip>, ConnectionError> {
+        let began = Instant::now();
         let mut waiting = pin!(connection.tip_after(&tip.hash));
+        // One question for all who ask while it is under way: those that a busy node has not answered stay in its queue.
+        let (mut naming, mut asking) = (pin!(OptionFuture::default()), Vec::new());
         loop {
             tokio::select! {
-                next = &mut waiting => return next,
+                next = &mut waiting => {
+                    // A node that is in the middle of leaving blocks may end waits at once, and is not to be kept from it.
+                    if began.elapsed() < WAIT_AGAIN_AFTER {
+                        sleep(WAIT_AGAIN_AFTER).await;
+                    }
+                    return next;
+                }
                 Some(asker) = self.askers.recv() => {
                     // Nobody waits any more for what was asked while there was no link.
                     if asker.is_closed() {
                         continue;
                     }
-                    // By then the asker has left, and a node that is only busy is no node that is lost.
-                    let Ok(asked) = timeout(ASK_MAX, connection.tip()).await else { continue };
-                    let Some(now) = asked? else { return Ok(None) };
+                    if asking.is_empty() {
+                        naming.set(Some(connection.tip()).into());
+                    }
+                    asking.push(asker);
+                }
+                Some(named) = &mut naming, if !asking.is_empty() => {
+                    let now = match named {
+                        Ok(Some(now)) => now,
+                        Ok(None) => return Ok(None),
+                        // It is busy; whether it is lost is for the wait to say.
+                        Err(ConnectionError::Silent) => {
+                            asking.clear();
+                            continue;
+                        }
+                        Err(error) => return Err(error),
+                    };
                     self.say_connected(now);
-                    // The asker may have left.
-                    asker.send(()).unwrap_or_default();
-                    // With another tip the wait is over too, and what it says may be older than this.
+                    // Which tells whoever asked.
+                    asking.clear();
+                    // Most likely the wait is over too, and what it says may be older than this.
                     if now != tip {
                         return Ok(Some(now));
                     }
@@ -243,6 +269,21 @@ impl Link {
                 *link = NodeLink { state, since, tip: link.tip, reason };
             }
             is_news
+        });
+    }
+}
+
+impl Drop for Link {
+    /// Whatever ended it: nobody is to go by a tip that nobody keeps up.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the link to the node failed; the active chain is told from files: please report this");
+        }
+        self.told.send_modify(|link| {
+            if link.state == NodeLinkState::Connected {
+                let reason = "the server no longer keeps the link".to_owned();
+                *link = NodeLink { state: NodeLinkState::Lost, since: now(), tip: link.tip, reason };
+            }
         });
     }
 }

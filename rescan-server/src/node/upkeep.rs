@@ -48,7 +48,8 @@ async fn refresh(shared: Rc<Shared>, files: FileWatch, mut node: NodeNews) {
             // One that is gone has no more news.
             Some(_said) = node.next() => {}
             () = files.changed(), if !is_linked => {}
-            () = sleep(if is_awaited { again } else { POLL }) => {}
+            // And the node is asked, should a notice have been lost on the way.
+            () = sleep(if is_awaited { again } else { POLL }) => node.ask().await,
         }
     }
 }

@@ -49,11 +49,15 @@ impl TipWait {
     /// looked at anew first, for as long as that takes.
     ///
     /// # Errors
-    /// What kept the block files from being read. Later looks that fail do not end the wait: the next may not.
+    /// What kept the block files from being read, if they never were. Other looks that fail do not end the wait: the next may not.
     pub(super) async fn answer(self, refresher: &Refresher) -> Result<Option<BlockId>, NotSeen> {
         let until = Instant::now() + self.timeout;
         let mut tips = refresher.tips();
-        refresher.refresh().await?;
+        match refresher.refresh().await {
+            // A disk that is away for a moment is no reason to end a wait that goes by what was seen before.
+            Err(NotSeen::Failed(_)) if tips.borrow().is_some() => {}
+            refreshed => drop(refreshed?),
+        }
         let mut looks = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

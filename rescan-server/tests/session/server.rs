@@ -79,6 +79,16 @@ impl TestServer {
         self.chain.truncate(height as usize + 1);
     }
 
+    /// The blocks directory is not where it was.
+    pub(crate) fn take_away(&self) {
+        fs::rename(self.directory.path().join("blocks"), self.directory.path().join("away")).unwrap();
+    }
+
+    /// And is there again.
+    pub(crate) fn bring_back(&self) {
+        fs::rename(self.directory.path().join("away"), self.directory.path().join("blocks")).unwrap();
+    }
+
     pub(crate) fn tip(&self) -> BlockHash {
         self.chain.last().unwrap().block_hash()
     }

@@ -105,6 +105,26 @@ fn whoever_asks_a_server_that_stops_is_told_the_tip_or_that_the_connection_is_ov
 }
 
 #[test]
+fn a_directory_that_is_away_for_a_while_ends_no_wait() {
+    let mut server = TestServer::with_blocks(2);
+    run(async {
+        let client = Client::connect(&server.socket()).await;
+        let known = server.tip().to_byte_array();
+        assert_eq!(hash_of(wait(&client, &known, 0).await.unwrap()), Some(server.tip()));
+        server.take_away();
+        assert_eq!(hash_of(wait(&client, &known, 0).await.unwrap()), Some(server.tip()), "as it was seen last");
+        let waiting = wait(&client, &known, LONG);
+        let returning = async {
+            client.info().await.unwrap();
+            server.bring_back();
+            server.mine(0);
+        };
+        let (tip, ()) = tokio::join!(waiting, returning);
+        assert_eq!(hash_of(tip.unwrap()), Some(server.tip()));
+    });
+}
+
+#[test]
 fn a_known_tip_that_is_no_hash_is_an_exception() {
     let server = TestServer::with_blocks(1);
     run(async {

@@ -1,5 +1,6 @@
 //! Wallets that follow: whatever the chain does, applying what they are told as it comes leaves what a fresh scan tells.
 
+mod below_range;
 mod blocks;
 mod interruptions;
 mod reorganisations;

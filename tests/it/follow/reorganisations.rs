@@ -1,11 +1,8 @@
 //! Blocks that are left: of any depth, from before the following, deeper than is remembered, and at random.
 
-use std::fs::{self, OpenOptions};
-
 use bitcoin::BlockHash;
 use rescan_client::report::Origin;
 use rescan_client::{FollowEvent, ScanRequest};
-use rescan_core::position::Height;
 use rescan_fixtures::test_wallet::ScriptKind;
 use rescan_tests::{Manner, Scene, patiently};
 
@@ -153,37 +150,4 @@ fn whatever_the_chain_does_the_view_of_a_follower_is_that_of_a_fresh_scan() {
             }
         });
     }
-}
-
-/// As beside a node that was told to leave blocks, or that lost them in a crash.
-#[test]
-fn a_chain_that_falls_below_the_range_is_taken_back_and_comes_anew_once_it_is_there_again() {
-    let mut scene = Scene::serve(paid(6), Manner::default());
-    // Blocks 111 to 116 pay.
-    let request = request(10).from_height(Height(114));
-    let path = scene.server.blocks_dir().join("blk00000.dat");
-    patiently(async {
-        let client = scene.server.client().await;
-        let mut following = Following::at_tip(&client, &request, &scene).await;
-        assert_eq!(following.view.transactions.len(), 3);
-        let whole = fs::read(&path).unwrap();
-        let record_of_113 = u64::from(scene.span_at(113).offset) - 8;
-        OpenOptions::new().write(true).open(&path).unwrap().set_len(record_of_113).unwrap();
-        let events = following.take_until(|event| matches!(event, FollowEvent::Settled)).await;
-        let (withdrawn, left) = ([116, 115, 114], [116, 115, 114, 113]);
-        let withdrawn = withdrawn.map(|height| format!("withdrawn {height}"));
-        let left = left.map(|height| format!("disconnected {height}"));
-        assert_eq!(words(&events), [&withdrawn[..], &left[..]].concat());
-        assert!(following.view.transactions.is_empty());
-        // Another branch takes the place of what was left, and of two blocks below it.
-        fs::write(&path, whole).unwrap();
-        scene.chain.reorg(6);
-        pay(&mut scene.chain, 3);
-        scene.chain.mine(1);
-        scene.append();
-        following.catch_up(&scene).await;
-        assert_eq!(following.view.height, Some(118));
-        assert_eq!(following.view.transactions.len(), 1);
-        assert_eq!(following.view.transactions, fresh(&client, &request).await);
-    });
 }

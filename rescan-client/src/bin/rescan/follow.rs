@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt;
-use rescan_client::report::Outcome;
+use rescan_client::report::{Outcome, RefusalReason};
 use rescan_client::{CallError, Checkpoint, Client, ConnectError, FollowEvent, Follower, ScanError};
 
 use crate::args::FollowArgs;
@@ -44,7 +44,19 @@ pub(crate) async fn run(args: &FollowArgs, interrupts: &mut Interrupts) -> Resul
     let checkpoint = loaded.unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, &request));
     let follower = client.follow(request, checkpoint)?;
     let output = Output::stdout();
-    let run = Run { path, client, follower, file, output, party, is_json: args.json, progress: None, caught_up: false };
+    let run = Run {
+        path,
+        client,
+        follower,
+        file,
+        output,
+        party,
+        is_json: args.json,
+        progress: None,
+        caught_up: false,
+        has_left: false,
+        pause: RETRY_AFTER,
+    };
     run.until_the_end(interrupts).await
 }
 
@@ -60,6 +72,20 @@ struct Run {
     /// Of the scan that catches up.
     progress: Option<Progress>,
     caught_up: bool,
+    /// Blocks were left since it was last saved.
+    has_left: bool,
+    /// How long to wait before the next attempt, should the connection be lost.
+    pause: Duration,
+}
+
+/// Why a following broke off, if that may pass: the server is gone, or at a limit.
+fn passing(error: &ScanError) -> Option<String> {
+    match error {
+        ScanError::Call(CallError::Disconnected { reason }) => Some(format!("the server is gone ({reason})")),
+        ScanError::Call(CallError::Overloaded { detail }) => Some(format!("the server is at a limit ({detail})")),
+        ScanError::Refused(refusal) if refusal.reason == RefusalReason::TooManyScans => Some(refusal.detail.clone()),
+        _ => None,
+    }
 }
 
 impl Run {
@@ -71,7 +97,7 @@ impl Run {
             };
             let lost = match event {
                 Some(Ok(FollowEvent::Stopped(summary))) if summary.outcome == Outcome::Cancelled => {
-                    "it is stopping".to_owned()
+                    "the server is gone (it is stopping)".to_owned()
                 }
                 Some(Ok(FollowEvent::Stopped(summary))) => {
                     let line = json::summary(&summary, &self.party, self.client.bytes_received());
@@ -84,18 +110,20 @@ impl Run {
                     self.take_in(event)?;
                     continue;
                 }
-                Some(Err(ScanError::Call(CallError::Disconnected { reason }))) => reason,
-                Some(Err(error)) => {
-                    // What was printed since the last mark is kept, so that it can be withdrawn. That the following broke
-                    // off is the greater trouble.
-                    drop(self.save());
-                    return Err(error.into());
-                }
+                Some(Err(error)) => match passing(&error) {
+                    Some(reason) => reason,
+                    None => {
+                        // What was printed since the last mark is kept, so that it can be withdrawn. That the following
+                        // broke off is the greater trouble.
+                        drop(self.save());
+                        return Err(error.into());
+                    }
+                },
                 None => return Err(Trouble::failed("the following ended by itself", "this is a defect of rescan")),
             };
             self.save()?;
             self.progress = None;
-            notice(&format!("the server is gone ({lost}); it is tried again until it is there, or Ctrl-C"));
+            notice(&format!("{lost}; it is tried again until it goes on, or Ctrl-C"));
             tokio::select! {
                 again = self.reconnect() => again?,
                 () = interrupts.asked() => return self.interrupted(),
@@ -115,17 +143,18 @@ impl Run {
     }
 
     async fn reconnect(&mut self) -> Result<(), Trouble> {
-        let mut pause = RETRY_AFTER;
         self.client = loop {
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(self.pause).await;
+            self.pause = (self.pause * 2).min(RETRY_AFTER_MAX);
             match Client::connect(&self.path).await {
                 Ok(client) => break client,
                 Err(
                     ConnectError::Missing { .. }
                     | ConnectError::NobodyListens { .. }
                     | ConnectError::HungUp
+                    | ConnectError::Busy { .. }
                     | ConnectError::NoAnswer { .. },
-                ) => pause = (pause * 2).min(RETRY_AFTER_MAX),
+                ) => {}
                 Err(error) => return Err(error.into()),
             }
         };
@@ -135,6 +164,7 @@ impl Run {
     }
 
     fn take_in(&mut self, event: FollowEvent) -> Result<(), Trouble> {
+        self.pause = RETRY_AFTER;
         match event {
             FollowEvent::Began(handle) => self.progress = Some(Progress::watch(handle)),
             FollowEvent::Withdrawn(it) => self.print(&[json::withdrawn(&it)], || live::withdrawn(&it))?,
@@ -148,6 +178,7 @@ impl Run {
             }
             FollowEvent::Connected(block) => self.print(&[json::connected(&block)], || live::connected(&block))?,
             FollowEvent::Disconnected(block) => {
+                self.has_left = true;
                 self.print(&[json::disconnected(&block)], || live::disconnected(&block))?;
             }
             FollowEvent::CaughtUp(summary) => {
@@ -159,7 +190,12 @@ impl Run {
                 // However lately it was saved: nobody knows when the next block comes.
                 self.save()?;
             }
-            FollowEvent::Settled if self.file.as_ref().is_some_and(CheckpointFile::is_due) => self.save()?,
+            // After blocks were left too nobody knows when the next comes.
+            FollowEvent::Settled
+                if std::mem::take(&mut self.has_left) || self.file.as_ref().is_some_and(CheckpointFile::is_due) =>
+            {
+                self.save()?;
+            }
             _ => {}
         }
         Ok(())

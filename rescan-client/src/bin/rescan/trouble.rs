@@ -123,6 +123,7 @@ impl From<ConnectError> for Trouble {
             ConnectError::HungUp => {
                 "it may be at its limit of connections, or not serve this user; rescan-server's log says which"
             }
+            ConnectError::Busy { .. } => "try again later; rescan-server's log says which limit it is",
             ConnectError::NotCapnProto { .. } => "another program listens there; give rescan-server's socket",
             ConnectError::NotRescan { .. } => {
                 "is this Bitcoin Core's own node.sock? rescan-server's socket is rescan.sock beside it"
@@ -143,6 +144,7 @@ impl From<CallError> for Trouble {
                  from there"
             }
             CallError::Overloaded { .. } => "wait for other scans to end, and try again",
+            CallError::Failed { .. } => "rescan-server's log says more; it looks again by itself",
             CallError::Unsupported { .. } => "upgrade rescan-server to this rescan's version",
             _ => {
                 "this is a defect of rescan-server or rescan, or they differ in version; `rescan info` shows the server's"
