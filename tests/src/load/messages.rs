@@ -93,14 +93,21 @@ pub(super) fn largest(stream: &mut UnixStream, against: &Against<'_>) -> Visit {
     opening.extend(raw::plain(1, Target::Bootstrap(0), (RESCAN, 1)));
     opening.extend(raw::plain(2, Target::Bootstrap(0), (RESCAN, 0)));
     let deadline = Instant::now() + Duration::from_secs(20);
-    let mut say = |what: &str, bytes: &[u8]| match raw::write_until(stream, bytes, deadline) {
-        Ok(written) if written == bytes.len() => Ok(()),
-        Ok(written) => Err(format!("{what}: {written} of {} bytes were taken in 20 s", bytes.len())),
-        Err(error) => Err(format!("{what}: {error}")),
-    };
-    say("the opening", &opening)?;
-    say("the largest message", &of_size(3, max / 8))?;
     let mut heard = Vec::new();
+    for (what, bytes) in [("the opening", opening), ("the largest message", of_size(3, max / 8))] {
+        match raw::write_until(stream, &bytes, deadline) {
+            Ok(written) if written == bytes.len() => {}
+            Ok(written) => return Err(format!("{what}: {written} of {} bytes were taken in 20 s", bytes.len())),
+            Err(error) => {
+                raw::drain(stream, &mut heard);
+                return match parting_words(&heard) {
+                    // Clients that are gone still count until the server has got round to them.
+                    Some(reason) if reason.contains("connections, its limit") => Ok(()),
+                    reason => Err(format!("{what}: {error}; the server says {reason:?}")),
+                };
+            }
+        }
+    }
     // An answer that names question 3: the call was taken for what it is.
     if !answered(stream, &mut heard, 3, deadline) {
         return Err("the largest message is not answered".to_owned());
@@ -113,6 +120,18 @@ pub(super) fn largest(stream: &mut UnixStream, against: &Against<'_>) -> Visit {
         }
     }
     Err(format!("a message of {} bytes, 8 too many, does not end the connection", illegal.len()))
+}
+
+/// Why the server hung up.
+fn parting_words(mut heard: &[u8]) -> Option<String> {
+    use capnp_rpc::rpc_capnp::message;
+    while let Ok(read) = capnp::serialize::read_message(&mut heard, Default::default()) {
+        let root = read.get_root::<message::Reader<'_>>().ok()?;
+        if let Ok(message::Abort(Ok(exception))) = root.which() {
+            return exception.get_reason().ok()?.to_string().ok();
+        }
+    }
+    None
 }
 
 /// Reads until a question is answered.
