@@ -385,7 +385,12 @@ const REMOTE: &str = "remote exception: ";
 /// What an error says, without the transport's own words around it.
 fn plain(error: &capnp::Error) -> String {
     let text = error.extra.trim_start_matches(REMOTE);
-    if text.is_empty() { format!("{:?}", error.kind) } else { text.to_owned() }
+    match text {
+        "" => format!("{:?}", error.kind),
+        // The transport's words for it, whoever it was.
+        "client requested disconnect" => "it hung up".to_owned(),
+        text => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

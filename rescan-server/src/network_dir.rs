@@ -26,7 +26,7 @@ const MAGIC_SEARCH_BYTES: u64 = 2 << 20;
 #[non_exhaustive]
 pub enum NetworkDirError {
     /// The datadir has no folder of the network.
-    #[error("{} has no block files of {network}: name the network with --network, or the folder of blk00000.dat with --blocks-dir", datadir.display())]
+    #[error("{} has no block files of {network}: is it the node's -datadir? name another network with --network, or the folder of blk00000.dat with --blocks-dir", datadir.display())]
     NoBlocksDir {
         /// The datadir.
         datadir: PathBuf,
@@ -59,7 +59,7 @@ pub enum NetworkDirError {
         found: Magic,
     },
     /// The files are of another network than was named.
-    #[error("{} is of {found}, and {expected} was asked for", path.display())]
+    #[error("{} is of {found}, expected {expected}: name its network with --network, and as --datadir the folder above the network's own", path.display())]
     OtherNetwork {
         /// The block file.
         path: PathBuf,

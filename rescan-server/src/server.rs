@@ -77,8 +77,9 @@ impl Server {
     /// # Errors
     /// [`ServeError`], if there are no block files, or the socket cannot be had.
     pub fn bind(config: ServerConfig) -> Result<Self, ServeError> {
-        let chain = Arc::new(Chain::open(config.chain)?);
+        // The socket first: of two servers with the same arguments, the second is to hear that this is what it is.
         let listener = Listener::bind(&config.socket)?;
+        let chain = Arc::new(Chain::open(config.chain)?);
         let pool = WorkerPool::new(config.workers)?;
         let metrics = config.metrics.as_ref().map(MetricsListener::bind).transpose()?;
         let (figures, serving) = (Arc::default(), watch::Sender::new(false));

@@ -104,11 +104,19 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
+    let written = write_durably(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+    if written.is_err() {
+        // On a full disk it would hold what little is left. That it cannot be removed is the lesser trouble.
+        drop(std::fs::remove_file(&beside));
+    }
+    written?;
     File::open(directory(path))?.sync_all()
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Where the file is written before it is renamed: in the same directory, since only there a rename is one step.

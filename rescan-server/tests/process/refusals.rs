@@ -37,7 +37,7 @@ fn block_files_of_another_network_than_the_named_one_are_refused() {
     let (blocks, socket, state) = (scene.server.blocks_dir(), scene.server.socket(), scene.server.state_dir());
     let [blocks, path, state] = [&blocks, &socket, &state].map(|path| path.to_str().unwrap());
     let line = ["--blocks-dir", blocks, "--network", "main", "--socket", path, "--state-dir", state];
-    assert_refused(&run(&line), 1, "is of regtest, and main was asked for");
+    assert_refused(&run(&line), 1, "is of regtest, expected main");
     assert!(!socket.exists());
 }
 

@@ -36,7 +36,7 @@ pub(crate) enum Command {
     ///
     /// Prints each transaction that pays a script of a descriptor, or spends such an output or a given outpoint, in
     /// chain order; then what is left unspent; or, with --coins, that alone. The server reads the node's block files for
-    /// it; the node is not asked.
+    /// it; a node beside it is asked for its tip alone.
     Scan(Box<ScanArgs>),
     /// Find what descriptors received and spent, and go on with every block that comes
     ///

@@ -12,6 +12,7 @@ use rescan_client::checkpoint::{LoadError, SaveError};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::args::could_hold_a_key;
 use crate::trouble::Trouble;
 
 /// Saving takes at most one part in this many of the time.
@@ -36,6 +37,13 @@ impl CheckpointFile {
     ///
     /// If another run has it, or the operating system will not give it.
     pub(crate) fn lock(path: &Path, every: Duration) -> Result<Self, Trouble> {
+        if could_hold_a_key(path) && !path.exists() {
+            return Err(Trouble::no_path(
+                "--checkpoint",
+                "the path of a file",
+                "descriptors go after --descriptor, in quotes; a file's path can be written from the root: /..",
+            ));
+        }
         let lock_path = beside(path);
         let cannot = |error: &io::Error| {
             Trouble::failed(

@@ -22,11 +22,11 @@ pub(crate) enum Exit {
 /// The list for `--help`.
 pub(crate) const EXIT_CODES_HELP: &str = "\
 Exit codes:
-  0    complete
+  0    complete; or whoever reads the output has closed it
   1    failed
   2    wrong usage, or a request that the server refused
   3    ended without completing: cancelled, pruned or reorganised
-  130  Ctrl-C; a scan still prints its summary (a second Ctrl-C does not wait)";
+  130  Ctrl-C or SIGTERM; a scan still prints its summary (a second one does not wait)";
 
 impl Exit {
     /// The number that the shell sees.

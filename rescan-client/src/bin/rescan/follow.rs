@@ -183,12 +183,12 @@ impl Run {
             }
             FollowEvent::CaughtUp(summary) => {
                 self.progress = None;
+                // However lately it was saved: nobody knows when the next block comes.
+                self.save()?;
                 if !std::mem::replace(&mut self.caught_up, true) {
                     let line = json::summary(&summary, &self.party, self.client.bytes_received());
                     self.print(&[line], || live::caught_up(&summary))?;
                 }
-                // However lately it was saved: nobody knows when the next block comes.
-                self.save()?;
             }
             // After blocks were left too nobody knows when the next comes.
             FollowEvent::Settled

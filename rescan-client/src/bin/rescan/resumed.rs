@@ -47,8 +47,9 @@ pub(crate) async fn run(
     let scan = client.go_on(request, checkpoint)?;
     let mut run = Run { file, output: Output::stdout(), party, scan, progress: None };
     let (summary, interrupted) = run.follow(interrupts).await?;
-    run.output.line(&json::summary(&summary, &run.party, client.bytes_received()))?;
+    // A run that ends with a summary is one that the next goes on from.
     run.save()?;
+    run.output.line(&json::summary(&summary, &run.party, client.bytes_received()))?;
     run.output.finish()?;
     // A scan that was complete before Ctrl-C reached it is complete.
     let cancelled = summary.outcome == Outcome::Cancelled && interrupted;
