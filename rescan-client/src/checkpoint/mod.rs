@@ -37,6 +37,8 @@ use subject::Subject;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     subject: Subject,
+    /// Whether anything was ever covered, taken back or not.
+    has_begun: bool,
     covered: Option<CoveredTo>,
     ledger: Ledger,
 }
@@ -78,7 +80,7 @@ impl Checkpoint {
     /// A checkpoint of a scan that has not begun: what `request` asks, of the network with that genesis block.
     #[must_use]
     pub fn new(genesis: BlockHash, request: &ScanRequest) -> Self {
-        Self { subject: Subject::of(genesis, request), covered: None, ledger: Ledger::default() }
+        Self { subject: Subject::of(genesis, request), has_begun: false, covered: None, ledger: Ledger::default() }
     }
 
     /// Whether this is a checkpoint of what `request` asks, on the network with that genesis block. Gap limits, the
@@ -95,6 +97,11 @@ impl Checkpoint {
     #[must_use]
     pub fn covered_to(&self) -> Option<BlockId> {
         self.covered.as_ref().map(|covered| covered.block)
+    }
+
+    /// Whether the chain has ever reached the range: that it does not is then no mistake of the request's.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// Where the range begins, once a scan has told.
@@ -233,6 +240,7 @@ impl Checkpoint {
 
     fn cover(&mut self, from: Height, block: BlockId, locator: &[BlockHash], watched_through: &[Option<u32>]) {
         let from = self.range_start().unwrap_or(from);
+        self.has_begun = true;
         self.covered = Some(CoveredTo { from, block, locator: locator.to_vec() });
         self.ledger.settle(block.height, watched_through);
     }

@@ -22,6 +22,9 @@ use super::{Checkpoint, CoveredTo};
 pub(super) struct Record {
     genesis: Text<BlockHash>,
     fingerprint: Text<sha256::Hash>,
+    /// Absent from files of programs that did not know it.
+    #[serde(default)]
+    has_begun: bool,
     covered: Option<CoveredRecord>,
     watched_through: Vec<Option<u32>>,
     undo_from: u32,
@@ -110,10 +113,11 @@ impl<'de> Deserialize<'de> for Hex {
 
 impl Record {
     pub(super) fn of(checkpoint: &Checkpoint) -> Self {
-        let Checkpoint { subject, covered, ledger } = checkpoint;
+        let Checkpoint { subject, has_begun, covered, ledger } = checkpoint;
         Self {
             genesis: Text(subject.genesis),
             fingerprint: Text(subject.fingerprint),
+            has_begun: *has_begun,
             covered: covered.as_ref().map(CoveredRecord::from),
             watched_through: ledger.watched_through.clone(),
             undo_from: ledger.undo_from.0,
@@ -138,6 +142,7 @@ impl From<Record> for Checkpoint {
         ledger.watched_through = record.watched_through;
         Self {
             subject: Subject { genesis: record.genesis.0, fingerprint: record.fingerprint.0 },
+            has_begun: record.has_begun || record.covered.is_some(),
             covered: record.covered.map(CoveredTo::from),
             ledger: ledger.indexed(),
         }

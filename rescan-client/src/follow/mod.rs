@@ -81,8 +81,6 @@ pub struct Follower {
     expected: Height,
     /// Where the range begins, if that is a height: below it there is nothing to scan.
     lowest: Height,
-    /// Whether the chain has ever reached the range: that it does not is then no mistake of the request's.
-    has_begun: bool,
     /// Why the blocks of a scan are not known. Where that scan is begun again, it does not matter.
     unaligned: Option<CallError>,
 }
@@ -139,7 +137,6 @@ impl Client {
         };
         request.range.to = RangeEnd::Tip;
         request.deliver = Deliver::History;
-        let has_begun = checkpoint.covered_to().is_some();
         Ok(Follower {
             client: self.clone(),
             scan: self.go_on(request, checkpoint)?,
@@ -148,7 +145,6 @@ impl Client {
             recent: None,
             expected: Height::GENESIS,
             lowest,
-            has_begun,
             unaligned: None,
         })
     }
@@ -204,7 +200,9 @@ impl Follower {
                 }
                 match ready!(self.scan.poll_event(cx)) {
                     // The chain ends below the range.
-                    Err(ScanError::Refused(refusal)) if refusal.reason == RefusalReason::BadRange && self.has_begun => {
+                    Err(ScanError::Refused(refusal))
+                        if refusal.reason == RefusalReason::BadRange && self.checkpoint().has_begun() =>
+                    {
                         self.scan.go_on();
                         self.stage = Stage::Sending(None);
                     }
@@ -254,10 +252,10 @@ impl Follower {
 
     fn take_in(&mut self, event: ResumeEvent) -> Result<(), ScanError> {
         match event {
-            ResumeEvent::Began(handle) => match &self.recent {
+            ResumeEvent::Began(handle) => match &mut self.recent {
                 Some(recent) => {
                     let covered = self.scan.checkpoint().covered_to().map(|block| block.height);
-                    let (first, expected) = (recent.first_unsure(covered), self.expected);
+                    let (first, expected) = (recent.begin_to_align(covered), self.expected);
                     let blocks = async move { recent::blocks_from(&handle, first, expected).await };
                     self.unaligned = None;
                     self.stage = Stage::Aligning(blocks.boxed());
@@ -266,7 +264,6 @@ impl Follower {
             },
             ResumeEvent::Withdrawn(withdrawn) => self.events.push_back(FollowEvent::Withdrawn(withdrawn)),
             ResumeEvent::Restarted => {
-                self.has_begun = true;
                 self.recent = None;
                 self.scan.remember(Vec::new());
                 self.events.push_back(FollowEvent::Restarted);
@@ -282,7 +279,6 @@ impl Follower {
     }
 
     fn finish(&mut self, summary: Summary) -> Result<(), ScanError> {
-        self.has_begun = true;
         match summary.outcome {
             Outcome::Complete if self.recent.is_some() => {
                 self.connect_to(summary.tip.height)?;

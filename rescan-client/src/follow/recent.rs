@@ -23,10 +23,14 @@ const SPARE_HEIGHTS: u32 = 8;
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct RecentBlocks {
-    /// Ascending; never empty.
+    /// Ascending.
     told: VecDeque<BlockId>,
+    /// The lowest height that is remembered, whether or not its block has been left.
+    lowest: Height,
     /// Ascending.
     ahead: VecDeque<BlockId>,
+    /// From where on another chain was to be taken in, and was not yet.
+    unsure: Option<Height>,
 }
 
 impl RecentBlocks {
@@ -46,17 +50,25 @@ impl RecentBlocks {
                 tip.hash
             )));
         }
-        Ok(Self { told, ahead: VecDeque::new() })
+        let lowest = told.front().map_or(tip.height, |lowest| lowest.height);
+        Ok(Self { told, lowest, ahead: VecDeque::new(), unsure: None })
     }
 
-    /// The lowest height at which another chain may have another block: above what is `covered`, which it has too; where
-    /// nothing is, any that is remembered.
-    pub(super) fn first_unsure(&self, covered: Option<Height>) -> Height {
-        let above = |covered: Height| Height(covered.0.saturating_add(1));
-        covered.map(above).or_else(|| self.told.front().map(|lowest| lowest.height)).unwrap_or(Height::GENESIS)
+    /// The lowest height at which another chain may have another block, for its blocks from there on to be
+    /// [taken in](Self::align): above what is `covered`, which it has too; where nothing is, any that is remembered. What was to
+    /// be taken in before and was not is part of it.
+    pub(super) fn begin_to_align(&mut self, covered: Option<Height>) -> Height {
+        let first = self.first_unsure(covered);
+        self.unsure = Some(first);
+        first
     }
 
-    /// Takes in the `blocks` of a chain from [`first_unsure`](Self::first_unsure) on. Gives those that this chain has and
+    fn first_unsure(&self, covered: Option<Height>) -> Height {
+        let first = covered.map_or(self.lowest, |covered| Height(covered.0.saturating_add(1)));
+        self.unsure.map_or(first, |unsure| unsure.min(first))
+    }
+
+    /// Takes in the `blocks` of a chain from [`begin_to_align`](Self::begin_to_align) on. Gives those that this chain has and
     /// that one has not, the last first; none if more than are remembered were left, and then nothing is changed.
     pub(super) fn align(&mut self, covered: Option<Height>, blocks: Vec<BlockId>) -> Option<Vec<BlockId>> {
         let first = self.first_unsure(covered);
@@ -66,14 +78,14 @@ impl RecentBlocks {
             Some(place) => blocks.get(place).is_some_and(|pinned| pinned.hash == block.hash),
         };
         let kept = self.told.iter().take_while(stands).count();
-        let lowest = self.told.front().map_or(first, |lowest| lowest.height);
         // All that are remembered were left; the one below them is known to stand only if it is covered.
-        if kept == 0 && (covered.is_none() || first < lowest) {
+        if kept == 0 && (covered.is_none() || first < self.lowest) {
             return None;
         }
+        self.unsure = None;
         let left: Vec<BlockId> = self.told.drain(kept..).rev().collect();
-        let last = self.told.back().map(|last| last.height).or(covered);
-        self.ahead = blocks.into_iter().filter(|block| last.is_none_or(|last| block.height > last)).collect();
+        let next = self.told.back().map_or(self.lowest, |last| Height(last.height.0.saturating_add(1)));
+        self.ahead = blocks.into_iter().filter(|block| block.height >= next).collect();
         Some(left)
     }
 
@@ -98,6 +110,7 @@ impl RecentBlocks {
         self.told.push_back(block);
         if self.told.len() > RECENT_BLOCKS_MAX as usize {
             self.told.pop_front();
+            self.lowest = self.told.front().map_or(self.lowest, |lowest| lowest.height);
         }
         Some(block)
     }
@@ -162,7 +175,8 @@ mod tests {
     }
 
     fn told(heights: std::ops::RangeInclusive<u32>) -> RecentBlocks {
-        RecentBlocks { told: blocks(heights, 0).into(), ahead: VecDeque::new() }
+        let lowest = Height(*heights.start());
+        RecentBlocks { told: blocks(heights, 0).into(), lowest, ahead: VecDeque::new(), unsure: None }
     }
 
     fn connected(recent: &mut RecentBlocks, height: u32) -> Vec<BlockId> {
@@ -205,11 +219,31 @@ mod tests {
     fn where_nothing_is_covered_a_block_in_common_shows_where_the_chains_part() {
         let mut recent = told(5..=10);
         assert_eq!(recent.leave_above(Height(8)), [block(10, 0), block(9, 0)]);
-        assert_eq!((recent.first_unsure(None), recent.tip()), (Height(5), Some(block(8, 0))));
+        assert_eq!((recent.begin_to_align(None), recent.tip()), (Height(5), Some(block(8, 0))));
         let other = [blocks(5..=6, 0), blocks(7..=9, 1)].concat();
         assert_eq!(recent.align(None, other), Some(vec![block(8, 0), block(7, 0)]));
         assert_eq!(connected(&mut recent, 99), blocks(7..=9, 1));
         assert_eq!(recent.align(None, blocks(5..=12, 2)), None, "nothing says what was left below");
+    }
+
+    #[test]
+    fn a_fall_in_steps_is_named_as_far_as_is_remembered_and_no_further() {
+        let mut recent = told(5..=6);
+        assert_eq!(recent.align(Some(Height(4)), vec![]), Some(vec![block(6, 0), block(5, 0)]));
+        assert_eq!(recent.align(Some(Height(3)), vec![]), None, "block 4 was told too");
+        assert_eq!(recent.align(Some(Height(4)), blocks(5..=6, 1)), Some(vec![]));
+        assert_eq!(connected(&mut recent, 99), blocks(5..=6, 1));
+    }
+
+    #[test]
+    fn what_could_not_be_taken_in_is_part_of_what_comes_next_however_far_is_covered_by_then() {
+        let mut recent = told(5..=10);
+        assert_eq!(recent.begin_to_align(Some(Height(8))), Height(9));
+        // Nobody says which blocks those are, and a mark covers two more.
+        assert_eq!(recent.begin_to_align(Some(Height(11))), Height(9));
+        assert_eq!(recent.align(Some(Height(11)), blocks(9..=12, 1)), Some(vec![block(10, 0), block(9, 0)]));
+        assert_eq!(connected(&mut recent, 99), blocks(9..=12, 1));
+        assert_eq!(recent.begin_to_align(Some(Height(12))), Height(13));
     }
 
     #[test]

@@ -193,7 +193,14 @@ impl Link {
                     if began.elapsed() < WAIT_AGAIN_AFTER {
                         sleep(WAIT_AGAIN_AFTER).await;
                     }
-                    return next;
+                    if asking.is_empty() || !matches!(next, Ok(Some(_))) {
+                        return next;
+                    }
+                    // Those who asked are to hear what is no older than their question, and that is the newer of the two.
+                    return match naming.await {
+                        Some(Err(ConnectionError::Silent)) | None => next,
+                        Some(named) => named,
+                    };
                 }
                 Some(asker) = self.askers.recv() => {
                     // Nobody waits any more for what was asked while there was no link.

@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use rescan_client::{Checkpoint, FollowEvent};
+use futures::StreamExt;
+use rescan_client::report::RefusalReason;
+use rescan_client::{Checkpoint, FollowEvent, ScanError};
 use rescan_core::position::Height;
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_tests::{Manner, Scene, patiently};
@@ -41,6 +43,13 @@ fn path(scene: &Scene) -> std::path::PathBuf {
 
 fn is_settled(event: &FollowEvent) -> bool {
     matches!(event, FollowEvent::Settled)
+}
+
+/// But that it has been asked for a scan.
+async fn is_told_nothing(following: &mut Following) {
+    while let Ok(told) = timeout(Duration::from_millis(300), following.follower.next()).await {
+        assert!(matches!(told, Some(Ok(FollowEvent::Began(_)))), "{told:?}");
+    }
 }
 
 #[test]
@@ -85,7 +94,7 @@ fn tips_below_the_range_are_waited_through_in_peace() {
                 client.locate(vec![]).await.unwrap();
             }
             let before = client.traffic().sent.bytes;
-            let told = timeout(Duration::from_millis(300), futures::StreamExt::next(&mut following.follower)).await;
+            let told = timeout(Duration::from_millis(300), following.follower.next()).await;
             assert!(told.is_err(), "{told:?}");
             assert!(client.traffic().sent.bytes - before < 10_000, "the server is asked without a pause");
         }
@@ -132,8 +141,32 @@ fn one_that_goes_on_while_the_chain_is_below_its_range_takes_back_what_it_was_to
         while !again.view.transactions.is_empty() {
             again.take_until(|event| matches!(event, FollowEvent::Withdrawn(_))).await;
         }
+        // The range is above the chain, which one that never was in it would be told.
+        is_told_nothing(&mut again).await;
+        let (checkpoint, told) = (again.follower.checkpoint().clone(), again.view);
+        drop(again.follower);
+        let mut again = Following::resume(&client, &request, checkpoint, told);
+        is_told_nothing(&mut again).await;
         chain.restore();
         again.catch_up(&chain.scene).await;
         assert_eq!(again.view.transactions, fresh(&client, &request).await);
+    });
+}
+
+#[test]
+fn one_that_begins_above_the_chain_is_told_so() {
+    let scene = Scene::serve(paid(1), Manner::default());
+    let request = request(10).from_height(Height(200));
+    patiently(async {
+        let client = scene.server.client().await;
+        let mut following = Following::begin(&client, &request);
+        let error = loop {
+            match following.follower.next().await.unwrap() {
+                Ok(FollowEvent::Began(_)) => {}
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(&error, ScanError::Refused(refusal) if refusal.reason == RefusalReason::BadRange), "{error}");
     });
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt;
-use rescan_client::report::{Outcome, RefusalReason};
+use rescan_client::report::{FailureKind, Outcome, RefusalReason};
 use rescan_client::{CallError, Checkpoint, Client, ConnectError, FollowEvent, Follower, ScanError};
 
 use crate::args::FollowArgs;
@@ -78,10 +78,14 @@ struct Run {
     pause: Duration,
 }
 
-/// Why a following broke off, if that may pass: the server is gone, or at a limit.
-fn passing(error: &ScanError) -> Option<String> {
+/// Why a following broke off, if that may pass: the server is gone, or at a limit; or one that had `caught_up` does not get
+/// at the blocks for now, which it would be told before, if it was never so.
+fn passing(error: &ScanError, caught_up: bool) -> Option<String> {
     match error {
         ScanError::Call(CallError::Disconnected { reason }) => Some(format!("the server is gone ({reason})")),
+        ScanError::Call(CallError::Ended) => Some("the server is gone (the scan ended without a word)".to_owned()),
+        ScanError::Call(CallError::Failed { detail }) if caught_up => Some(detail.clone()),
+        ScanError::Failed(failure) if caught_up && failure.kind == FailureKind::Unreadable => Some(failure.to_string()),
         ScanError::Call(CallError::Overloaded { detail }) => Some(format!("the server is at a limit ({detail})")),
         ScanError::Refused(refusal) if refusal.reason == RefusalReason::TooManyScans => Some(refusal.detail.clone()),
         _ => None,
@@ -110,7 +114,7 @@ impl Run {
                     self.take_in(event)?;
                     continue;
                 }
-                Some(Err(error)) => match passing(&error) {
+                Some(Err(error)) => match passing(&error, self.caught_up) {
                     Some(reason) => reason,
                     None => {
                         // What was printed since the last mark is kept, so that it can be withdrawn. That the following
@@ -164,12 +168,16 @@ impl Run {
     }
 
     fn take_in(&mut self, event: FollowEvent) -> Result<(), Trouble> {
-        self.pause = RETRY_AFTER;
+        // A scan that has begun may be refused at once: then the pause is to grow.
+        if !matches!(event, FollowEvent::Began(_)) {
+            self.pause = RETRY_AFTER;
+        }
         match event {
             FollowEvent::Began(handle) => self.progress = Some(Progress::watch(handle)),
             FollowEvent::Withdrawn(it) => self.print(&[json::withdrawn(&it)], || live::withdrawn(&it))?,
             FollowEvent::Restarted => {
                 self.caught_up = false;
+                self.has_left = true;
                 self.print(&[json::Line::Restarted], live::restarted)?;
             }
             FollowEvent::Report(report) => {
@@ -190,7 +198,7 @@ impl Run {
                     self.print(&[line], || live::caught_up(&summary))?;
                 }
             }
-            // After blocks were left too nobody knows when the next comes.
+            // After blocks were left too, nobody knows when the next comes.
             FollowEvent::Settled
                 if std::mem::take(&mut self.has_left) || self.file.as_ref().is_some_and(CheckpointFile::is_due) =>
             {
