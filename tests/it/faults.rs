@@ -152,7 +152,7 @@ fn a_directory_that_is_away_is_named_and_its_blocks_are_there_when_it_is_back() 
         };
         let is_told = |found: &Scanned| {
             let text = found.failure().to_string();
-            assert!(text.contains("xor.dat") && text.contains("restart rescan-server"), "{text}");
+            assert!(text.contains("xor.dat") && text.contains("is its disk mounted"), "{text}");
         };
         let mount = || {
             fs::remove_dir(&blocks).unwrap();
