@@ -13,6 +13,7 @@ pub mod load;
 mod scanned;
 mod scene;
 mod server_process;
+mod skipping;
 mod test_server;
 
 pub use json_rpc::JsonRpc;
@@ -20,4 +21,5 @@ pub use live_node::{LiveNode, eventually};
 pub use scanned::{Scanned, patiently, scan, shipped};
 pub use scene::Scene;
 pub use server_process::ServerProcess;
+pub use skipping::say_skipped;
 pub use test_server::{Manner, TestServer};

@@ -16,6 +16,8 @@ use bitcoin::{BlockHash, Script, ScriptBuf};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use tempfile::TempDir;
 
+use crate::skipping::say_skipped;
+
 /// How long a node may take to start or to stop.
 const NODE_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -47,8 +49,7 @@ impl LiveNode {
     #[must_use]
     pub fn start(arguments: &[&str]) -> Option<Self> {
         let (Some(program), Some(client)) = (std::env::var_os("BITCOIN_NODE"), std::env::var_os("BITCOIN_CLI")) else {
-            let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            say_skipped(&test);
+            say_skipped("a node: export $(tests/bitcoin-node.sh) sets BITCOIN_NODE and BITCOIN_CLI");
             return None;
         };
         // Not where TMPDIR says: a socket's path has at most 107 bytes.
@@ -316,17 +317,6 @@ where
         assert!(begun.elapsed() < patience, "waited in vain: {what}");
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
-}
-
-/// Past the test harness, which holds back what a test that passes has printed.
-fn say_skipped(test: &str) {
-    use std::io::Write;
-    let told = writeln!(
-        std::io::stderr().lock(),
-        "skipped: {test} needs a node: export $(tests/bitcoin-node.sh) sets BITCOIN_NODE and BITCOIN_CLI"
-    );
-    // Nobody listens to it then.
-    drop(told);
 }
 
 /// A port that nobody listens on now.

@@ -310,10 +310,9 @@ fn a_socket_that_others_could_replace_is_not_spoken_to() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn a_socket_in_the_directory_of_another_user_is_not_spoken_to() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root can give a directory away");
+        rescan_tests::say_skipped("root, who alone can give a directory away");
         return;
     }
     run(async {

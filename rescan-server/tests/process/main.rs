@@ -4,6 +4,7 @@
 
 mod clock;
 mod cut_files;
+mod following;
 mod kills;
 mod load;
 mod memory;

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use bitcoin::ScriptBuf;
-use futures::StreamExt;
 use rescan_client::report::Outcome;
-use rescan_client::{Checkpoint, FollowEvent, Follower, ScanError, ScanRequest};
+use rescan_client::{Checkpoint, ScanError, ScanRequest};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, ServerProcess, patiently, scan};
+use rescan_tests::{Manner, Scanned, Scene, ServerProcess, patiently, say_skipped, scan};
 
-use crate::clock::skipped;
+use crate::following::hear;
 use crate::program;
 
 /// Becomes the server, in a namespace of its own in which the disk is mounted: it is given that in place of the `--datadir`, which
@@ -120,24 +119,9 @@ fn may_mount() -> bool {
     mounting.args(["--mount", "--propagation", "private", "mount", "-t", "tmpfs", "none", "/tmp"]);
     let may = mounting.output().is_ok_and(|output| output.status.success());
     if !may {
-        skipped("needs unshare(1) and the privilege to mount in a namespace of its own");
+        say_skipped("unshare(1) and the privilege to mount in a namespace of its own");
     }
     may
-}
-
-/// Takes what a follower is told up to where it has caught up with the chain at this height; the heights that pay it.
-async fn hear(follower: &mut Follower, height: u32) -> Vec<u32> {
-    let mut paid = Vec::new();
-    loop {
-        match follower.next().await.unwrap().unwrap() {
-            FollowEvent::Report(report) => paid.push(report.height.0),
-            FollowEvent::CaughtUp(summary) if summary.tip.height.0 == height => return paid,
-            told @ (FollowEvent::Disconnected(_) | FollowEvent::Withdrawn(_) | FollowEvent::Restarted) => {
-                panic!("{told:?}, of blocks that come back")
-            }
-            _ => {}
-        }
-    }
 }
 
 fn unmount_and_mount_again(disk: Disk, access: &str, key: [u8; 8]) {

@@ -78,8 +78,8 @@ struct Run {
     pause: Duration,
 }
 
-/// Why a following broke off, if that may pass: the server is gone, or at a limit; or one that had `caught_up` does not get
-/// at the blocks for now, which it would be told before, if it was never so.
+/// Why a following broke off, if that may pass: the server is gone, or at a limit, or cannot read the blocks. The last only where
+/// it could before, so that a following had `caught_up`: else whoever begins one is told at once.
 fn passing(error: &ScanError, caught_up: bool) -> Option<String> {
     match error {
         ScanError::Call(CallError::Disconnected { reason }) => Some(format!("the server is gone ({reason})")),

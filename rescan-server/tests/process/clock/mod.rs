@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 use bitcoin::ScriptBuf;
 use futures::StreamExt;
 use rescan_client::report::Outcome;
-use rescan_client::{Checkpoint, Client, FollowEvent, Follower, ScanEvent, ScanRequest};
+use rescan_client::{Checkpoint, Client, ScanEvent, ScanRequest};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, ServerProcess, eventually, patiently, scan};
+use rescan_tests::{Manner, Scanned, Scene, ServerProcess, eventually, patiently, say_skipped, scan};
 
+use crate::following::hear;
 use crate::metrics::{GET, ask_at, value};
 use crate::program;
 
@@ -37,7 +38,7 @@ impl SetClock {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/clock/set_clock.c");
         let compiler = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
         let Ok(status) = compiler else {
-            skipped("needs a C compiler called cc");
+            say_skipped("a C compiler called cc");
             return None;
         };
         assert!(status.success(), "cc ended with {status}");
@@ -52,14 +53,6 @@ impl SetClock {
         fs::write(&new, seconds.to_string()).unwrap();
         fs::rename(new, &self.ahead).unwrap();
     }
-}
-
-/// Past the test harness, which holds back what a test that passes has printed.
-pub(crate) fn skipped(why: &str) {
-    use std::io::Write;
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Nobody listens to it then.
-    drop(writeln!(std::io::stderr().lock(), "skipped: {test} {why}"));
 }
 
 fn script() -> ScriptBuf {
@@ -82,21 +75,6 @@ fn set_times(directory: &Path, ahead: i64) {
     let time = if ahead < 0 { now - by } else { now + by };
     for entry in fs::read_dir(directory).unwrap() {
         File::options().write(true).open(entry.unwrap().path()).unwrap().set_modified(time).unwrap();
-    }
-}
-
-/// Takes what a follower is told up to where it has caught up with the chain at this height; the heights that pay it.
-async fn hear(follower: &mut Follower, height: u32) -> Vec<u32> {
-    let mut paid = Vec::new();
-    loop {
-        match follower.next().await.unwrap().unwrap() {
-            FollowEvent::Report(report) => paid.push(report.height.0),
-            FollowEvent::CaughtUp(summary) if summary.tip.height.0 == height => return paid,
-            FollowEvent::Disconnected(_) | FollowEvent::Withdrawn(_) | FollowEvent::Restarted => {
-                panic!("something is taken back")
-            }
-            _ => {}
-        }
     }
 }
 
