@@ -10,12 +10,12 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rescan_benches::{WATCHED_OUTPOINTS, WATCHED_SCRIPTS, input_bytes, is_short, strangers};
-use rescan_core::coin_map::CoinMap;
-use rescan_core::matching::{BlockPlace, Matcher};
-use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
-use rescan_core::proof::Prover;
+use rescan_core::blocks::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::blocks::proof::Prover;
 use rescan_core::report::{Origin, TransactionReport};
-use rescan_core::watch::{WatchSet, WatchSetBuilder};
+use rescan_core::watching::coin_map::CoinMap;
+use rescan_core::watching::matching::{BlockPlace, Matcher};
+use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::bulk::{BulkBlocks, BulkSpec, Busyness, ChainLength, Shape};
 use rescan_hash::Implementation;
 

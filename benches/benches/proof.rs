@@ -15,8 +15,8 @@ use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{Block, Transaction, Witness};
 use bitcoin_test_data::blocks::mainnet_702861;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
-use rescan_core::proof::Prover;
+use rescan_core::blocks::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::blocks::proof::Prover;
 use rescan_fixtures::bulk::{BulkBlocks, BulkSpec, ChainLength, Shape};
 use rescan_hash::{Digest, Implementation};
 

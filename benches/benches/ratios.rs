@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use bitcoin_test_data::blocks::mainnet_702861;
 use rescan_benches::{Input, Masking, WATCHED_OUTPOINTS, WATCHED_SCRIPTS, is_short, peers, strange_script, strangers};
-use rescan_core::coin_map::CoinMap;
 use rescan_core::report::Origin;
-use rescan_core::watch::{WatchSet, WatchSetBuilder};
+use rescan_core::watching::coin_map::CoinMap;
+use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::bulk::Shape;
 
 fn main() {

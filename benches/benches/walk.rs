@@ -10,8 +10,8 @@ use std::time::Duration;
 use bitcoin_test_data::blocks::mainnet_702861;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rescan_benches::{Input, Masking, WATCHED_OUTPOINTS, WATCHED_SCRIPTS, peers, strangers};
-use rescan_core::coin_map::CoinMap;
-use rescan_core::watch::WatchSet;
+use rescan_core::watching::coin_map::CoinMap;
+use rescan_core::watching::watch_set::WatchSet;
 use rescan_fixtures::bulk::Shape;
 
 fn walk(criterion: &mut Criterion) {

@@ -6,11 +6,11 @@ pub mod peers;
 use bitcoin::consensus::deserialize;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{Block, OutPoint, ScriptBuf, Txid};
-use rescan_core::coin_map::CoinMap;
-use rescan_core::matching::{BlockPlace, Matcher};
-use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::blocks::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::report::Origin;
-use rescan_core::watch::{WatchSet, WatchSetBuilder};
+use rescan_core::watching::coin_map::CoinMap;
+use rescan_core::watching::matching::{BlockPlace, Matcher};
+use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::bulk::{BulkBlocks, BulkSpec, Busyness, ChainLength, Shape};
 
 /// Whether benches are only to show that they run, on inputs that measure nothing: `RESCAN_BENCH_SHORT` is set.

@@ -9,10 +9,10 @@ use bitcoin::consensus::deserialize;
 use bitcoin::hashes::Hash;
 use bitcoin_slices::bsl;
 use bitcoin_slices::{Visit, Visitor};
-use rescan_core::coin_map::CoinMap;
-use rescan_core::matching::Coins;
-use rescan_core::walk::SHORT_SCRIPT_BYTES;
-use rescan_core::watch::WatchSet;
+use rescan_core::blocks::walk::SHORT_SCRIPT_BYTES;
+use rescan_core::watching::coin_map::CoinMap;
+use rescan_core::watching::matching::Coins;
+use rescan_core::watching::watch_set::WatchSet;
 
 /// Inputs and outputs of `block` that the filters let pass, found by the visitor of `bitcoin_slices`.
 ///

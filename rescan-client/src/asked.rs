@@ -5,8 +5,8 @@
 //! left something out.
 
 use bitcoin::{Transaction, consensus};
+use rescan_core::blocks::merkle;
 use rescan_core::coins::Coin;
-use rescan_core::merkle;
 use rescan_core::report::{BlockReport, Ending, Mark, Origin, TransactionReport};
 use rescan_core::request::{Deliver, Extras};
 

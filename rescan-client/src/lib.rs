@@ -209,6 +209,7 @@ pub use error::{CallError, ConnectError, LOCATE_HASHES_MAX, SOCKET_PATH_BYTES_MA
 pub use follow::{FollowEvent, Follower};
 pub use request::ScanRequest;
 pub use rescan_core::block_match::{MatchContent, MatchEntries, MatchedBlock};
+pub use rescan_core::blocks::merkle;
 pub use rescan_core::coins::Coin;
 pub use rescan_core::history::History;
 pub use rescan_core::report::Mark;
@@ -216,6 +217,7 @@ pub use rescan_core::request::{
     Covered, Deliver, Extras, GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenKeychain, GivenOutpoint, INDEX_MAX, RangeEnd,
     RangeRequest, RangeStart, Verify,
 };
-pub use rescan_core::{coins, descriptor, history, merkle, position, report, server_info};
+pub use rescan_core::watching::descriptor;
+pub use rescan_core::{coins, history, position, report, server_info};
 pub use resume::{ResumableScan, ResumeEvent};
 pub use scan_stream::{BlockEvent, BlockStream, PreparedScan, ScanEvent, ScanHandle, ScanStream};

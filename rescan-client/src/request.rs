@@ -44,7 +44,7 @@ pub(crate) use watches_more;
 #[non_exhaustive]
 pub struct ScanRequest {
     /// Output descriptors with public keys only, one path each, and how far beyond its last use each is watched; see
-    /// [`descriptor::expand`](rescan_core::descriptor::expand) for descriptors of several paths.
+    /// [`descriptor::expand`](rescan_core::watching::descriptor::expand) for descriptors of several paths.
     pub keychains: Vec<GivenKeychain>,
     /// Bare scripts.
     pub scripts: Vec<ScriptBuf>,

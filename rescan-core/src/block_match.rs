@@ -1,7 +1,7 @@
 //! One block against what a single call brings along: the question of a wallet that leaves no state on the server, and the
 //! answer to it.
 //!
-//! How it is matched is [`matching`](crate::matching)'s; which chain is active only the server knows.
+//! How it is matched is [`matching`](crate::watching::matching)'s; which chain is active only the server knows.
 
 use bitcoin::{OutPoint, ScriptBuf};
 

@@ -11,9 +11,9 @@ use std::collections::hash_map::Entry;
 
 use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf};
 
-use crate::matching::can_be_coin;
 use crate::position::Height;
 use crate::report::{BlockReport, Origin, Received, TransactionReport};
+use crate::watching::matching::can_be_coin;
 
 /// An output that was created in the range and not spent in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
     use crate::report::Spent;
-    use crate::watch::SCRIPT_BYTES_MAX;
+    use crate::watching::watch_set::SCRIPT_BYTES_MAX;
 
     fn outpoint(tx: u8, vout: u32) -> OutPoint {
         OutPoint { txid: Txid::from_byte_array([tx; 32]), vout }

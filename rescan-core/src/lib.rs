@@ -8,40 +8,25 @@
 
 #![forbid(unsafe_code)]
 
-pub mod block_match;
-pub mod causes;
-mod chain_choice;
-pub mod chain_snapshot;
-pub mod coin_map;
-pub mod coinbase_height;
-pub mod coins;
-pub mod cursor;
-pub mod descriptor;
-pub mod filter;
-mod hash_index;
-pub mod header;
-pub mod header_tree;
-pub mod history;
-pub mod matching;
-pub mod merkle;
-pub mod network;
-mod node_word;
-pub mod obfuscation;
 pub mod position;
-pub mod proof;
-pub mod remembered;
+
 pub mod report;
 pub mod request;
-pub mod script_table;
+
+pub mod blocks;
+
+pub mod chain;
+
+pub mod watching;
+
+pub mod block_match;
+pub mod coins;
+pub mod history;
 pub mod server_info;
-pub mod shared_vec;
-pub mod transaction;
-pub mod walk;
-pub mod watch;
+
+pub mod causes;
 pub mod wire;
 
 #[allow(warnings, clippy::all, reason = "generated from schema/rescan.capnp by `cargo xtask codegen`")]
 #[rustfmt::skip]
 pub mod rescan_capnp;
-
-pub use chain_choice::Settled;

@@ -14,14 +14,14 @@ use bitcoin::{
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use rescan_core::coin_map::CoinMap;
-use rescan_core::cursor::Malformed;
-use rescan_core::matching::{BlockPlace, Matcher};
-use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
-use rescan_core::proof::{Prover, Unproven};
+use rescan_core::blocks::cursor::Malformed;
+use rescan_core::blocks::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::blocks::proof::{Prover, Unproven};
+use rescan_core::blocks::transaction::TxView;
 use rescan_core::report::{Origin, TransactionReport};
-use rescan_core::transaction::TxView;
-use rescan_core::watch::{WatchSet, WatchSetBuilder};
+use rescan_core::watching::coin_map::CoinMap;
+use rescan_core::watching::matching::{BlockPlace, Matcher};
+use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::oracle::{self, Watched};
 
 /// A script of any length, with enough of the short, the standard and the long.

@@ -15,9 +15,9 @@ use bitcoin::{
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
-use rescan_core::merkle::{BranchError, root_from_branch, verify_branch};
-use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
-use rescan_core::proof::{Prover, Unproven};
+use rescan_core::blocks::merkle::{BranchError, root_from_branch, verify_branch};
+use rescan_core::blocks::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::blocks::proof::{Prover, Unproven};
 use rescan_fixtures::assemble;
 use rescan_fixtures::core_datadir::{CoreDatadir, Which};
 use rescan_fixtures::plain_reader::read_blocks;

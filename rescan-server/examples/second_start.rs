@@ -17,11 +17,11 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result};
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, TxMerkleNode};
-use rescan_core::network::Network;
+use rescan_core::chain::network::Network;
 use rescan_core::position::Height;
 use rescan_fixtures::assemble::{block, coinbase, mined_header};
 use rescan_fixtures::block_file_writer::{BlockFileLayout, BlockFileWriter};
-use rescan_server::block_file::Access;
+use rescan_server::blocks::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig};
 

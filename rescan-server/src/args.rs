@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use bitcoin::ScriptBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use rescan_core::network::Network;
+use rescan_core::chain::network::Network;
 
-use crate::block_file::Access;
+use crate::blocks::block_file::Access;
+use crate::blocks::network_dir::{NetworkDir, NetworkDirError};
+use crate::blocks::page_cache::PageCache;
 use crate::chain::ChainConfig;
 use crate::config::ServerConfig;
 use crate::logging::LogFormat;
 use crate::metrics::MetricsAddress;
-use crate::network_dir::{NetworkDir, NetworkDirError};
-use crate::page_cache::PageCache;
-use crate::session::limits::SessionLimits;
+use crate::session::guard::limits::SessionLimits;
 
 /// Serves wallets' rescans from the block files of a Bitcoin Core node, over a Unix socket.
 ///

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::chain::ChainConfig;
 use crate::metrics::MetricsAddress;
-use crate::session::limits::SessionLimits;
+use crate::session::guard::limits::SessionLimits;
 
 /// What a server is told.
 #[derive(Debug)]

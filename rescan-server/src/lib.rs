@@ -6,32 +6,32 @@
 //! happens and [`metrics`] tells it, and [`Server`] holds it together as [`config`] says. [`allocator`], [`args`],
 //! [`logging`], [`open_files`] and [`service_manager`] are for the `rescan-server` command.
 
-pub mod allocator;
-pub mod args;
-mod block_buffers;
-pub mod block_file;
-pub mod block_files;
-pub mod blocks_dir;
-pub mod cancel;
+pub mod blocks;
+
 pub mod chain;
-pub mod config;
-mod disk;
-pub mod figures;
-pub mod generate;
-pub mod listener;
-pub mod logging;
-pub mod metrics;
-pub mod network_dir;
+
 mod node;
-pub mod open_files;
-pub mod page_cache;
-mod reception;
-pub mod records;
+
+mod refresh;
+
 pub mod scan;
+
+pub mod session;
+
+pub mod cancel;
+pub mod config;
+pub mod figures;
+pub mod listener;
+pub mod metrics;
+mod reception;
 mod server;
 pub mod service_manager;
-pub mod session;
-pub mod state_file;
+
+pub mod allocator;
+pub mod args;
+pub mod generate;
+pub mod logging;
+pub mod open_files;
 
 #[allow(warnings, clippy::all, reason = "generated from schema/node.capnp by `cargo xtask codegen`")]
 #[rustfmt::skip]

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use rescan_server::args::{AccessName, Args, ArgsError, Environment};
-use rescan_server::block_file::Access;
+use rescan_server::blocks::block_file::Access;
 use rescan_server::logging::{self, Colours};
-use rescan_server::session::limits::BLOCKING_THREADS_MAX;
+use rescan_server::session::guard::limits::BLOCKING_THREADS_MAX;
 use rescan_server::{allocator, generate, open_files, service_manager};
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use crate::listener::may_connect;
-use crate::session::limits::Quota;
-use crate::session::{Shared, connection};
+use crate::session::Shared;
+use crate::session::guard::connection;
+use crate::session::guard::limits::Quota;
 
 /// How long to wait after a connection could not be accepted, most likely for want of file descriptors: until some
 /// client leaves, trying again at once would only burn a core.

@@ -16,14 +16,14 @@ use crate::config::ServerConfig;
 use crate::figures::LiveFigures;
 use crate::listener::{BindError, Listener};
 use crate::metrics::{MetricsError, MetricsListener};
-use crate::node::files::FileWatch;
 use crate::node::link::{Link, NodeNews};
-use crate::node::upkeep::keep_up;
 use crate::reception::Reception;
+use crate::refresh::file_watch::FileWatch;
+use crate::refresh::poller::keep_up;
+use crate::refresh::refresher::Refresher;
 use crate::scan::{PoolError, WorkerPool};
 use crate::service_manager::Outlook;
-use crate::session::limits::SessionLimits;
-use crate::session::refresh::Refresher;
+use crate::session::guard::limits::SessionLimits;
 use crate::session::{Shared, housekeeping};
 
 /// How long a stopping server waits for its scans to tell their wallets how far they came.

@@ -11,7 +11,7 @@ use bitcoin::ScriptBuf;
 use rescan_client::ScanRequest;
 use rescan_fixtures::block_file_writer::BlockFileLayout;
 use rescan_fixtures::bulk::{BulkSpec, Busyness, ChainLength, write_block_files};
-use rescan_server::page_cache::PageCache;
+use rescan_server::blocks::page_cache::PageCache;
 use rescan_tests::{Manner, TestServer, patiently, scan};
 use rustix::fs::{Advice, fadvise};
 

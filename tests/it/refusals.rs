@@ -5,7 +5,7 @@ use rescan_client::report::{FailureKind, Outcome, RefusalReason};
 use rescan_client::{ScanError, ScanRequest};
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
 
 const XPRV: &str =

@@ -4,7 +4,7 @@ use futures::StreamExt;
 use rescan_client::report::{Outcome, Phase};
 use rescan_client::{CallError, ScanEvent, ScanRequest, ScanStream};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
 
 const BLOCKS: u32 = 150;

@@ -8,11 +8,11 @@ use rescan_client::Client;
 use rescan_fixtures::core_datadir::{CoreDatadir, Which};
 use rescan_fixtures::private_access::mapped_access;
 use rescan_server::Server;
-use rescan_server::block_file::Access;
+use rescan_server::blocks::block_file::Access;
+use rescan_server::blocks::page_cache::PageCache;
 use rescan_server::chain::ChainConfig;
 use rescan_server::config::ServerConfig;
-use rescan_server::page_cache::PageCache;
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 

@@ -10,7 +10,7 @@ use capnp_rpc::RpcSystem;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
 use rescan_core::rescan_capnp::block_sink;
-use rescan_server::session::limits::WINDOW_BYTES;
+use rescan_server::session::guard::limits::WINDOW_BYTES;
 use tokio::io::{BufReader, BufWriter};
 use tokio::net::UnixStream;
 use tokio::task::LocalSet;

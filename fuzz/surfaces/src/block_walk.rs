@@ -9,17 +9,17 @@ use std::collections::HashSet;
 use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{Amount, Block, OutPoint, ScriptBuf, Txid};
-use rescan_core::coin_map::CoinMap;
-use rescan_core::coinbase_height::coinbase_height;
-use rescan_core::cursor::{Cursor, Malformed};
-use rescan_core::matching::{BlockPlace, Matcher};
-use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::blocks::cursor::{Cursor, Malformed};
+use rescan_core::blocks::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::blocks::proof::{Prover, Unproven};
+use rescan_core::blocks::transaction::TxView;
+use rescan_core::blocks::walk::{Probe, SHORT_SCRIPT_BYTES, TxBounds, walk};
+use rescan_core::chain::coinbase_height::coinbase_height;
 use rescan_core::position::Height;
-use rescan_core::proof::{Prover, Unproven};
 use rescan_core::report::{Origin, TransactionReport};
-use rescan_core::transaction::TxView;
-use rescan_core::walk::{Probe, SHORT_SCRIPT_BYTES, TxBounds, walk};
-use rescan_core::watch::{SCRIPT_BYTES_MAX, WatchSet, WatchSetBuilder};
+use rescan_core::watching::coin_map::CoinMap;
+use rescan_core::watching::matching::{BlockPlace, Matcher};
+use rescan_core::watching::watch_set::{SCRIPT_BYTES_MAX, WatchSet, WatchSetBuilder};
 use rescan_fixtures::oracle::{self, Watched};
 
 /// Where the merkle root is in a block, in bytes.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use bitcoin::NetworkKind;
 use miniscript::descriptor::{Descriptor, DescriptorPublicKey};
-use rescan_core::descriptor::{DescriptorError, Keychain, expand};
+use rescan_core::watching::descriptor::{DescriptorError, Keychain, expand};
 
 /// A published key of each kind, by the byte that stands for it. From [`FIRST_PRIVATE`] on, they are private: those of Bitcoin
 /// Core's descriptor tests and of BIP 32's vectors.

@@ -21,19 +21,19 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bitcoin::consensus::serialize;
-use rescan_core::chain_snapshot::ChainSnapshot;
-use rescan_core::header::Header;
-use rescan_core::header_tree::HeaderRecord;
-use rescan_core::network::Network;
-use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::blocks::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::blocks::proof::Prover;
+use rescan_core::chain::active_chain::ActiveChain;
+use rescan_core::chain::block_index::HeaderRecord;
+use rescan_core::chain::header::Header;
+use rescan_core::chain::network::Network;
 use rescan_core::position::{FileNumber, Height, RecordSpan};
-use rescan_core::proof::Prover;
 use rescan_fixtures::chain_builder::ChainBuilder;
-use rescan_server::block_file::Access;
+use rescan_server::blocks::block_file::Access;
+use rescan_server::blocks::network_dir::NetworkDirError;
+use rescan_server::blocks::records::{FileKind, RecordWalk};
 use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig, ChainError};
-use rescan_server::network_dir::NetworkDirError;
-use rescan_server::records::{FileKind, RecordWalk};
 
 const NETWORK: Network = Network::Regtest;
 
@@ -272,13 +272,13 @@ impl Scene {
     }
 }
 
-fn look(chain: &Chain) -> Arc<ChainSnapshot> {
+fn look(chain: &Chain) -> Arc<ActiveChain> {
     chain.refresh(&Cancel::new()).expect("the files can be read")
 }
 
 /// The heights of which something is known: from genesis to the first gap, and from the run above it. Between them may lie more
 /// than can be looked at.
-fn heights(snapshot: &ChainSnapshot) -> impl Iterator<Item = Height> {
+fn heights(snapshot: &ActiveChain) -> impl Iterator<Item = Height> {
     let is_known = |height: &Height| snapshot.id(*height).is_some();
     let end = snapshot.tip().map_or(0, |tip| tip.height.0 + 1);
     let first = snapshot.rootless_from().map_or(end, |first| first.0);
@@ -286,7 +286,7 @@ fn heights(snapshot: &ChainSnapshot) -> impl Iterator<Item = Height> {
 }
 
 /// Each block is where it is said to be, and follows the one before.
-fn assert_is_on_disk(chain: &Chain, snapshot: &ChainSnapshot) {
+fn assert_is_on_disk(chain: &Chain, snapshot: &ActiveChain) {
     for height in heights(snapshot) {
         let Some(block) = snapshot.block(height) else { continue };
         let window = chain.files().window(&[block.span]).expect("the file is as long as its records");
@@ -302,8 +302,8 @@ fn assert_is_on_disk(chain: &Chain, snapshot: &ChainSnapshot) {
     }
 }
 
-fn assert_same(a: &ChainSnapshot, b: &ChainSnapshot) {
-    let told = |snapshot: &ChainSnapshot| -> Vec<_> {
+fn assert_same(a: &ActiveChain, b: &ActiveChain) {
+    let told = |snapshot: &ActiveChain| -> Vec<_> {
         let copies = |height| {
             let mut copies = snapshot.copies(height);
             copies.sort_unstable();

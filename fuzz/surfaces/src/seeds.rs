@@ -8,8 +8,8 @@ use bitcoin::hashes::Hash;
 use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, TxMerkleNode, TxOut, Txid};
 use capnp::message::Builder;
 use capnp::serialize::write_message_to_words;
+use rescan_core::chain::network::Network;
 use rescan_core::coins::Coin;
-use rescan_core::network::Network;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{
     BlockId, BlockReport, Ending, Failure, FailureKind, FailurePlace, KeychainUse, Mark, Origin, Outcome, Received,
@@ -21,7 +21,7 @@ use rescan_core::request::{
 use rescan_core::wire;
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_server::block_file::Access;
+use rescan_server::blocks::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig};
 

@@ -3,9 +3,9 @@
 //! Input: one byte, then the file. With the byte's lowest bit set, the checksum at the file's end is put right, so that the
 //! fields behind it are reached; nobody but rescan writes such a file, so that then only panics count.
 
-use rescan_core::network::Network;
-use rescan_core::obfuscation::ObfuscationKey;
-use rescan_server::state_file::reread;
+use rescan_core::blocks::obfuscation::ObfuscationKey;
+use rescan_core::chain::network::Network;
+use rescan_server::chain::state_file::reread;
 
 /// Loads a state file of regtest in the clear.
 ///

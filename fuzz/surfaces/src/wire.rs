@@ -9,7 +9,7 @@ use capnp::serialize;
 use capnp::traits::Owned;
 use rescan_core::rescan_capnp as schema;
 use rescan_core::wire::{self as convert, WireError};
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 
 /// Reads bytes as every kind of message.
 ///

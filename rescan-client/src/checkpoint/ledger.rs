@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use bitcoin::{BlockHash, OutPoint, Txid};
 use rescan_core::coins::Coin;
-use rescan_core::matching::can_be_coin;
 use rescan_core::position::Height;
 use rescan_core::report::{BlockReport, Origin, Spent};
+use rescan_core::watching::matching::can_be_coin;
 
 /// How many of the last blocks can be taken back: two days of them. Bitcoin Core keeps as many undisturbed by pruning
 /// (`MIN_BLOCKS_TO_KEEP`, `src/validation.h`).

@@ -3,9 +3,9 @@
 use std::io;
 
 use bitcoin::Txid;
-use rescan_core::cursor::Malformed;
-use rescan_core::descriptor::{DeriveError, DescriptorError};
+use rescan_core::blocks::cursor::Malformed;
 use rescan_core::position::Height;
+use rescan_core::watching::descriptor::{DeriveError, DescriptorError};
 
 use super::WayId;
 use super::node::NodeError;
@@ -73,7 +73,7 @@ pub enum CompareError {
     },
     /// A script that was derived or sampled cannot be watched.
     #[error("a script cannot be watched: {0}")]
-    Watch(#[from] rescan_core::watch::WatchError),
+    Watch(#[from] rescan_core::watching::watch_set::WatchError),
     /// The node that was to be compared with gave no answer, or another chain's.
     #[error(transparent)]
     Node(#[from] NodeError),

@@ -6,7 +6,7 @@
 use bitcoin::consensus::{Decodable, encode};
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{ScriptBuf, Transaction, VarInt, block};
-use rescan_core::matching::can_be_coin;
+use rescan_core::watching::matching::can_be_coin;
 
 use super::error::CompareError;
 use super::pinned::Pinned;

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use bitcoin::{NetworkKind, ScriptBuf};
-use rescan_core::descriptor::Keychain;
 use rescan_core::report::{KeychainUse, Origin};
 use rescan_core::request::{GivenKeychain, INDEX_MAX};
-use rescan_core::watch::{WatchSet, WatchSetBuilder};
+use rescan_core::watching::descriptor::Keychain;
+use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 
 use super::error::CompareError;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
-use rescan_core::header_tree::HeaderRecord;
+use rescan_core::chain::block_index::HeaderRecord;
 use rescan_core::position::{FileNumber, RecordSpan};
 
-use crate::blocks_dir::{FileMeta, Modified};
+use crate::blocks::blocks_dir::{FileMeta, Modified};
 
 /// What is known of every block file.
 pub(crate) type FileStates = BTreeMap<FileNumber, FileState>;

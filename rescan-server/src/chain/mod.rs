@@ -7,8 +7,9 @@
 //! All methods may block on disk reads; none of them holds a lock while it waits for anything but the disk.
 
 pub(crate) mod file_state;
+mod indexer;
 mod node_view;
-mod walk;
+pub mod state_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,19 +19,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bitcoin::{BlockHash, ScriptBuf};
 use rescan_core::causes::with_causes;
-pub use rescan_core::chain_snapshot::{ChainBlock, ChainSnapshot};
-use rescan_core::network::Network;
+pub use rescan_core::chain::active_chain::{ActiveChain, ChainBlock};
+use rescan_core::chain::network::Network;
 use rescan_core::position::FileNumber;
 use rescan_core::server_info::{ChainSource, NodeLink, NodeLinkState};
 
-use crate::block_file::Access;
-use crate::block_files::BlockFiles;
-use crate::blocks_dir::{BlocksDirError, read_key};
+use crate::blocks::block_file::Access;
+use crate::blocks::block_files::BlockFiles;
+use crate::blocks::blocks_dir::{BlocksDirError, read_key};
+use crate::blocks::network_dir::{NetworkDirError, network_of};
 use crate::cancel::Cancel;
-use crate::network_dir::{NetworkDirError, network_of};
-use crate::state_file::{StateFile, StateFileError};
+use crate::chain::state_file::{StateFile, StateFileError};
+use indexer::Walk;
 use node_view::NodeView;
-use walk::Walk;
 
 /// What a chain is opened with.
 #[derive(Clone, Debug)]
@@ -132,7 +133,7 @@ pub struct Chain {
     files: BlockFiles,
     state_file: Option<StateFile>,
     walk: Mutex<Walk>,
-    newest: RwLock<Option<Arc<ChainSnapshot>>>,
+    newest: RwLock<Option<Arc<ActiveChain>>>,
     progress: Progress,
     suspects: Mutex<BTreeSet<FileNumber>>,
     /// Locked after `suspects`, where both are.
@@ -184,7 +185,7 @@ impl Chain {
     ///
     /// # Errors
     /// [`ChainError`]; the snapshot published before stays.
-    pub fn refresh(&self, cancel: &Cancel) -> Result<Arc<ChainSnapshot>, ChainError> {
+    pub fn refresh(&self, cancel: &Cancel) -> Result<Arc<ActiveChain>, ChainError> {
         let mut walk = self.lock_walk();
         self.check_key()?;
         // Asked for before the files are looked at: a block is written before it is named.
@@ -223,7 +224,7 @@ impl Chain {
 
     /// The snapshot that was published last; none before the first refresh. Reads nothing.
     #[must_use]
-    pub fn newest(&self) -> Option<Arc<ChainSnapshot>> {
+    pub fn newest(&self) -> Option<Arc<ActiveChain>> {
         self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -295,7 +296,7 @@ impl Chain {
         self.files.set_mappable(if node.may_map() { walk.mappable(&suspects) } else { BTreeMap::new() });
     }
 
-    fn publish(&self, snapshot: &Arc<ChainSnapshot>, node_tip: Option<BlockHash>) {
+    fn publish(&self, snapshot: &Arc<ActiveChain>, node_tip: Option<BlockHash>) {
         let before = self.newest.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(snapshot));
         let tip = snapshot.tip();
         let was_confirmed = self.source() == ChainSource::Node;

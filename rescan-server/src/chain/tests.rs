@@ -12,7 +12,7 @@ use rescan_fixtures::chain_builder::{ChainBuilder, Record};
 use rescan_fixtures::core_datadir::{CoreDatadir, Which};
 
 use super::*;
-use crate::blocks_dir::list_block_files;
+use crate::blocks::blocks_dir::list_block_files;
 
 mod following;
 mod layouts;
@@ -64,7 +64,7 @@ impl Scene {
     }
 
     /// The chain as a first look at the files finds it, without a state file.
-    fn fresh_look(&self) -> Arc<ChainSnapshot> {
+    fn fresh_look(&self) -> Arc<ActiveChain> {
         let state_dir = tempfile::tempdir().unwrap();
         let config = ChainConfig { state_dir: state_dir.path().to_owned(), ..self.config() };
         look(&Chain::open(config).unwrap())
@@ -79,7 +79,7 @@ impl Scene {
     }
 }
 
-fn look(chain: &Chain) -> Arc<ChainSnapshot> {
+fn look(chain: &Chain) -> Arc<ActiveChain> {
     chain.refresh(&Cancel::new()).unwrap()
 }
 
@@ -90,14 +90,14 @@ fn chain_of(blocks: u32) -> ChainBuilder {
     chain
 }
 
-fn tip_of(snapshot: &ChainSnapshot) -> (u32, BlockHash) {
+fn tip_of(snapshot: &ActiveChain) -> (u32, BlockHash) {
     let tip = snapshot.tip().expect("there is a chain");
     (tip.height.0, tip.hash)
 }
 
 /// Asserts that `snapshot` is the builder's active chain from `lowest` on, and that the bytes it points to are its blocks,
 /// whether they are read or mapped.
-fn assert_is_active(scene: &Scene, snapshot: &ChainSnapshot, chain: &ChainBuilder, lowest: u32) {
+fn assert_is_active(scene: &Scene, snapshot: &ActiveChain, chain: &ChainBuilder, lowest: u32) {
     assert_eq!(tip_of(snapshot), (chain.tip_height(), chain.tip_hash()));
     let key = read_key(&scene.blocks_dir()).unwrap();
     let arms = [Access::read(), Access::mapped_in_test()].map(|access| {

@@ -8,9 +8,7 @@
 //! change with every release, and nothing outside this module knows them.
 
 mod connection;
-pub(crate) mod files;
 pub(crate) mod link;
 mod socket;
 #[cfg(test)]
 mod tests;
-pub(crate) mod upkeep;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use futures::FutureExt;
-use rescan_core::network::Network;
+use rescan_core::chain::network::Network;
 use rescan_core::position::Height;
 use rescan_core::server_info::{NodeLink, NodeLinkState, NodeTip};
 use tempfile::TempDir;
@@ -21,9 +21,9 @@ use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::timeout;
 
 use super::link::{Link, NodeNews};
-use crate::block_file::Access;
+use crate::blocks::block_file::Access;
 use crate::chain::{Chain, ChainConfig};
-use crate::session::refresh::Refresher;
+use crate::refresh::refresher::Refresher;
 
 mod fake_node;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rescan_core::causes::with_causes;
 use rescan_core::report::{Failure, FailureKind};
-use rescan_core::watch::{WatchSet, WatchSetBuilder};
+use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 use tokio::task::JoinHandle;
 
 use super::derivation::{DerivationError, WatchedKeychain, derive};

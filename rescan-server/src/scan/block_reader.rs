@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rescan_core::chain_snapshot::ChainSnapshot;
+use rescan_core::chain::active_chain::ActiveChain;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{Failure, FullBlock, Outcome};
 
@@ -33,7 +33,7 @@ impl BlockReader {
     pub fn start(
         pool: &WorkerPool,
         chain: Arc<Chain>,
-        snapshot: Arc<ChainSnapshot>,
+        snapshot: Arc<ActiveChain>,
         range: HeightRange,
         cancel: Cancel,
     ) -> Self {

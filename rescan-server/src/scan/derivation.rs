@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bitcoin::ScriptBuf;
 use futures::{StreamExt, TryStreamExt, stream};
-use rescan_core::descriptor::Keychain;
 use rescan_core::report::Origin;
-use rescan_core::watch::{WatchError, WatchSetBuilder};
+use rescan_core::watching::descriptor::Keychain;
+use rescan_core::watching::watch_set::{WatchError, WatchSetBuilder};
 
 use super::gap_rule::{GapLimit, IndexRange};
 use super::pool::{WorkerPanicked, WorkerPool};

@@ -11,11 +11,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bitcoin::{Amount, OutPoint};
 use indexmap::IndexMap;
-use rescan_core::filter::OutpointFilter;
-use rescan_core::matching::{Coins, FoundCoin, can_be_coin};
 use rescan_core::position::Height;
 use rescan_core::report::BlockReport;
-use rescan_core::watch::{ScriptId, WatchSet};
+use rescan_core::watching::filter::OutpointFilter;
+use rescan_core::watching::matching::{Coins, FoundCoin, can_be_coin};
+use rescan_core::watching::watch_set::{ScriptId, WatchSet};
 
 /// Found coins that the first filter is laid out for; it is made anew for twice as many whenever it is full.
 const FIRST_CAPACITY: usize = 1_024;

@@ -32,7 +32,7 @@ use rescan_core::coins::Coin;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{BlockReport, Failure, FailureKind, KeychainUse, Origin, Outcome};
 use rescan_core::request::Deliver;
-use rescan_core::watch::WatchSetBuilder;
+use rescan_core::watching::watch_set::WatchSetBuilder;
 
 pub use self::block_reader::BlockReader;
 pub use self::derivation::{DerivationError, WatchedKeychain, derive};

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rescan_core::causes::with_causes;
-use rescan_core::chain_snapshot::ChainSnapshot;
+use rescan_core::chain::active_chain::ActiveChain;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{Failure, FailureKind, Outcome};
 
@@ -56,7 +56,7 @@ pub(super) struct Ordered<T> {
     under_way_max: usize,
     under_way: VecDeque<UnderWay<T>>,
     /// The newest snapshot that the pin was compared with.
-    compared: Arc<ChainSnapshot>,
+    compared: Arc<ActiveChain>,
     /// The last height that was settled, and how many segments were.
     settled: Option<Height>,
     settled_count: u64,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rescan_core::position::HeightRange;
 use rescan_core::report::{BlockReport, Failure};
 use rescan_core::request::{Extras, Verify};
-use rescan_core::watch::WatchSet;
+use rescan_core::watching::watch_set::WatchSet;
 
 use super::found_coins::FoundCoins;
 use super::ordered::{Ordered, Worked, segments_under_way_max};

@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
+use rescan_core::blocks::obfuscation::RawBlock;
+use rescan_core::blocks::proof::Unproven;
 use rescan_core::causes::with_causes;
-use rescan_core::chain_snapshot::{ChainBlock, ChainSnapshot};
-use rescan_core::header::Header;
-use rescan_core::obfuscation::RawBlock;
+use rescan_core::chain::active_chain::{ActiveChain, ChainBlock};
+use rescan_core::chain::header::Header;
 use rescan_core::position::{Height, HeightRange, RecordSpan};
-use rescan_core::proof::Unproven;
 use rescan_core::report::{Failure, FailureKind, FailurePlace};
 
-use crate::block_files::{BlockFileError, FilesInUse, Window};
+use crate::blocks::block_files::{BlockFileError, FilesInUse, Window};
 use crate::cancel::Cancel;
 use crate::chain::Chain;
 
@@ -23,13 +23,13 @@ use crate::chain::Chain;
 #[derive(Clone, Debug)]
 pub(super) struct Pinned {
     pub(super) chain: Arc<Chain>,
-    pub(super) snapshot: Arc<ChainSnapshot>,
+    pub(super) snapshot: Arc<ActiveChain>,
     pub(super) cancel: Cancel,
     in_use: Arc<FilesInUse>,
 }
 
 impl Pinned {
-    pub(super) fn new(chain: Arc<Chain>, snapshot: Arc<ChainSnapshot>, cancel: Cancel) -> Self {
+    pub(super) fn new(chain: Arc<Chain>, snapshot: Arc<ActiveChain>, cancel: Cancel) -> Self {
         Self { chain, snapshot, cancel, in_use: Arc::default() }
     }
 }

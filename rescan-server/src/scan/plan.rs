@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rescan_core::chain_snapshot::ChainSnapshot;
+use rescan_core::chain::active_chain::ActiveChain;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::KeychainUse;
 use rescan_core::request::{Deliver, Extras, Verify};
-use rescan_core::watch::WatchSet;
+use rescan_core::watching::watch_set::WatchSet;
 
 use super::derivation::WatchedKeychain;
 use super::found_coins::CoinTotals;
@@ -53,7 +53,7 @@ impl Lookahead {
 #[derive(Clone, Debug)]
 pub struct ScanPlan {
     /// The chain that the scan is pinned to.
-    pub snapshot: Arc<ChainSnapshot>,
+    pub snapshot: Arc<ActiveChain>,
     /// The heights, every one of which is on disk. Of what earlier scans covered, none need be.
     pub range: HeightRange,
     /// What of the range earlier scans covered.

@@ -8,14 +8,14 @@ use std::collections::HashMap;
 
 use bitcoin::OutPoint;
 use bitcoin::block::Header;
-use rescan_core::chain_snapshot::ChainBlock;
-use rescan_core::filter::{WordFilter, scattered, txid_word};
-use rescan_core::matching::{BlockPlace, FoundCoin, Matcher, SpendLog, spend_mark};
-use rescan_core::obfuscation::RawBlock;
+use rescan_core::blocks::obfuscation::RawBlock;
+use rescan_core::blocks::proof::{Prover, Unproven};
+use rescan_core::chain::active_chain::ChainBlock;
 use rescan_core::position::{Height, HeightRange};
-use rescan_core::proof::{Prover, Unproven};
 use rescan_core::report::{BlockReport, Received, Spent, TransactionReport};
 use rescan_core::request::{Extras, Verify};
+use rescan_core::watching::filter::{WordFilter, scattered, txid_word};
+use rescan_core::watching::matching::{BlockPlace, FoundCoin, Matcher, SpendLog, spend_mark};
 
 use super::found_coins::CoinView;
 use super::ordered::Worked;

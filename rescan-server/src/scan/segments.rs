@@ -1,7 +1,7 @@
 //! How a range is cut into segments: small at first, so that the first match leaves soon, then ever larger up to where
 //! handing out work costs nothing against doing it.
 
-use rescan_core::chain_snapshot::ChainSnapshot;
+use rescan_core::chain::active_chain::ActiveChain;
 use rescan_core::position::{Height, HeightRange};
 
 /// Sizes of segments.
@@ -77,7 +77,7 @@ impl Segments {
         self.range
     }
 
-    pub(super) fn next(&mut self, chain: &ChainSnapshot) -> Option<HeightRange> {
+    pub(super) fn next(&mut self, chain: &ActiveChain) -> Option<HeightRange> {
         let first = self.next?;
         if let Some(only) = &self.only {
             let at = only.partition_point(|height| *height <= first);
@@ -101,6 +101,6 @@ impl Segments {
     }
 }
 
-fn block_bytes(chain: &ChainSnapshot, height: Height) -> u64 {
+fn block_bytes(chain: &ActiveChain, height: Height) -> u64 {
     chain.block(height).map_or(0, |block| u64::from(block.span.size))
 }

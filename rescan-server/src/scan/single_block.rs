@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use rescan_core::chain_snapshot::ChainSnapshot;
-use rescan_core::coin_map::CoinMap;
-use rescan_core::matching::{BlockPlace, Matcher};
-use rescan_core::obfuscation::RawBlock;
+use rescan_core::blocks::obfuscation::RawBlock;
+use rescan_core::blocks::proof::{Prover, Unproven};
+use rescan_core::chain::active_chain::ActiveChain;
 use rescan_core::position::{Height, HeightRange};
-use rescan_core::proof::{Prover, Unproven};
 use rescan_core::report::{Failure, FailureKind};
-use rescan_core::watch::WatchSet;
+use rescan_core::watching::coin_map::CoinMap;
+use rescan_core::watching::matching::{BlockPlace, Matcher};
+use rescan_core::watching::watch_set::WatchSet;
 
 use super::pinned::{BlockFault, Pinned, SegmentBlocks, SegmentFault, missing};
 use crate::cancel::Cancel;
@@ -24,7 +24,7 @@ use crate::chain::Chain;
 /// [`Failure`] where the block is at fault in every copy that is known of. The chain may have changed meanwhile.
 pub fn match_single_block(
     chain: Arc<Chain>,
-    snapshot: Arc<ChainSnapshot>,
+    snapshot: Arc<ActiveChain>,
     height: Height,
     watch: &WatchSet,
     cancel: Cancel,

@@ -7,8 +7,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Shared;
 use crate::allocator;
+use crate::session::Shared;
 
 /// How often it is looked whether all scans have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

@@ -3,28 +3,10 @@
 //! Everything here runs on the one RPC thread and computes nothing; work goes to the pool as jobs, and what a client
 //! started is owned by the capability that it holds. A client that vanishes takes all of it along.
 
-mod account;
-mod block_match;
-mod cargo;
-pub(crate) mod connection;
-mod control;
-mod framing;
-mod gate;
+pub mod guard;
 pub(crate) mod housekeeping;
-mod intake;
-mod job;
-pub mod limits;
-mod meter;
-mod outbox;
-mod range;
-pub(crate) mod refresh;
-mod scan;
-mod sealing;
-mod source;
-mod start;
-mod tip_wait;
-mod watch_set;
-mod watchdog;
+pub(crate) mod scan;
+pub(crate) mod watch_set;
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -39,23 +21,25 @@ use rescan_core::server_info::{ChainInfo, Feature, PROTOCOL_VERSION, ReadingProg
 use rescan_core::wire;
 use tracing::Instrument;
 
-use self::account::{Account, Pool};
-use self::block_match::Query;
-use self::cargo::Cargo;
-use self::control::Control;
-use self::job::{Early, GoingOn, Job, Pinned};
-use self::limits::{BLOCK_IDS_PER_CALL_MAX, Quota, REFUSALS_WAITING_MAX, SessionLimits, WATCHED_SHARE};
-use self::refresh::Refresher;
-use self::scan::ScanServer;
-use self::sealing::Sealed;
-use self::source::Source;
-use self::start::{prepare, start_scan};
-use self::tip_wait::TipWait;
-use self::watch_set::WatchSetServer;
 use crate::chain::Chain;
 use crate::figures::LiveFigures;
 use crate::node::link::NodeNews;
+use crate::refresh::refresher::Refresher;
+use crate::refresh::tip_wait::TipWait;
 use crate::scan::{BlockReader, WorkerPool};
+use crate::session::guard::account::{Account, Pool};
+use crate::session::guard::limits::{
+    BLOCK_IDS_PER_CALL_MAX, Quota, REFUSALS_WAITING_MAX, SessionLimits, WATCHED_SHARE,
+};
+use crate::session::scan::block_match::{self, Query};
+use crate::session::scan::capability::ScanServer;
+use crate::session::scan::cargo::Cargo;
+use crate::session::scan::control::Control;
+use crate::session::scan::job::{self, Early, GoingOn, Job, Pinned};
+use crate::session::scan::source::Source;
+use crate::session::scan::start::{prepare, start_scan};
+use crate::session::watch_set::sealing::Sealed;
+use crate::session::watch_set::server::WatchSetServer;
 
 /// What all sessions of a server have in common.
 pub(crate) struct Shared {
@@ -375,10 +359,10 @@ impl rescan::Server for Session {
     }
 }
 
-fn too_many_calls() -> capnp::Error {
+pub(crate) fn too_many_calls() -> capnp::Error {
     capnp::Error::overloaded("too many calls of this connection are waiting: take some answers first".to_owned())
 }
 
-fn failed(error: &wire::WireError) -> capnp::Error {
+pub(crate) fn failed(error: &wire::WireError) -> capnp::Error {
     capnp::Error::failed(rescan_core::causes::with_causes(error))
 }

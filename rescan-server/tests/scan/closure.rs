@@ -12,10 +12,10 @@ use rescan_core::history::History;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{BlockReport, KeychainUse, Origin, Outcome, Received, Spent, TransactionReport};
 use rescan_core::request::GivenKeychain;
-use rescan_core::watch::WatchSetBuilder;
+use rescan_core::watching::watch_set::WatchSetBuilder;
 use rescan_fixtures::closure::random::{Case, random_case};
 use rescan_fixtures::closure::{self, Closure, Owner};
-use rescan_server::block_file::Access;
+use rescan_server::blocks::block_file::Access;
 use rescan_server::scan::{CoveredPart, Lookahead, ScanPlan, SegmentSize};
 
 use crate::{Answer, Manner, ReadChain, Wanted, plan, run, watch_keychains};

@@ -5,7 +5,7 @@ use rescan_core::report::Outcome;
 use rescan_core::request::Verify;
 use rescan_fixtures::core_datadir::{CoreDatadir, ExpectedTransaction, ExpectedWallet, Which};
 use rescan_fixtures::private_access::mapped_access;
-use rescan_server::block_file::Access;
+use rescan_server::blocks::block_file::Access;
 use rescan_server::scan::SegmentSize;
 
 use crate::{Answer, Manner, ReadChain, Wanted, scan, watch_descriptors};

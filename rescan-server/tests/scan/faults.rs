@@ -11,7 +11,7 @@ use rescan_core::request::Verify;
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin, Record};
 use rescan_fixtures::private_access::mapped_access;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_server::block_file::Access;
+use rescan_server::blocks::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::scan::{BlockReader, Scan, SegmentSize, WorkerPool};
 

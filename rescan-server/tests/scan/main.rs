@@ -15,14 +15,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bitcoin::{NetworkKind, ScriptBuf};
-use rescan_core::descriptor::Keychain;
+use rescan_core::chain::network::Network;
 use rescan_core::history::History;
-use rescan_core::network::Network;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{BlockReport, Failure, KeychainUse, Origin, Outcome};
 use rescan_core::request::{Deliver, Extras, GivenKeychain, Verify};
-use rescan_core::watch::{WatchSet, WatchSetBuilder};
-use rescan_server::block_file::Access;
+use rescan_core::watching::descriptor::Keychain;
+use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
+use rescan_server::blocks::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig};
 use rescan_server::scan::{GapLimit, Lookahead, Scan, ScanPlan, ScanTotals, SegmentSize, WatchedKeychain, WorkerPool};

@@ -7,7 +7,7 @@ use rescan_core::report::Outcome;
 use rescan_fixtures::chain_builder::{ChainBuilder, WrittenChain};
 use rescan_fixtures::private_access::mapped_access;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_server::block_file::Access;
+use rescan_server::blocks::block_file::Access;
 use rescan_server::scan::SegmentSize;
 
 use crate::{Answer, Manner, ReadChain, scan, watch_scripts};

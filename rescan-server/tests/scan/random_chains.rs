@@ -8,12 +8,12 @@ use bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
 use proptest::prelude::*;
 use rescan_core::report::{BlockReport, Origin, Outcome};
 use rescan_core::request::Verify;
-use rescan_core::watch::{WatchSet, WatchSetBuilder};
+use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
 use rescan_fixtures::oracle::{self, Watched};
 use rescan_fixtures::private_access::mapped_access;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_server::block_file::Access;
+use rescan_server::blocks::block_file::Access;
 use rescan_server::scan::SegmentSize;
 
 use crate::{Answer, Manner, ReadChain, Wanted, scan};

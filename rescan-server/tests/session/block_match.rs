@@ -10,7 +10,7 @@ use rescan_core::position::Height;
 use rescan_core::report::{Refusal, RefusalReason};
 use rescan_core::wire;
 use rescan_fixtures::block_file_writer::BlockFileLayout;
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 
 use crate::client::{Client, run};
 use crate::server::{TestServer, script};

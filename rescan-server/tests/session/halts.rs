@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rescan_core::report::RefusalReason;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 use rustix::process::Uid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;

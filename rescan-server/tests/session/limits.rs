@@ -1,7 +1,7 @@
 //! The limits of a connection: what goes above one fails, says why, and costs nobody else anything.
 
 use capnp::ErrorKind;
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 
 use crate::client::{Client, Sink, run, whole};
 use crate::server::{TestServer, script};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use capnp_rpc::rpc_capnp;
 use rescan_core::position::Height;
 use rescan_core::report::{Outcome, Phase};
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;

@@ -3,7 +3,7 @@
 use rescan_core::report::RefusalReason;
 use rescan_core::request::RangeRequest;
 use rescan_core::rescan_capnp::watch_set;
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 
 use crate::client::{Client, Sink, add_keychain, add_outpoint, add_scripts, from_to, run, seal, whole};
 use crate::server::{TestServer, script};

@@ -8,7 +8,7 @@ use rescan_core::rescan_capnp::scan;
 use rescan_core::server_info::{ChainState, PROTOCOL_VERSION};
 use rescan_core::wire;
 use rescan_fixtures::block_file_writer::BlockFileLayout;
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 
 use crate::client::{Client, Sink, add_keychain, add_scripts, from_to, progress, run, seal, whole};
 use crate::server::{TestServer, script};

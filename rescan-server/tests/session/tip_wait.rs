@@ -5,7 +5,7 @@ use bitcoin::hashes::Hash;
 use capnp::ErrorKind;
 use rescan_core::report::BlockId;
 use rescan_core::wire;
-use rescan_server::session::limits::SessionLimits;
+use rescan_server::session::guard::limits::SessionLimits;
 
 use crate::client::{Client, run};
 use crate::server::TestServer;

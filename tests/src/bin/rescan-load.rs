@@ -123,7 +123,7 @@ impl Drop for Running {
 
 fn serve(datadir: &std::path::Path, socket: &std::path::Path, state: &std::path::Path) -> ExitCode {
     use rescan_server::chain::ChainConfig;
-    use rescan_server::session::limits::BLOCKING_THREADS_MAX;
+    use rescan_server::session::guard::limits::BLOCKING_THREADS_MAX;
     rescan_server::allocator::keep_large_buffers();
     let config = rescan_server::config::ServerConfig {
         chain: ChainConfig {
@@ -135,7 +135,7 @@ fn serve(datadir: &std::path::Path, socket: &std::path::Path, state: &std::path:
         },
         socket: socket.to_owned(),
         workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-        limits: rescan_server::session::limits::SessionLimits::default(),
+        limits: rescan_server::session::guard::limits::SessionLimits::default(),
         metrics: None,
         node_socket: None,
     };

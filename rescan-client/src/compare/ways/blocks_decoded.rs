@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use bitcoin::{Block, OutPoint, consensus};
-use rescan_core::matching::can_be_coin;
 use rescan_core::position::Height;
+use rescan_core::watching::matching::can_be_coin;
 
 use super::{Gone, Ground, look_through_shipment};
 use crate::compare::answer::Answer;

@@ -1,10 +1,10 @@
 //! Whole blocks cross, and the wallet looks through them as the server would.
 
-use rescan_core::coin_map::CoinMap;
-use rescan_core::matching::{BlockPlace, Matcher};
-use rescan_core::obfuscation::{ObfuscationKey, RawBlock};
+use rescan_core::blocks::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::position::Height;
 use rescan_core::report::TransactionReport;
+use rescan_core::watching::coin_map::CoinMap;
+use rescan_core::watching::matching::{BlockPlace, Matcher};
 
 use super::{Gone, Ground, look_through_shipment};
 use crate::compare::answer::Answer;

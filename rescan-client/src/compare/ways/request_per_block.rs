@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use bitcoin::{BlockHash, OutPoint};
 use rescan_core::block_match::{MatchContent, MatchEntries, MatchedBlock};
-use rescan_core::matching::can_be_coin;
 use rescan_core::position::Height;
 use rescan_core::report::TransactionReport;
+use rescan_core::watching::matching::can_be_coin;
 
 use super::blocks_matched::MatchingWallet;
 use super::{Gone, Ground};

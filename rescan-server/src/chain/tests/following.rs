@@ -1,7 +1,7 @@
 //! What a live node does to the files beneath a server that runs.
 
 use super::*;
-use crate::block_files::BlockFileError;
+use crate::blocks::block_files::BlockFileError;
 
 #[test]
 fn a_refresh_picks_up_what_was_appended_and_older_snapshots_stay() {

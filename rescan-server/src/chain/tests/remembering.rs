@@ -1,9 +1,9 @@
 //! What the state file keeps from one start to the next, and what becomes of it where it is of no use.
 
-use rescan_core::obfuscation::ObfuscationKey;
+use rescan_core::blocks::obfuscation::ObfuscationKey;
 
 use super::*;
-use crate::state_file::StateFile;
+use crate::chain::state_file::StateFile;
 
 /// Opens, looks, and says how many headers that read.
 fn start(scene: &Scene) -> (Chain, u64) {

@@ -1,0 +1,100 @@
+//! Scans whose task does not come to its end.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::cell::RefCell;
+use std::num::NonZeroUsize;
+
+use rescan_core::chain::network::Network;
+use rescan_core::report::FailureKind;
+use rescan_core::rescan_capnp::report_sink;
+use rescan_core::wire;
+use tokio::task::LocalSet;
+
+use super::*;
+use crate::blocks::block_file::Access;
+use crate::chain::{Chain, ChainConfig};
+use crate::figures::LiveFigures;
+use crate::node::link::NodeNews;
+use crate::refresh::refresher::Refresher;
+use crate::scan::{Scan, WorkerPool};
+use crate::session::guard::limits::SessionLimits;
+
+/// A sink that keeps how its scan ended.
+#[derive(Clone, Default)]
+struct Sink(Rc<RefCell<Option<Ending>>>);
+
+impl report_sink::Server for Sink {
+    async fn done(
+        self: Rc<Self>,
+        params: report_sink::DoneParams,
+        _results: report_sink::DoneResults,
+    ) -> capnp::Result<()> {
+        self.0.replace(Some(wire::read_ending(params.get()?.get_result()?).unwrap()));
+        Ok(())
+    }
+}
+
+/// A scan over an empty directory, and what may be asked about it.
+fn job(directory: &tempfile::TempDir) -> (Job<Scan>, Rc<Control>, Sink) {
+    let config = ChainConfig {
+        blocks_dir: directory.path().to_owned(),
+        network: Some(Network::Regtest),
+        signet_challenge: None,
+        state_dir: directory.path().join("state"),
+        access: Access::read(),
+    };
+    let chain = Arc::new(Chain::open(config).unwrap());
+    let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
+    let figures = Arc::new(LiveFigures::default());
+    let (refresher, _nobody_refreshes) = Refresher::new(Arc::clone(&chain), NodeNews::off(), Arc::clone(&figures));
+    let limits = SessionLimits::default();
+    let shared = Shared::new(Arc::clone(&chain), pool, refresher, limits, NodeNews::off(), Arc::clone(&figures));
+    let (control, sink) = (Rc::new(Control::new(chain)), Sink::default());
+    let range = RangeRequest {
+        from: rescan_core::request::RangeStart::Height(Height::GENESIS),
+        to: rescan_core::request::RangeEnd::Tip,
+    };
+    let job = Job {
+        shared: Rc::new(shared),
+        control: Rc::clone(&control),
+        sink: capnp_rpc::new_client(sink.clone()),
+        range,
+        going_on: GoingOn::default(),
+        keychain_count: Rc::default(),
+        counted: figures.scan_begun(),
+    };
+    (job, control, sink)
+}
+
+fn never_starts((): (), _pinned: Pinned) -> Result<Option<Scan>, Refusal> {
+    unreachable!("nothing was prepared")
+}
+
+#[tokio::test]
+async fn a_scan_that_panics_is_over_and_its_wallet_is_told() {
+    async fn panics() -> Result<(), Early> {
+        panic!("for the test")
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (job, control, sink) = job(&directory);
+    LocalSet::new().run_until(job.run(panics(), never_starts)).await;
+    assert!(control.is_over());
+    let ending = sink.0.take();
+    assert!(matches!(&ending, Some(Ending::Failed(failure)) if failure.kind == FailureKind::Internal), "{ending:?}");
+}
+
+#[tokio::test]
+async fn a_scan_whose_task_is_aborted_is_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let (job, control, _sink) = job(&directory);
+    let aborted = async {
+        let task = tokio::task::spawn_local(job.run(std::future::pending(), never_starts));
+        tokio::task::yield_now().await;
+        assert!(!control.is_over());
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+    };
+    LocalSet::new().run_until(aborted).await;
+    assert!(control.is_over());
+}
