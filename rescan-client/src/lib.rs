@@ -180,8 +180,6 @@ pub mod bdk;
 mod block_match;
 pub mod checkpoint;
 mod client;
-#[cfg(feature = "cli")]
-pub mod compare;
 mod connect;
 mod connection;
 mod counting;
@@ -195,11 +193,6 @@ mod sink;
 mod upload;
 pub mod wallets;
 mod watched_set;
-
-/// The README's example is compiled with the others.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
 
 pub use bitcoin;
 pub use checkpoint::Checkpoint;

@@ -59,6 +59,8 @@ fn both_sides_know_the_core_and_neither_knows_the_other() {
     assert_eq!(dependencies("rescan-core"), ["rescan-hash"]);
     assert_eq!(dependencies("rescan-server"), ["rescan-core"]);
     assert_eq!(dependencies("rescan-client"), ["rescan-core"]);
+    assert_eq!(dependencies("rescan-compare"), ["rescan-client", "rescan-core"]);
+    assert_eq!(dependencies("rescan-cli"), ["rescan-client", "rescan-compare", "rescan-core"]);
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn unsafe_is_in_six_places_each_with_its_reason() {
         ("fixtures/src/private_access.rs", 1),
         ("rescan-hash/src/sha_ni.rs", 1),
         ("rescan-server/src/allocator.rs", 2),
-        ("rescan-server/src/block_file.rs", 1),
+        ("rescan-server/src/blocks/block_file.rs", 1),
         ("rescan-server/src/main.rs", 1),
     ];
     let blocks = |text: &str| text.lines().filter(|line| line.contains("unsafe {") && !line.contains('"')).count();
@@ -121,7 +123,7 @@ fn the_clock_that_can_be_set_is_asked_in_three_places() {
     // When a comparison was begun, for its report; whether a file was written a moment ago; since when a node is linked, for
     // people.
     let expected =
-        ["rescan-client/src/compare/comparing.rs", "rescan-server/src/blocks_dir.rs", "rescan-server/src/node/link.rs"];
+        ["rescan-compare/src/comparing.rs", "rescan-server/src/blocks/blocks_dir.rs", "rescan-server/src/node/link.rs"];
     assert_eq!(asks.map(|(path, _)| path.as_str()).collect::<Vec<_>>(), expected);
 }
 

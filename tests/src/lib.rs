@@ -7,6 +7,8 @@
 //!
 //! It holds no tests: those are in `it/`, those beside a real node in `live/`, and those that launch a program are in the package that builds it.
 
+#[expect(missing_docs, reason = "a test double: each part is named after the part of the protocol it plays")]
+pub mod fake;
 mod json_rpc;
 mod live_node;
 pub mod load;
@@ -23,3 +25,8 @@ pub use scene::Scene;
 pub use server_process::ServerProcess;
 pub use skipping::say_skipped;
 pub use test_server::{Manner, TestServer};
+
+/// The README's example is compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

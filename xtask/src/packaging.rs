@@ -15,7 +15,7 @@ pub(crate) fn write(out: &Path) -> Result<String> {
     let root = workspace_root()?;
     let fresh = tempdir(out)?;
     run_program(&root, "rescan-server", &["--generate"], &fresh)?;
-    run_program(&root, "rescan-client", &["generate"], &fresh)?;
+    run_program(&root, "rescan-cli", &["generate"], &fresh)?;
     let mut counts = [0, 0];
     for entry in std::fs::read_dir(&fresh)? {
         let path = entry?.path();

@@ -22,9 +22,9 @@ use std::path::{Path, PathBuf};
 use bitcoin::consensus::deserialize;
 use bitcoin::{Block, ScriptBuf};
 use futures::StreamExt;
-use rescan_client::compare::{CompareRequest, Comparison, Curve, RUNS_DEFAULT, compare};
 use rescan_client::position::Height;
 use rescan_client::{BlockEvent, Client, GivenKeychain, RangeEnd, RangeRequest, RangeStart};
+use rescan_compare::{CompareRequest, Comparison, Curve, RUNS_DEFAULT, compare};
 use rescan_fixtures::block_file_writer::BlockFileLayout;
 use rescan_fixtures::bulk::{BulkSpec, Busyness, ChainLength, write_block_files};
 use rescan_tests::{Manner, ServerProcess, TestServer};
@@ -112,7 +112,7 @@ async fn compared(
         node: None,
         command: "cargo bench -p rescan-benches --bench session".to_owned(),
     };
-    let mut tell = |step: &rescan_client::compare::Step| eprintln!("{}/{}: {}", step.done, step.total, step.doing);
+    let mut tell = |step: &rescan_compare::Step| eprintln!("{}/{}: {}", step.done, step.total, step.doing);
     compare(client, &request, &mut tell).await.unwrap_or_else(|error| panic!("no comparison: {error}"))
 }
 

@@ -1,6 +1,6 @@
 //! What was measured, as tables for the README.
 
-use rescan_client::compare::{Comparison, Run, Way, WayId};
+use rescan_compare::{Comparison, Run, Way, WayId};
 
 /// Figures of one range and wallet: medians, a row for each way.
 pub(crate) fn print(range: &str, wallet: &str, comparison: &Comparison) {

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod broken_off;
-mod kills;
 mod reorganised;
 
 use std::collections::BTreeMap;

@@ -17,8 +17,8 @@ use rescan_client::report::{
 };
 use rescan_client::{CallError, Covered, Deliver, LOCATE_HASHES_MAX, RangeStart, ScanError, ScanEvent, ScanRequest};
 
-use crate::fake::{Script, Step};
-use crate::library::{complete, connected, last_error, one_script, report};
+use crate::library::{connected, last_error, one_script};
+use rescan_tests::fake::{Script, Step, complete, report};
 
 type Event = Result<ScanEvent, ScanError>;
 
@@ -142,7 +142,7 @@ async fn the_highest_block_of_a_locator_is_found_or_none() {
 
 #[tokio::test]
 async fn a_scan_after_a_locator_that_is_cancelled_at_once_can_be_gone_on_with_from_there() {
-    let script = Script { seal: crate::fake::Seal::Never, ..Script::new(vec![]) };
+    let script = Script { seal: rescan_tests::fake::Seal::Never, ..Script::new(vec![]) };
     let (_fake, client) = connected(script).await;
     let locator = vec![BlockHash::from_byte_array([7; 32])];
     let mut stream = client.scan(one_script().after(locator.clone())).await.unwrap();

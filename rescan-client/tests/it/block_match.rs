@@ -11,8 +11,8 @@ use rescan_client::server_info::Feature;
 use rescan_client::{CallError, Client, MatchContent, MatchEntries, MatchedBlock, ScanError};
 use rescan_core::block_match::BlockMatch;
 
-use crate::fake::{self, Fake, Script};
 use crate::library::connected;
+use rescan_tests::fake::{self, Fake, Script};
 
 async fn that_answers(found: Option<BlockMatch>) -> (Fake, Client) {
     let mut info = fake::info();

@@ -1,9 +1,7 @@
-//! The wallet's side against a server that does as each test tells it.
+//! The library against a server that does as each test tells it.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod answers;
 mod block_match;
-mod command;
-mod fake;
 mod library;

@@ -9,8 +9,8 @@ use rescan_client::{
     BlockEvent, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanEvent, ScanRequest, Verify,
 };
 
-use super::{complete, connected, heights, report, scan_all, summary, without_times};
-use crate::fake::{Script, Step};
+use super::{connected, heights, scan_all, without_times};
+use rescan_tests::fake::{Script, Step, complete, report, summary};
 
 #[tokio::test]
 async fn reports_arrive_in_order_and_then_the_summary() {

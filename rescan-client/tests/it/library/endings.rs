@@ -4,8 +4,8 @@ use futures::StreamExt;
 use rescan_client::report::{Ending, Failure, FailureKind, KeychainUse, Origin, Outcome, Refusal, RefusalReason};
 use rescan_client::{CallError, ScanError, ScanEvent};
 
-use super::{complete, connected, heights, last_error, one_script, report, scan_all, summary};
-use crate::fake::{self, Script, Seal, Step};
+use super::{connected, heights, last_error, one_script, scan_all};
+use rescan_tests::fake::{self, Script, Seal, Step, complete, report, summary};
 
 fn refusal(reason: RefusalReason) -> Refusal {
     Refusal { reason, position: 3, detail: "expected another".to_owned() }

@@ -6,58 +6,14 @@ mod peers;
 mod streams;
 
 use futures::StreamExt;
-use rescan_client::bitcoin::hashes::Hash;
-use rescan_client::bitcoin::{Amount, BlockHash, ScriptBuf, Txid};
-use rescan_client::position::{Height, HeightRange};
-use rescan_client::report::{BlockId, BlockReport, Ending, Origin, Outcome, Received, Summary, TransactionReport};
+use rescan_client::bitcoin::ScriptBuf;
+use rescan_client::report::Summary;
 use rescan_client::{Client, ScanError, ScanEvent, ScanRequest};
 
-use crate::fake::{Fake, Script, Step, serve};
-
-pub(crate) fn report(height: u32, script_bytes: usize) -> BlockReport {
-    let received = Received {
-        vout: 0,
-        value: Amount::from_sat(1),
-        script_pubkey: ScriptBuf::from(vec![0x51; script_bytes]),
-        origins: vec![Origin::Script(0)],
-    };
-    let (tx_index, txid, raw, merkle_branch) = (0, Txid::all_zeros(), None, None);
-    let transaction = TransactionReport { tx_index, txid, received: vec![received], spent: vec![], raw, merkle_branch };
-    BlockReport {
-        height: Height(height),
-        hash: BlockHash::all_zeros(),
-        time: 0,
-        is_late: false,
-        header: None,
-        transactions: vec![transaction],
-    }
-}
-
-pub(crate) fn summary(outcome: Outcome) -> Summary {
-    Summary {
-        outcome,
-        range: HeightRange::new(Height(0), Height(9)).unwrap(),
-        tip: BlockId { height: Height(9), hash: BlockHash::all_zeros(), time: 0 },
-        transactions: 2,
-        unspent_count: 2,
-        unspent: Amount::from_sat(2),
-        keychains: vec![],
-        watched_through: vec![],
-        blocks_scanned: 10,
-        bytes_scanned: 1_000,
-        prepare_micros: 0,
-        elapsed_micros: 1,
-        locator: vec![],
-        passes: 1,
-    }
-}
+use rescan_tests::fake::{Fake, Script, serve};
 
 pub(crate) fn without_times(summary: &Summary) -> Summary {
     Summary { prepare_micros: 0, elapsed_micros: 0, ..summary.clone() }
-}
-
-pub(crate) fn complete() -> Step {
-    Step::End(Ending::Summary(summary(Outcome::Complete)))
 }
 
 pub(crate) fn one_script() -> ScanRequest {

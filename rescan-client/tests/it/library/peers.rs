@@ -8,7 +8,7 @@ use rescan_client::{Client, ConnectError};
 use rescan_core::rescan_capnp::watch_set;
 
 use super::connected;
-use crate::fake::{self, Script, serve};
+use rescan_tests::fake::{self, Script, serve};
 
 #[tokio::test]
 async fn what_a_newer_server_can_do_beyond_this_version_is_unknown_and_no_error() {

@@ -5,8 +5,8 @@ use rescan_client::position::Height;
 use rescan_client::report::{Ending, Outcome};
 use rescan_client::{CallError, ScanEvent};
 
-use super::{complete, connected, heights, one_script, report, summary};
-use crate::fake::{self, Script, Seal, Step};
+use super::{connected, heights, one_script};
+use rescan_tests::fake::{self, Script, Seal, Step, complete, report, summary};
 
 #[tokio::test]
 async fn dropping_the_stream_drops_the_scan_and_not_the_connection() {

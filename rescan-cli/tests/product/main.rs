@@ -1,0 +1,81 @@
+//! The `rescan` command against a real server: what it prints of a chain, how it ends, what it says of mistakes.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod compare;
+mod endings;
+mod follow;
+mod kills;
+mod lines;
+mod mistakes;
+mod wallets;
+
+use std::process::{Command, Output, Stdio};
+
+use rescan_tests::TestServer;
+use serde_json::Value;
+
+/// The command with these words.
+fn rescan(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rescan"));
+    command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A scan of what `server` serves.
+fn scan(server: &TestServer, words: &[&str]) -> Command {
+    let mut command = rescan(&["scan", "--socket", &server.socket_text()]);
+    command.args(words);
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// How a command ended.
+#[derive(Debug)]
+struct Ended {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let code = output.status.code().expect("it ends by itself");
+        Self { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+}
+
+impl Ended {
+    fn of(command: &mut Command) -> Self {
+        command.output().unwrap().into()
+    }
+
+    /// Its lines of JSON.
+    fn lines(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).expect("each line is an object")).collect()
+    }
+
+    /// The transactions and the summary, of a command that printed both and complained of nothing.
+    fn answer(&self, code: i32) -> (Vec<Value>, Value) {
+        assert_eq!((self.code, self.stderr.as_str()), (code, ""));
+        let mut lines = self.lines();
+        let summary = lines.pop().unwrap();
+        assert_eq!(summary["type"], "summary");
+        assert!(lines.iter().all(|line| line["type"] == "transaction"));
+        (lines, summary)
+    }
+
+    /// Holds it to the contract of a command that came to nothing: no data, one error, a hint as the last line.
+    fn assert_trouble(&self, code: i32, says: &str) {
+        assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{}", self.stderr);
+        assert!(self.stderr.starts_with("error: ") && self.stderr.contains(says), "{}", self.stderr);
+        assert_eq!(self.stderr.matches("error: ").count(), 1, "{}", self.stderr);
+        assert!(self.stderr.lines().last().is_some_and(|line| line.starts_with("hint: ")), "{}", self.stderr);
+    }
+}
+
+fn heights(lines: &[Value]) -> Vec<u64> {
+    lines.iter().map(|line| line["height"].as_u64().unwrap()).collect()
+}
