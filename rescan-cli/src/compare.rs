@@ -22,7 +22,7 @@ pub(crate) async fn run(args: &CompareArgs) -> Result<Exit, Trouble> {
     let client = socket::connect(&args.socket).await?;
     let scan = keychains.iter().cloned().fold(ScanRequest::new(), ScanRequest::keychain);
     let asked = Watch { request: scan, parties: Parties::One(Party::alone(labels)) };
-    watch::check_network(&asked, client.greeting().network)?;
+    watch::check_network(&asked, client.server_info().network)?;
     let node = match (&args.bitcoin_rpc, &args.cookie) {
         (Some(address), Some(cookie)) => Some(Node::connect(address.clone(), cookie).await?),
         _ => None,

@@ -36,12 +36,12 @@ pub(crate) async fn run(args: &FollowArgs, interrupts: &mut Interrupts) -> Resul
         connected = Client::connect(&path) => connected?,
         () = interrupts.asked() => return Err(Trouble::interrupted()),
     };
-    watch::check_network(&watch, client.greeting().network)?;
+    watch::check_network(&watch, client.server_info().network)?;
     let Watch { mut request, parties: Parties::One(party) } = watch else {
         return Err(Trouble::usage("following is for one wallet", "run once for each wallet"));
     };
     request.mark_every = Some(mark_every(args.checkpoint_every));
-    let checkpoint = loaded.unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, &request));
+    let checkpoint = loaded.unwrap_or_else(|| Checkpoint::new(client.server_info().chain.genesis, &request));
     let follower = client.follow(request, checkpoint)?;
     let output = Output::stdout();
     let run = Run {
@@ -174,7 +174,7 @@ impl Run {
         }
         match event {
             FollowEvent::Began(handle) => self.progress = Some(Progress::watch(handle)),
-            FollowEvent::Withdrawn(it) => self.print(&[json::withdrawn(&it)], || live::withdrawn(&it))?,
+            FollowEvent::Reverted(it) => self.print(&[json::withdrawn(&it)], || live::withdrawn(&it))?,
             FollowEvent::Restarted => {
                 self.caught_up = false;
                 self.has_left = true;

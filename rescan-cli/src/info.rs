@@ -10,9 +10,9 @@ pub(crate) async fn run(args: &InfoArgs) -> Result<Exit, Trouble> {
     let client = socket::connect(&args.socket).await?;
     let mut output = Output::stdout();
     if args.json {
-        output.line(&json::info(client.greeting()))?;
+        output.line(&json::info(client.server_info()))?;
     } else {
-        output.text(&human::info(client.greeting()))?;
+        output.text(&human::info(client.server_info()))?;
     }
     output.finish()?;
     Ok(Exit::Complete)

@@ -43,8 +43,8 @@ pub(crate) async fn run(
     };
     let mut request = watch.request;
     request.mark_every = Some(mark_every(args.checkpoint_every));
-    let checkpoint = loaded.unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, &request));
-    let scan = client.go_on(request, checkpoint)?;
+    let checkpoint = loaded.unwrap_or_else(|| Checkpoint::new(client.server_info().chain.genesis, &request));
+    let scan = client.resume(request, checkpoint)?;
     let mut run = Run { file, output: Output::stdout(), party, scan, progress: None };
     let (summary, interrupted) = run.follow(interrupts).await?;
     // A run that ends with a summary is one that the next goes on from.
@@ -63,7 +63,7 @@ pub(crate) fn mark_every(checkpoint_every: Duration) -> Duration {
 
 async fn connect(args: &ScanArgs, watch: &Watch) -> Result<Client, Trouble> {
     let client = socket::connect(&args.socket).await?;
-    watch::check_network(watch, client.greeting().network)?;
+    watch::check_network(watch, client.server_info().network)?;
     Ok(client)
 }
 
@@ -111,7 +111,7 @@ impl Run {
                 self.progress = Some((handle.clone(), Progress::watch(handle)));
                 Ok(())
             }
-            ResumeEvent::Withdrawn(withdrawn) => self.print([json::withdrawn(&withdrawn)]),
+            ResumeEvent::Reverted(withdrawn) => self.print([json::withdrawn(&withdrawn)]),
             ResumeEvent::Restarted => self.print([json::Line::Restarted]),
             ResumeEvent::Report(report) => {
                 let lines: Vec<json::Line> = json::transactions(&report, &self.party).collect();

@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &ScanArgs, interrupts: &mut Interrupts) -> Result<
 
 async fn begin(args: &ScanArgs, watch: &watch::Watch) -> Result<(Client, ScanStream), Trouble> {
     let client = socket::connect(&args.socket).await?;
-    watch::check_network(watch, client.greeting().network)?;
+    watch::check_network(watch, client.server_info().network)?;
     let stream = client.scan(watch.request.clone()).await?;
     Ok((client, stream))
 }

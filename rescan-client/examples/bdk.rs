@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [socket, external, internal] = arguments.try_into().map_err(|_others| "give SOCKET EXTERNAL INTERNAL")?;
 
     let client = Client::connect(socket).await?;
-    let network = client.greeting().network;
+    let network = client.server_info().network;
     let mut wallet = Wallet::create(external, internal).network(network).create_wallet_no_persist()?;
 
     // All of its history, once. A wallet that knows its birthday says so instead.

@@ -26,7 +26,7 @@ use crate::watched_set::WatchedSet;
 #[derive(Clone, Debug)]
 pub struct Client {
     connection: Connection,
-    greeting: Arc<ServerInfo>,
+    server_info: Arc<ServerInfo>,
 }
 
 impl Client {
@@ -45,19 +45,19 @@ impl Client {
     /// # Errors
     ///
     /// [`ConnectError`] if the peer is no rescan server, or of a newer protocol.
-    pub async fn over(socket: UnixStream) -> Result<Self, ConnectError> {
+    pub async fn from_stream(socket: UnixStream) -> Result<Self, ConnectError> {
         Self::greet(Peer::Connected(socket)).await
     }
 
     async fn greet(peer: Peer) -> Result<Self, ConnectError> {
-        let (connection, greeting) = Connection::open(peer).await?;
-        Ok(Self { connection, greeting: Arc::new(greeting) })
+        let (connection, server_info) = Connection::open(peer).await?;
+        Ok(Self { connection, server_info: Arc::new(server_info) })
     }
 
     /// What the server said about itself when the connection was made.
     #[must_use]
-    pub fn greeting(&self) -> &ServerInfo {
-        &self.greeting
+    pub fn server_info(&self) -> &ServerInfo {
+        &self.server_info
     }
 
     /// What the server is and sees now.
@@ -136,7 +136,7 @@ impl Client {
 
     /// Whether the server knows the call that waits for a tip.
     pub(crate) fn can_wait(&self) -> bool {
-        self.greeting.features.contains(&Feature::WaitTip)
+        self.server_info.features.contains(&Feature::WaitTip)
     }
 
     /// Sends what a request watches, for any number of scans.
@@ -169,7 +169,7 @@ impl Client {
         entries: Arc<MatchEntries>,
     ) -> Result<MatchedBlock, ScanError> {
         let question = Question { height, hash, entries };
-        question.check(&self.greeting)?;
+        question.check(&self.server_info)?;
         self.connection.match_block(question).await
     }
 

@@ -18,14 +18,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// What was read.
-    pub received: Crossed,
+    pub received: ByteCount,
     /// What was written.
-    pub sent: Crossed,
+    pub sent: ByteCount,
 }
 
 /// What crossed in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Crossed {
+pub struct ByteCount {
     /// All bytes, those of messages that are under way included.
     pub bytes: u64,
     /// Cap'n Proto messages that crossed to their last byte.
@@ -35,8 +35,8 @@ pub struct Crossed {
 /// Counts that the connection raises and anyone reads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrafficCount {
-    pub(crate) received: CrossedCount,
-    pub(crate) sent: CrossedCount,
+    pub(crate) received: ByteCounter,
+    pub(crate) sent: ByteCounter,
 }
 
 impl TrafficCount {
@@ -46,7 +46,7 @@ impl TrafficCount {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct CrossedCount(Arc<Counts>);
+pub(crate) struct ByteCounter(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -54,11 +54,11 @@ struct Counts {
     messages: AtomicU64,
 }
 
-impl CrossedCount {
-    pub(crate) fn get(&self) -> Crossed {
+impl ByteCounter {
+    pub(crate) fn get(&self) -> ByteCount {
         // Relaxed: the counts order nothing. Whoever holds a message also sees the bytes that made it, since it came
         // to them through a channel.
-        Crossed { bytes: self.0.bytes.load(Ordering::Relaxed), messages: self.0.messages.load(Ordering::Relaxed) }
+        ByteCount { bytes: self.0.bytes.load(Ordering::Relaxed), messages: self.0.messages.load(Ordering::Relaxed) }
     }
 
     fn add(&self, portion: &[u8], framing: &mut Framing) {
@@ -149,12 +149,12 @@ impl Part {
 /// A reader or writer that counts what passes.
 pub(crate) struct Counting<S> {
     inner: S,
-    count: CrossedCount,
+    count: ByteCounter,
     framing: Framing,
 }
 
 impl<S> Counting<S> {
-    pub(crate) fn new(inner: S, count: CrossedCount) -> Self {
+    pub(crate) fn new(inner: S, count: ByteCounter) -> Self {
         Self { inner, count, framing: Framing::default() }
     }
 }
@@ -278,7 +278,7 @@ mod tests {
             reader.read_exact(&mut heard).await.expect("it is heard");
         };
         tokio::join!(echo, ask);
-        let received = Crossed { bytes: bytes - 1, messages: 0 };
-        assert_eq!(count.get(), Traffic { received, sent: Crossed { bytes, messages: 1 } });
+        let received = ByteCount { bytes: bytes - 1, messages: 0 };
+        assert_eq!(count.get(), Traffic { received, sent: ByteCount { bytes, messages: 1 } });
     }
 }

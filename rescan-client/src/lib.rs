@@ -80,15 +80,15 @@
 //! use std::path::Path;
 //! use rescan_client::{Checkpoint, Client, ResumeEvent, ScanRequest};
 //!
-//! # async fn go_on(client: Client, descriptor: &str, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn resume(client: Client, descriptor: &str, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
 //! let request = ScanRequest::new().keychain(descriptor).mark_every(std::time::Duration::from_secs(1));
 //! let begun = Checkpoint::load(file)?;
-//! let checkpoint = begun.unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, &request));
-//! let mut scan = client.go_on(request, checkpoint)?;
+//! let checkpoint = begun.unwrap_or_else(|| Checkpoint::new(client.server_info().chain.genesis, &request));
+//! let mut scan = client.resume(request, checkpoint)?;
 //! while let Some(event) = scan.next().await? {
 //!     match event {
 //!         ResumeEvent::Report(block) => println!("block {}", block.height), // store it before the checkpoint is saved
-//!         ResumeEvent::Withdrawn(gone) => println!("{} is no longer in the chain", gone.txid),
+//!         ResumeEvent::Reverted(gone) => println!("{} is no longer in the chain", gone.txid),
 //!         ResumeEvent::Settled | ResumeEvent::Finished(_) => drop(scan.checkpoint().save(file)?),
 //!         _ => {}
 //!     }
@@ -108,12 +108,12 @@
 //!
 //! # async fn follow(client: Client, descriptor: &str) -> Result<(), Box<dyn std::error::Error>> {
 //! let request = ScanRequest::new().keychain(descriptor);
-//! let checkpoint = Checkpoint::new(client.greeting().chain.genesis, &request);
+//! let checkpoint = Checkpoint::new(client.server_info().chain.genesis, &request);
 //! let mut follower = client.follow(request, checkpoint)?;
 //! while let Some(event) = follower.next().await {
 //!     match event? {
 //!         FollowEvent::Report(block) => println!("{} transactions in {}", block.transactions.len(), block.hash),
-//!         FollowEvent::Withdrawn(gone) => println!("{} is no longer in the chain", gone.txid),
+//!         FollowEvent::Reverted(gone) => println!("{} is no longer in the chain", gone.txid),
 //!         FollowEvent::Disconnected(block) => println!("block {} was left", block.hash),
 //!         FollowEvent::Connected(block) => println!("block {} came", block.hash),
 //!         _ => {}
@@ -197,7 +197,7 @@ mod watched_set;
 pub use bitcoin;
 pub use checkpoint::Checkpoint;
 pub use client::Client;
-pub use counting::{Crossed, Traffic};
+pub use counting::{ByteCount, Traffic};
 pub use error::{CallError, ConnectError, LOCATE_HASHES_MAX, SOCKET_PATH_BYTES_MAX, ScanError};
 pub use follow::{FollowEvent, Follower};
 pub use request::ScanRequest;

@@ -19,7 +19,7 @@ use rescan_core::position::Height;
 use rescan_core::report::{BlockId, BlockReport, Outcome, RefusalReason, Summary};
 use rescan_core::request::{GivenKeychain, GivenOutpoint};
 
-use crate::checkpoint::{Checkpoint, ForeignCheckpoint, GoingOn, Withdrawn};
+use crate::checkpoint::{Checkpoint, ForeignCheckpoint, Resume, Reverted};
 use crate::client::Client;
 use crate::error::{CallError, LOCATE_HASHES_MAX, ScanError};
 use crate::request::ScanRequest;
@@ -38,7 +38,7 @@ const ATTEMPTS_MAX: u32 = 16;
 #[non_exhaustive]
 pub enum ResumeEvent {
     /// A transaction that was reported before is in a block that the chain has left. The last come first.
-    Withdrawn(Withdrawn),
+    Reverted(Reverted),
     /// The chain left more blocks than the checkpoint can take back: everything that was reported before is void, and all
     /// of it comes anew. What is known of it was withdrawn just before.
     Restarted,
@@ -77,10 +77,10 @@ enum Stage {
     Locating(Call<Option<BlockId>>),
     /// To be asked for. Apart from the stages before, so that what was withdrawn is told even if this fails.
     Ready,
-    Sending(Box<GoingOn>, Call<WatchedSet>),
+    Sending(Box<Resume>, Call<WatchedSet>),
     /// What it watches is on its way to the server or there.
-    Sent(Box<GoingOn>),
-    Beginning(Box<GoingOn>, Call<ScanStream>),
+    Sent(Box<Resume>),
+    Beginning(Box<Resume>, Call<ScanStream>),
     Running(Box<Running>),
     /// The chain that it was pinned to was left: what does not stand is still to be taken back.
     Leaving(Box<Summary>, Call<Option<BlockId>>),
@@ -98,7 +98,7 @@ enum Ended {
 
 struct Running {
     stream: ScanStream,
-    going_on: GoingOn,
+    resume: Resume,
 }
 
 /// A watch set on the server, and what of the request it is made of that may differ from one scan to the next.
@@ -114,8 +114,8 @@ impl Client {
     /// # Errors
     ///
     /// [`ForeignCheckpoint`] if the checkpoint is of another request, or of another network than the server's.
-    pub fn go_on(&self, request: ScanRequest, checkpoint: Checkpoint) -> Result<ResumableScan, ForeignCheckpoint> {
-        checkpoint.check(self.greeting().chain.genesis, &request)?;
+    pub fn resume(&self, request: ScanRequest, checkpoint: Checkpoint) -> Result<ResumableScan, ForeignCheckpoint> {
+        checkpoint.check(self.server_info().chain.genesis, &request)?;
         Ok(ResumableScan {
             client: self.clone(),
             base: request,
@@ -168,7 +168,7 @@ impl ResumableScan {
 
     /// After an end: goes on from where that was. The server is asked where that is in its chain only if the chain may have
     /// been left; if it was left after a complete scan, the next one is refused, and then it is asked.
-    pub(crate) fn go_on(&mut self) {
+    pub(crate) fn resume(&mut self) {
         self.attempts = 0;
         self.stage = match self.stage {
             Stage::Ended(Ended::Complete) => Stage::Ready,
@@ -190,11 +190,11 @@ impl ResumableScan {
     ///
     /// [`ForeignCheckpoint`] if the server is one of another network; nothing is changed then.
     pub(crate) fn reconnect(&mut self, client: Client) -> Result<(), ForeignCheckpoint> {
-        self.checkpoint.check(client.greeting().chain.genesis, &self.base)?;
+        self.checkpoint.check(client.server_info().chain.genesis, &self.base)?;
         self.client = client;
         (self.watched, self.over) = (None, None);
         self.stage = Stage::Ended(Ended::Early);
-        self.go_on();
+        self.resume();
         Ok(())
     }
 
@@ -237,22 +237,22 @@ impl ResumableScan {
                 Stage::Ready
             }
             Stage::Ready => self.make_request(),
-            Stage::Sending(going_on, call) => {
+            Stage::Sending(resume, call) => {
                 let set = ready!(call.poll_unpin(cx))?;
-                let GoingOn { request, .. } = &**going_on;
+                let Resume { request, .. } = &**resume;
                 let (keychains, outpoints) = (request.keychains.clone(), request.outpoints.clone());
                 self.watched = Some(Watched { keychains, outpoints, set });
-                Stage::Sent(going_on.clone())
+                Stage::Sent(resume.clone())
             }
-            Stage::Sent(going_on) => match &self.watched {
-                Some(watched) => begin(&watched.set, going_on.clone()),
+            Stage::Sent(resume) => match &self.watched {
+                Some(watched) => begin(&watched.set, resume.clone()),
                 None => Stage::Ready,
             },
-            Stage::Beginning(going_on, call) => {
+            Stage::Beginning(resume, call) => {
                 let stream = ready!(call.poll_unpin(cx))?;
                 self.over = None;
                 self.events.push_back(ResumeEvent::Began(stream.handle()));
-                Stage::Running(Box::new(Running { stream, going_on: GoingOn::clone(going_on) }))
+                Stage::Running(Box::new(Running { stream, resume: Resume::clone(resume) }))
             }
             Stage::Running(running) => {
                 let event = ready!(running.stream.poll_next_unpin(cx));
@@ -286,15 +286,15 @@ impl ResumableScan {
     }
 
     fn make_request(&self) -> Stage {
-        let mut going_on = Box::new(self.checkpoint.request(&self.base));
-        let request = &mut going_on.request;
+        let mut resume = Box::new(self.checkpoint.request(&self.base));
+        let request = &mut resume.request;
         request.mark_every = request.mark_every.or(Some(MARK_EVERY));
         let is_same = |it: &&Watched| it.keychains == request.keychains && it.outpoints == request.outpoints;
         if self.watched.as_ref().filter(is_same).is_some() {
-            return Stage::Sent(going_on);
+            return Stage::Sent(resume);
         }
         let (client, request) = (self.client.clone(), request.clone());
-        Stage::Sending(going_on, async move { client.watch(request).await }.boxed())
+        Stage::Sending(resume, async move { client.watch(request).await }.boxed())
     }
 
     fn rewind(&mut self, fork: Option<BlockId>) {
@@ -311,15 +311,15 @@ impl ResumableScan {
         self.events.push_back(ResumeEvent::Restarted);
     }
 
-    fn withdraw(&mut self, withdrawn: Vec<Withdrawn>) {
-        self.events.extend(withdrawn.into_iter().map(ResumeEvent::Withdrawn));
+    fn withdraw(&mut self, withdrawn: Vec<Reverted>) {
+        self.events.extend(withdrawn.into_iter().map(ResumeEvent::Reverted));
     }
 
     fn take_in(&mut self, event: Option<Result<ScanEvent, ScanError>>) -> Result<(), ScanError> {
         let Stage::Running(running) = &self.stage else { return Ok(()) };
         match event {
             Some(Ok(ScanEvent::Report(mut report))) => {
-                running.going_on.restore_origins(&mut report);
+                running.resume.restore_origins(&mut report);
                 self.checkpoint.apply(&report);
                 self.events.push_back(ResumeEvent::Report(report));
             }
@@ -362,9 +362,9 @@ impl ResumableScan {
     }
 }
 
-fn begin(set: &WatchedSet, going_on: Box<GoingOn>) -> Stage {
-    let (set, terms) = (set.clone(), Terms::of(&going_on.request));
-    Stage::Beginning(going_on, async move { set.scan(terms).await }.boxed())
+fn begin(set: &WatchedSet, resume: Box<Resume>) -> Stage {
+    let (set, terms) = (set.clone(), Terms::of(&resume.request));
+    Stage::Beginning(resume, async move { set.scan(terms).await }.boxed())
 }
 
 /// The highest known block below a height that is in the active chain: after a reorganisation, what is above it no longer

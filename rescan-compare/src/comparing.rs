@@ -49,14 +49,14 @@ pub async fn compare(
     steps.next("a first scan, to find how far the keychains are used".to_owned());
     let (first, summary) = first_scan(client, request).await?;
     let pinned = Pinned::of(&summary)?;
-    let network = NetworkKind::from(client.greeting().network);
+    let network = NetworkKind::from(client.server_info().network);
     let watched = Watched::derive(&request.keychains, &summary.keychains, network).await?;
     let meter = Meter::new(client);
     let ground = Ground { asked: client, meter: &meter, pinned, watched: &watched };
     let mut arms = SocketWay::ALL.map(|way| Arm::Socket(way, ground)).to_vec();
     let node_meter = request.node.as_ref().map(Meter::of_node);
     if let Some((node, meter)) = request.node.as_ref().zip(node_meter.as_ref()) {
-        node.check(client.greeting().network, pinned).await?;
+        node.check(client.server_info().network, pinned).await?;
         let ground = Ground { asked: node, meter, pinned, watched: &watched };
         arms.extend(NodeWay::ALL.map(|way| Arm::Node(way, ground)));
     }
@@ -239,7 +239,7 @@ fn cache_state(bytes: u64, ways: &[Way]) -> CacheState {
 }
 
 fn server(client: &Client, request: &CompareRequest) -> Server {
-    let greeting = client.greeting();
+    let greeting = client.server_info();
     Server {
         software: greeting.software.clone(),
         client: format!("rescan {}", env!("CARGO_PKG_VERSION")),

@@ -24,7 +24,7 @@ pub(crate) struct Pinned {
 /// [`CompareError::NoBlocks`] where it has none.
 pub(crate) async fn choose(client: &Client, request: &CompareRequest) -> Result<RangeRequest, CompareError> {
     // Whatever it finds: the server looks at its files anew for it, and what it then says of itself is fresh.
-    client.locate(vec![client.greeting().chain.genesis]).await?;
+    client.locate(vec![client.server_info().chain.genesis]).await?;
     let chain = client.info().await?.chain;
     let tip = chain.tip.ok_or(CompareError::NoBlocks)?.height;
     let last = request.to_height.map_or(tip, Height);

@@ -66,7 +66,7 @@ async fn measure(
     let mut scene = Scene::serve(chain, Manner { is_mapped: true, ..Manner::default() });
     let (client, node) = (scene.server.client().await, scene.server.client().await);
     let request = KINDS.iter().fold(ScanRequest::new(), |request, kind| request.keychain(wallet.descriptor(*kind)));
-    let checkpoint = Checkpoint::new(client.greeting().chain.genesis, &request);
+    let checkpoint = Checkpoint::new(client.server_info().chain.genesis, &request);
     let mut follower = client.follow(request, checkpoint)?;
     let mut times = Vec::new();
     for index in 0..=blocks {

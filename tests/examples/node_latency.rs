@@ -67,7 +67,7 @@ async fn measure(node: &LiveNode, blocks: u32, pays: bool) -> Result<Vec<Times>,
     let server = TestServer::beside_node(node, Manner { is_mapped: true, ..Manner::default() });
     let client = server.client().await;
     let request = KINDS.iter().fold(ScanRequest::new(), |request, kind| request.keychain(wallet.descriptor(*kind)));
-    let checkpoint = Checkpoint::new(client.greeting().chain.genesis, &request);
+    let checkpoint = Checkpoint::new(client.server_info().chain.genesis, &request);
     let mut follower = client.follow(request, checkpoint)?;
     let (mut mining, mut waiting) = (JsonRpc::connect(node).await?, JsonRpc::connect(node).await?);
     let mut tip = node.tip().1;

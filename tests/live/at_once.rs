@@ -39,7 +39,7 @@ fn a_chain_that_falls_below_a_followers_range_is_taken_back_and_followed_when_it
         scene.agrees().await;
         let late = FollowingWallet::start(scene.server.socket(), request.clone());
         let client = scene.server.client().await;
-        let checkpoint = Checkpoint::new(client.greeting().chain.genesis, &request);
+        let checkpoint = Checkpoint::new(client.server_info().chain.genesis, &request);
         let mut follower = client.follow(request.clone(), checkpoint).unwrap();
         scene.believed_by(&late, from).await;
         for fall in [3, 5, 12] {

@@ -27,7 +27,7 @@ impl View {
             FollowEvent::Report(report) => {
                 self.blocks.insert(report.height.0, report.hash);
             }
-            FollowEvent::Withdrawn(withdrawn) => {
+            FollowEvent::Reverted(withdrawn) => {
                 let taken = self.blocks.remove(&withdrawn.height.0);
                 assert_eq!(taken, Some(withdrawn.block_hash), "a report is taken back that was not made");
             }
@@ -99,7 +99,7 @@ impl FollowingWallet {
 
 async fn follow(socket: &std::path::Path, request: ScanRequest, believed: &Mutex<View>) {
     let client = Client::connect(socket).await.unwrap();
-    let checkpoint = Checkpoint::new(client.greeting().chain.genesis, &request);
+    let checkpoint = Checkpoint::new(client.server_info().chain.genesis, &request);
     let mut follower = client.follow(request, checkpoint).unwrap();
     while let Some(event) = follower.next().await {
         let event = event.unwrap();

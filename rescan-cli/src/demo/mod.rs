@@ -39,7 +39,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<Exit, Trouble> {
         "A regtest chain of {} that Bitcoin Core {} wrote,\nserved by {} on {}\n\n",
         units::counted(u64::from(answers.tip_height) + 1, "block"),
         answers.core_version(),
-        client.greeting().software,
+        client.server_info().software,
         dir.socket().display(),
     ))?;
     output.flush()?;

@@ -7,7 +7,7 @@ mod figures;
 mod info;
 
 use rescan_client::bitcoin::{Amount, Network};
-use rescan_client::checkpoint::Withdrawn;
+use rescan_client::checkpoint::Reverted;
 use rescan_client::coins::Coin;
 use rescan_client::report::{BlockId, BlockReport, KeychainUse, Outcome, Received, Spent, Summary, TransactionReport};
 use serde::Serialize;
@@ -212,8 +212,8 @@ fn owner_fields(owner: Option<Owner>) -> OwnerFields {
 }
 
 /// A transaction that is taken back.
-pub(crate) fn withdrawn(withdrawn: &Withdrawn) -> Line {
-    let Withdrawn { height, block_hash, txid } = withdrawn;
+pub(crate) fn withdrawn(reverted: &Reverted) -> Line {
+    let Reverted { height, block_hash, txid } = reverted;
     let (block_hash, txid) = (block_hash.to_string(), txid.to_string());
     Line::Withdrawn(WithdrawnLine { height: height.0, block_hash, txid })
 }

@@ -1,6 +1,6 @@
 //! The lines that people read of a following, one for each thing that happens. No contract: scripts use `--json`.
 
-use rescan_client::checkpoint::Withdrawn;
+use rescan_client::checkpoint::Reverted;
 use rescan_client::report::{BlockId, BlockReport, Summary, TransactionReport};
 
 use super::{human, units};
@@ -17,7 +17,7 @@ fn transaction(report: &BlockReport, transaction: &TransactionReport) -> String 
     format!("transaction   {:>9}  {}{received}{spent}\n", report.height, transaction.txid)
 }
 
-pub(crate) fn withdrawn(withdrawn: &Withdrawn) -> String {
+pub(crate) fn withdrawn(withdrawn: &Reverted) -> String {
     format!("withdrawn     {:>9}  {}\n", withdrawn.height, withdrawn.txid)
 }
 

@@ -56,7 +56,7 @@ struct CoveredTo {
 
 /// A transaction that was reported, and is in a block that the chain has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Withdrawn {
+pub struct Reverted {
     /// The height of that block.
     pub height: Height,
     /// Its hash.
@@ -67,7 +67,7 @@ pub struct Withdrawn {
 
 /// A request that goes on from a checkpoint, and what makes its answers those of a scan that never stopped.
 #[derive(Clone, Debug)]
-pub struct GoingOn {
+pub struct Resume {
     /// What to ask.
     pub request: ScanRequest,
     /// The number of the first outpoint that the checkpoint added.
@@ -165,7 +165,7 @@ impl Checkpoint {
     ///
     /// [`TooDeep`] where reports above the fork are older than what is kept to take back: the checkpoint is as it was, and
     /// the way on is [`start_over`](Checkpoint::start_over).
-    pub fn rewind_to(&mut self, fork: Option<BlockId>) -> Result<Vec<Withdrawn>, TooDeep> {
+    pub fn rewind_to(&mut self, fork: Option<BlockId>) -> Result<Vec<Reverted>, TooDeep> {
         let too_deep = TooDeep { fork: fork.map(|fork| fork.height) };
         let key = fork.map_or((Height::GENESIS, BlockHash::all_zeros()), |fork| (fork.height, fork.hash));
         let target = match (&self.covered, fork) {
@@ -186,22 +186,22 @@ impl Checkpoint {
             }
             _ => self.ledger = Ledger::default(),
         }
-        Ok(withdrawn.into_iter().map(Withdrawn::from).collect())
+        Ok(withdrawn.into_iter().map(Reverted::from).collect())
     }
 
     /// Forgets everything but what it is of; says which reports could still have been taken back, the last first. All
     /// others are void too.
-    pub fn start_over(&mut self) -> Vec<Withdrawn> {
+    pub fn start_over(&mut self) -> Vec<Reverted> {
         let ledger = std::mem::take(&mut self.ledger);
         self.covered = None;
         let blocks = ledger.undo.into_iter().rev();
         let txids = blocks.flat_map(|(key, undo)| undo.txids.into_values().rev().map(move |txid| (key, txid)));
-        txids.map(Withdrawn::from).collect()
+        txids.map(Reverted::from).collect()
     }
 
     /// The request that goes on from here, of the one that this checkpoint is of.
     #[must_use]
-    pub fn request(&self, base: &ScanRequest) -> GoingOn {
+    pub fn request(&self, base: &ScanRequest) -> Resume {
         let mut request = base.clone();
         let first_carried = request.outpoints.len();
         for (keychain, last_used) in self.ledger.uses() {
@@ -210,12 +210,12 @@ impl Checkpoint {
                 given.last_revealed = given.last_revealed.max(last_used);
             }
         }
-        let Some(covered) = &self.covered else { return GoingOn { request, first_carried, carried: Vec::new() } };
+        let Some(covered) = &self.covered else { return Resume { request, first_carried, carried: Vec::new() } };
         request.range.from = RangeStart::After(vec![covered.block.hash]);
         let watched_through = self.ledger.watched_through.clone();
         request.covered = Some(Covered { from: covered.from, watched_through });
         request.outpoints.extend(self.coins().map(given));
-        GoingOn { request, first_carried, carried: self.coins().map(|coin| coin.origins.clone()).collect() }
+        Resume { request, first_carried, carried: self.coins().map(|coin| coin.origins.clone()).collect() }
     }
 
     /// A summary of the last scan made one of all scans: where the range began, what is unspent, how far keychains were
@@ -258,7 +258,7 @@ impl CoveredTo {
     }
 }
 
-impl GoingOn {
+impl Resume {
     /// A coin that an earlier scan found is a given outpoint to this one. Makes its spend belong to what the coin belongs
     /// to, as if one scan had found both.
     pub fn restore_origins(&self, report: &mut BlockReport) {
@@ -279,7 +279,7 @@ impl GoingOn {
     }
 }
 
-impl From<(ledger::BlockKey, Txid)> for Withdrawn {
+impl From<(ledger::BlockKey, Txid)> for Reverted {
     fn from(((height, block_hash), txid): (ledger::BlockKey, Txid)) -> Self {
         Self { height, block_hash, txid }
     }

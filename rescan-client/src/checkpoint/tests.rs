@@ -265,8 +265,8 @@ fn the_request_that_goes_on_gives_the_coins_and_the_last_uses_and_its_answers_lo
     let given = GivenOutpoint { outpoint: OutPoint { txid: txid(0, 9, 9), vout: 3 }, output: None };
     let mut base = base().outpoint(given.clone());
     base.keychains[0].last_revealed = Some(20);
-    let going_on = checkpoint.request(&base);
-    let request = &going_on.request;
+    let resume = checkpoint.request(&base);
+    let request = &resume.request;
     assert_eq!(request.range.from, RangeStart::After(vec![hash(10, 0)]));
     assert_eq!(request.covered, Some(Covered { from: Height(1), watched_through: vec![Some(30); 2] }));
     assert_eq!(request.keychains.iter().map(|it| it.last_revealed).collect::<Vec<_>>(), [Some(20), Some(9)]);
@@ -284,7 +284,7 @@ fn the_request_that_goes_on_gives_the_coins_and_the_last_uses_and_its_answers_lo
     };
     let mut said =
         answer([vec![Origin::Outpoint(0)], vec![Origin::Outpoint(1)], vec![origin(0, 6), Origin::Outpoint(2)]]);
-    going_on.restore_origins(&mut said);
+    resume.restore_origins(&mut said);
     let real: Vec<_> = checkpoint.coins().map(|coin| coin.origins.clone()).collect();
     let last = said.transactions[0].spent[2].origins.clone();
     assert_eq!(said, answer([vec![Origin::Outpoint(0)], real[0].clone(), last.clone()]));

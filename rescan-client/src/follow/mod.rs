@@ -23,7 +23,7 @@ use rescan_core::report::{BlockId, BlockReport, Outcome, RefusalReason, Summary}
 use rescan_core::request::{Deliver, RangeEnd, RangeStart};
 
 use self::recent::RecentBlocks;
-use crate::checkpoint::{Checkpoint, ForeignCheckpoint, Withdrawn};
+use crate::checkpoint::{Checkpoint, ForeignCheckpoint, Reverted};
 use crate::client::Client;
 use crate::error::{CallError, ScanError};
 use crate::request::ScanRequest;
@@ -43,7 +43,7 @@ pub enum FollowEvent {
     /// again.
     Began(ScanHandle),
     /// A transaction that was reported before is in a block that the chain has left. The last come first.
-    Withdrawn(Withdrawn),
+    Reverted(Reverted),
     /// The chain left more blocks than can be taken back: everything that was told before is void, blocks too. All of it
     /// comes anew, up to the next [`CaughtUp`](FollowEvent::CaughtUp), as in the beginning.
     Restarted,
@@ -112,12 +112,12 @@ impl Client {
     /// # async fn follow(client: Client, descriptor: &str, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
     /// let request = ScanRequest::new().keychain(descriptor);
     /// let begun = Checkpoint::load(file)?;
-    /// let checkpoint = begun.unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, &request));
+    /// let checkpoint = begun.unwrap_or_else(|| Checkpoint::new(client.server_info().chain.genesis, &request));
     /// let mut follower = client.follow(request, checkpoint)?;
     /// loop {
     ///     match follower.next().await {
     ///         Some(Ok(FollowEvent::Report(block))) => println!("{} in {}", block.transactions.len(), block.hash),
-    ///         Some(Ok(FollowEvent::Withdrawn(gone))) => println!("{} is no longer in the chain", gone.txid),
+    ///         Some(Ok(FollowEvent::Reverted(gone))) => println!("{} is no longer in the chain", gone.txid),
     ///         Some(Ok(FollowEvent::Settled | FollowEvent::CaughtUp(_))) => drop(follower.checkpoint().save(file)?),
     ///         Some(Ok(_)) => {}
     ///         // The server was stopped, or started again: once it is there, nothing is lost.
@@ -139,7 +139,7 @@ impl Client {
         request.deliver = Deliver::History;
         Ok(Follower {
             client: self.clone(),
-            scan: self.go_on(request, checkpoint)?,
+            scan: self.resume(request, checkpoint)?,
             events: VecDeque::new(),
             stage: Stage::Reading,
             recent: None,
@@ -203,7 +203,7 @@ impl Follower {
                     Err(ScanError::Refused(refusal))
                         if refusal.reason == RefusalReason::BadRange && self.checkpoint().has_begun() =>
                     {
-                        self.scan.go_on();
+                        self.scan.resume();
                         self.stage = Stage::Sending(None);
                     }
                     event => self.take_in(event?.ok_or(CallError::Ended)?)?,
@@ -262,7 +262,7 @@ impl Follower {
                 }
                 None => self.events.push_back(FollowEvent::Began(handle)),
             },
-            ResumeEvent::Withdrawn(withdrawn) => self.events.push_back(FollowEvent::Withdrawn(withdrawn)),
+            ResumeEvent::Reverted(withdrawn) => self.events.push_back(FollowEvent::Reverted(withdrawn)),
             ResumeEvent::Restarted => {
                 self.recent = None;
                 self.scan.remember(Vec::new());
@@ -296,7 +296,7 @@ impl Follower {
                 if let Some(recent) = &mut self.recent {
                     recent.forget_ahead();
                 }
-                self.scan.go_on();
+                self.scan.resume();
             }
             Outcome::Cancelled | Outcome::PrunedBelow(_) => {
                 self.events.push_back(FollowEvent::Stopped(summary));
@@ -318,7 +318,7 @@ impl Follower {
     fn rest(&mut self) {
         self.scan.remember(self.recent.as_ref().map(RecentBlocks::hashes).unwrap_or_default());
         self.scan.let_go();
-        self.scan.go_on();
+        self.scan.resume();
         self.stage = Stage::Sending(self.tip());
     }
 

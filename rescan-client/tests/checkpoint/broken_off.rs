@@ -105,7 +105,7 @@ fn a_cancelled_scan_is_gone_on_with() {
         let client = scene.server.client().await;
         let (expected, summary) = at_once(&client, &request).await;
         let mut heard = Heard::default();
-        let mut scan = client.go_on(request.clone(), new(&client, &request)).unwrap();
+        let mut scan = client.resume(request.clone(), new(&client, &request)).unwrap();
         let mut outcome = None;
         while let Some(event) = scan.next().await.unwrap() {
             match event {

@@ -8,7 +8,7 @@ mod reorganised;
 use std::collections::BTreeMap;
 
 use rescan_client::bitcoin::{BlockHash, ScriptBuf, Txid};
-use rescan_client::checkpoint::Withdrawn;
+use rescan_client::checkpoint::Reverted;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockReport, Received, Spent, Summary};
 use rescan_client::{Checkpoint, Client, ResumeEvent, ScanRequest};
@@ -51,8 +51,8 @@ impl Heard {
         }
     }
 
-    fn withdraw(&mut self, withdrawn: &Withdrawn) {
-        let Withdrawn { height, block_hash, txid } = *withdrawn;
+    fn withdraw(&mut self, withdrawn: &Reverted) {
+        let Reverted { height, block_hash, txid } = *withdrawn;
         self.withdrawn += 1;
         assert!(self.transactions.remove(&(height, block_hash, txid)).is_some(), "{txid} was never reported");
     }
@@ -70,13 +70,13 @@ struct Run {
 /// Goes on, and gives up after so many events.
 async fn run(client: &Client, request: &ScanRequest, from: Checkpoint, heard: &mut Heard, events_max: usize) -> Run {
     let mut saved = from.clone();
-    let mut scan = client.go_on(request.clone(), from).unwrap();
+    let mut scan = client.resume(request.clone(), from).unwrap();
     let mut summary = None;
     for _ in 0..events_max {
         match scan.next().await.unwrap() {
             None => break,
             Some(ResumeEvent::Report(report)) => heard.add(report),
-            Some(ResumeEvent::Withdrawn(withdrawn)) => heard.withdraw(&withdrawn),
+            Some(ResumeEvent::Reverted(withdrawn)) => heard.withdraw(&withdrawn),
             Some(ResumeEvent::Settled) => saved = scan.checkpoint().clone(),
             Some(ResumeEvent::Restarted) => {
                 heard.transactions.clear();
@@ -111,7 +111,7 @@ async fn at_once(client: &Client, request: &ScanRequest) -> (Heard, Summary) {
 }
 
 fn new(client: &Client, request: &ScanRequest) -> Checkpoint {
-    Checkpoint::new(client.greeting().chain.genesis, request)
+    Checkpoint::new(client.server_info().chain.genesis, request)
 }
 
 /// Holds the summary of the last run to that of one scan. What was counted and measured is of the last run alone.

@@ -87,7 +87,7 @@ fn a_chain_that_is_left_in_the_middle_of_a_scan_is_taken_back_at_its_end() {
 async fn leave_midway(scene: &mut Scene, depth: u32, heard: &mut Heard) -> (Checkpoint, Outcome) {
     let client = scene.server.client().await;
     let request = request();
-    let mut scan = client.go_on(request.clone(), new(&client, &request)).unwrap();
+    let mut scan = client.resume(request.clone(), new(&client, &request)).unwrap();
     let mut is_left = false;
     loop {
         match scan.next().await.unwrap().expect("it ends with a summary") {
@@ -103,7 +103,7 @@ async fn leave_midway(scene: &mut Scene, depth: u32, heard: &mut Heard) -> (Chec
                     assert_eq!(found.map(|found| found.height.0), Some(150 - depth));
                 }
             }
-            ResumeEvent::Withdrawn(withdrawn) => heard.withdraw(&withdrawn),
+            ResumeEvent::Reverted(withdrawn) => heard.withdraw(&withdrawn),
             ResumeEvent::Finished(summary) => return (scan.checkpoint().clone(), summary.outcome),
             _ => {}
         }

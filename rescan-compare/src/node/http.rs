@@ -15,7 +15,7 @@ use jsonrpc::base64::engine::general_purpose::STANDARD;
 use jsonrpc::{Request, Response, Transport, serde_json};
 
 use super::address::Address;
-use rescan_client::{Crossed, Traffic};
+use rescan_client::{ByteCount, Traffic};
 
 /// How long a node may take to accept a connection: it is mostly on the same machine.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ impl HttpTraffic {
     /// A request and a response count as a message each.
     pub(super) fn get(&self) -> Traffic {
         // Relaxed: the counts order nothing.
-        let crossed = |bytes: &AtomicU64, messages: &AtomicU64| Crossed {
+        let crossed = |bytes: &AtomicU64, messages: &AtomicU64| ByteCount {
             bytes: bytes.load(Ordering::Relaxed),
             messages: messages.load(Ordering::Relaxed),
         };

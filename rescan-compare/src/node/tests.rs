@@ -19,7 +19,7 @@ use crate::answer::Answer;
 use crate::meter::Meter;
 use crate::pinned::Pinned;
 use crate::watched::Watched;
-use rescan_client::{Crossed, Traffic};
+use rescan_client::{ByteCount, Traffic};
 
 /// Alice is paid, pays herself and others, spends within a block, and spends below height 112 what she had before.
 fn scenario() -> (ChainBuilder, Vec<ScriptBuf>) {
@@ -119,7 +119,7 @@ async fn everything_that_crosses_is_counted_heads_and_all() {
         let last = run.progress.last().expect("a point");
         assert_eq!((last.height, last.received_bytes), (chain.tip_height(), run.received_bytes), "{way:?}");
     }
-    let nothing = Traffic { received: Crossed::default(), sent: Crossed::default() };
+    let nothing = Traffic { received: ByteCount::default(), sent: ByteCount::default() };
     assert_ne!(node.traffic(), nothing);
 }
 

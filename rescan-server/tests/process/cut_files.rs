@@ -67,8 +67,8 @@ async fn run(
     (cut_after, mut cut): (u64, impl FnMut()),
 ) -> Result<Outcome, ScanError> {
     let client = server.client().await;
-    let from = checkpoint.take().unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, request));
-    let mut scan = client.go_on(request.clone(), from).unwrap();
+    let from = checkpoint.take().unwrap_or_else(|| Checkpoint::new(client.server_info().chain.genesis, request));
+    let mut scan = client.resume(request.clone(), from).unwrap();
     let mut reports = 0;
     let ended = loop {
         if reports == cut_after {

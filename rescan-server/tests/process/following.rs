@@ -10,7 +10,7 @@ pub(crate) async fn hear(follower: &mut Follower, height: u32) -> Vec<u32> {
         match follower.next().await.unwrap().unwrap() {
             FollowEvent::Report(report) => paid.push(report.height.0),
             FollowEvent::CaughtUp(summary) if summary.tip.height.0 == height => return paid,
-            told @ (FollowEvent::Disconnected(_) | FollowEvent::Withdrawn(_) | FollowEvent::Restarted) => {
+            told @ (FollowEvent::Disconnected(_) | FollowEvent::Reverted(_) | FollowEvent::Restarted) => {
                 panic!("{told:?}: nothing was left")
             }
             _ => {}

@@ -41,7 +41,7 @@ async fn ask(client: &Client, request: ScanRequest, what: u64) -> Result<(), Sca
             client.info().await?;
         },
         _ => loop {
-            client.locate(vec![client.greeting().chain.genesis]).await?;
+            client.locate(vec![client.server_info().chain.genesis]).await?;
         },
     }
 }

@@ -128,7 +128,7 @@ fn unmount_and_mount_again(disk: Disk, access: &str, key: [u8; 8]) {
     let mut mounted = Mounted::start(disk, access, key);
     patiently(async {
         let client = mounted.server.client().await;
-        let checkpoint = Checkpoint::new(client.greeting().chain.genesis, &watch());
+        let checkpoint = Checkpoint::new(client.server_info().chain.genesis, &watch());
         let mut follower = client.follow(watch(), checkpoint).unwrap();
         assert_eq!(hear(&mut follower, BLOCKS).await, (1..=BLOCKS).collect::<Vec<_>>());
         let held = client.scan(watch()).await.unwrap();

@@ -139,7 +139,7 @@ fn one_that_goes_on_while_the_chain_is_below_its_range_takes_back_what_it_was_to
         chain.shorten_to(112);
         let mut again = Following::resume(&client, &request, checkpoint, told);
         while !again.view.transactions.is_empty() {
-            again.take_until(|event| matches!(event, FollowEvent::Withdrawn(_))).await;
+            again.take_until(|event| matches!(event, FollowEvent::Reverted(_))).await;
         }
         // The range is above the chain, which one that never was in it would be told.
         is_told_nothing(&mut again).await;

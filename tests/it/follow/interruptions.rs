@@ -39,7 +39,7 @@ fn a_following_that_is_broken_off_goes_on_from_its_saved_checkpoint() {
         for round in 0..4 {
             let client = scene.server.client().await;
             let begun = Checkpoint::load(&file).unwrap();
-            let checkpoint = begun.unwrap_or_else(|| Checkpoint::new(client.greeting().chain.genesis, &request));
+            let checkpoint = begun.unwrap_or_else(|| Checkpoint::new(client.server_info().chain.genesis, &request));
             let mut following = Following::resume(&client, &request, checkpoint, told);
             following.catch_up(&scene).await;
             pay(&mut scene.chain, round);

@@ -61,7 +61,7 @@ struct View {
 impl View {
     fn apply(&mut self, event: &FollowEvent) {
         match event {
-            FollowEvent::Withdrawn(gone) => {
+            FollowEvent::Reverted(gone) => {
                 let key = (gone.height.0, gone.block_hash, gone.txid);
                 assert!(self.transactions.remove(&key).is_some(), "{key:?} was never told");
             }
@@ -121,7 +121,7 @@ struct Following {
 impl Following {
     /// From the start of the chain.
     fn begin(client: &Client, request: &ScanRequest) -> Self {
-        let checkpoint = Checkpoint::new(client.greeting().chain.genesis, request);
+        let checkpoint = Checkpoint::new(client.server_info().chain.genesis, request);
         Self::resume(client, request, checkpoint, View::default())
     }
 
@@ -162,7 +162,7 @@ impl Following {
 /// A word for each event that changes what a wallet has, in their order.
 fn words(events: &[FollowEvent]) -> Vec<String> {
     let word = |event: &FollowEvent| match event {
-        FollowEvent::Withdrawn(gone) => Some(format!("withdrawn {}", gone.height)),
+        FollowEvent::Reverted(gone) => Some(format!("withdrawn {}", gone.height)),
         FollowEvent::Report(report) => Some(format!("report {}", report.height)),
         FollowEvent::Disconnected(block) => Some(format!("disconnected {}", block.height)),
         FollowEvent::Connected(block) => Some(format!("connected {}", block.height)),

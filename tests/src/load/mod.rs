@@ -82,7 +82,7 @@ impl Load {
     /// # Panics
     /// If the server is not there to begin with.
     pub fn run(&self) -> io::Result<Report> {
-        let info = crate::patiently(async { connect(&self.socket).await.greeting().clone() });
+        let info = crate::patiently(async { connect(&self.socket).await.server_info().clone() });
         let blocks = info.chain.tip.map_or(0, |tip| u64::from(tip.height.0) + 1);
         let begun = Against {
             socket: &self.socket,

@@ -285,7 +285,7 @@ fn an_info_line_says_everything_a_server_does() {
 #[test]
 fn a_withdrawn_transaction_is_named_by_block_and_txid_and_a_restart_by_nothing() {
     let (block_hash, txid) = (BlockHash::from_byte_array(hash(0xaa)), Txid::from_byte_array(hash(0xbb)));
-    let line = withdrawn(&Withdrawn { height: Height(712), block_hash, txid });
+    let line = withdrawn(&Reverted { height: Height(712), block_hash, txid });
     let (block_hash, txid) = (printed("aa"), printed("bb"));
     let expected = format!(r#"{{"type":"withdrawn","height":712,"block_hash":"{block_hash}","txid":"{txid}"}}"#);
     assert_eq!(text(&line), expected);

@@ -22,7 +22,7 @@ pub(crate) fn one_script() -> ScanRequest {
 
 pub(crate) async fn connected(script: Script) -> (Fake, Client) {
     let (fake, socket) = serve(script);
-    (fake, Client::over(socket).await.unwrap())
+    (fake, Client::from_stream(socket).await.unwrap())
 }
 
 /// Everything that a scan gives.

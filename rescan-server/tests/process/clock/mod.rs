@@ -106,7 +106,7 @@ fn a_clock_that_is_set_a_year_ahead_and_ten_years_back_changes_no_answer() {
     let this_year = years(&server)[0];
     patiently(async {
         let client = server.client().await;
-        let checkpoint = Checkpoint::new(client.greeting().chain.genesis, &watch());
+        let checkpoint = Checkpoint::new(client.server_info().chain.genesis, &watch());
         let mut follower = client.follow(watch(), checkpoint).unwrap();
         let mut height = BLOCKS;
         assert_eq!(hear(&mut follower, height).await, (1..=height).collect::<Vec<_>>());
