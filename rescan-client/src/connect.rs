@@ -8,13 +8,12 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rescan_core::peer::is_trusted_user;
 use rustix::io::Errno;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{ConnectError, SOCKET_PATH_BYTES_MAX};
-
-const ROOT: u32 = 0;
 
 /// For how long a server may leave no room for another connection to wait in. It takes hundreds in a second, unless it has
 /// no descriptor left.
@@ -73,7 +72,7 @@ fn told_apart(path: &Path, source: io::Error) -> ConnectError {
 fn check_peer(path: &Path, stream: &UnixStream) -> Result<(), ConnectError> {
     let found = stream.peer_cred().map_err(|source| ConnectError::Io { path: path.to_owned(), source })?.uid();
     let expected = rustix::process::geteuid().as_raw();
-    if is_trusted(found, expected) {
+    if is_trusted_user(found, expected) {
         return Ok(());
     }
     Err(ConnectError::ForeignPeer { path: path.to_owned(), found, expected })
@@ -83,12 +82,6 @@ fn check_peer(path: &Path, stream: &UnixStream) -> Result<(), ConnectError> {
 pub(crate) fn listener(stream: &UnixStream) -> Option<u32> {
     let pid = stream.peer_cred().ok()?.pid()?;
     u32::try_from(pid).ok().filter(|pid| *pid > 0)
-}
-
-/// Whether a server of user `found` may tell user `expected` what the chain holds. Root may: it could read the wallet's
-/// memory anyway. Not the other way round: root's wallet has no reason to believe any user.
-fn is_trusted(found: u32, expected: u32) -> bool {
-    found == expected || found == ROOT
 }
 
 #[cfg(test)]
@@ -108,11 +101,5 @@ mod tests {
         assert!(!second.is_finished());
         listener.accept().await.expect("the first");
         second.await.expect("no panic").expect("room for the second");
-    }
-
-    #[test]
-    fn only_this_user_and_root_are_believed() {
-        assert!(is_trusted(1_000, 1_000) && is_trusted(ROOT, 1_000) && is_trusted(ROOT, ROOT));
-        assert!(!is_trusted(1_001, 1_000) && !is_trusted(1_000, ROOT));
     }
 }

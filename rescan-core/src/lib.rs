@@ -25,6 +25,8 @@ pub mod history;
 pub mod server_info;
 
 pub mod causes;
+pub mod framing;
+pub mod peer;
 pub mod wire;
 
 #[allow(warnings, clippy::all, reason = "generated from schema/rescan.capnp by `cargo xtask codegen`")]

@@ -12,6 +12,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use rescan_core::peer::others_can_write;
 use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
@@ -136,11 +137,6 @@ impl Drop for Listener {
     }
 }
 
-/// Whether a peer may be served: the server's own user, and root, who can read everything anyway.
-pub(crate) fn may_connect(peer_uid: u32, own_uid: u32) -> bool {
-    peer_uid == own_uid || peer_uid == 0
-}
-
 /// The lock's path: `rescan.lock` for `rescan.sock`.
 fn lock_path(socket: &Path) -> PathBuf {
     if socket.extension().is_some_and(|extension| extension == "lock") {
@@ -214,11 +210,10 @@ fn bind_private(path: &Path) -> Result<UnixListener, BindError> {
 }
 
 fn warn_of_open_directory(path: &Path) {
-    const WRITABLE_BY_OTHERS: u32 = 0o022;
     const STICKY: u32 = 0o1000;
     let Some(Ok(directory)) = path.parent().map(fs::metadata) else { return };
     let mode = directory.permissions().mode();
-    if mode & WRITABLE_BY_OTHERS != 0 && mode & STICKY == 0 {
+    if others_can_write(mode) && mode & STICKY == 0 {
         tracing::warn!(
             path = %path.display(),
             "other users can write to the socket's directory, and so put a socket of theirs in its place; take that right away, or \
@@ -366,15 +361,6 @@ mod tests {
     fn a_missing_directory_is_named() {
         let error = Listener::bind(Path::new("/nonexistent/rescan.sock")).unwrap_err();
         assert_eq!(error.to_string(), "cannot open the lock /nonexistent/rescan.lock");
-    }
-
-    #[test]
-    fn only_the_same_user_and_root_may_connect() {
-        assert!(may_connect(1000, 1000));
-        assert!(may_connect(0, 1000));
-        assert!(!may_connect(1001, 1000));
-        // What a user of another container appears as.
-        assert!(!may_connect(65534, 1000));
     }
 
     #[test]

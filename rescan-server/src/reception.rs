@@ -7,12 +7,12 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rescan_core::peer::is_trusted_user;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use crate::listener::may_connect;
 use crate::session::Shared;
 use crate::session::guard::connection;
 use crate::session::guard::limits::Quota;
@@ -111,7 +111,7 @@ impl Reception {
 /// Whether the kernel says that the peer is one of ours.
 fn is_allowed(stream: &UnixStream) -> bool {
     match stream.peer_cred() {
-        Ok(peer) if may_connect(peer.uid(), rustix::process::geteuid().as_raw()) => true,
+        Ok(peer) if is_trusted_user(peer.uid(), rustix::process::geteuid().as_raw()) => true,
         Ok(peer) => {
             tracing::warn!(
                 uid = peer.uid(),

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rescan_core::peer::is_trusted_user;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
@@ -25,7 +26,7 @@ use tokio::time::timeout;
 
 pub use self::address::{MetricsAddress, MetricsAddressError};
 use crate::figures::LiveFigures;
-use crate::listener::{BindError, Listener, may_connect};
+use crate::listener::{BindError, Listener};
 
 /// Connections that are looked at at a time. One Prometheus needs one.
 pub const ASKERS_MAX: usize = 4;
@@ -118,7 +119,7 @@ impl MetricsListener {
                     let accepting = listener.accepting()?;
                     let accept = || async {
                         let (stream, _address) = accepting.accept().await?;
-                        let is_ours = stream.peer_cred().is_ok_and(|peer| may_connect(peer.uid(), own));
+                        let is_ours = stream.peer_cred().is_ok_and(|peer| is_trusted_user(peer.uid(), own));
                         Ok(is_ours.then_some(stream))
                     };
                     answer_all(accept, &figures).await

@@ -9,13 +9,9 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rescan_core::peer::{is_trusted_user, others_can_write};
 use rescan_core::server_info::NodeLinkState;
 use tokio::net::UnixStream;
-
-use crate::listener::may_connect;
-
-/// Others may write. A sticky directory counts too: who made the socket in `/tmp` first is not who ought to have.
-const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Why there is no connection to a node.
 #[derive(Debug, thiserror::Error)]
@@ -68,13 +64,14 @@ pub(crate) async fn connect(path: &Path) -> Result<UnixStream, SocketError> {
     // A path without a directory in it is one in the directory that we run in.
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let around = fs::metadata(directory).map_err(io_error("look at the directory of"))?;
-    let is_trusted = |uid: u32| if may_connect(uid, own) { Ok(()) } else { Err(uid) };
+    let is_trusted = |uid: u32| if is_trusted_user(uid, own) { Ok(()) } else { Err(uid) };
     let stranger = |path: &Path| {
         let path = path.to_owned();
         move |uid: u32| SocketError::Stranger { path, uid, expected: own }
     };
     is_trusted(around.uid()).map_err(stranger(directory))?;
-    if around.mode() & WRITABLE_BY_OTHERS != 0 {
+    // A sticky directory counts too: any user can be the first to create the socket in `/tmp`.
+    if others_can_write(around.mode()) {
         return Err(SocketError::Exposed { directory: directory.to_owned(), mode: around.mode() & 0o7777 });
     }
     let stream = UnixStream::connect(path).await.map_err(io_error("connect to"))?;

@@ -10,8 +10,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use rescan_core::framing::{Framing, FramingEvent};
+
 use crate::session::guard::account::{Account, Full, Held};
-use crate::session::guard::framing::{Event, Framing};
 
 /// The messages of one connection until they are taken from the transport.
 #[derive(Debug)]
@@ -43,22 +44,22 @@ impl Intake {
     /// If there is no room for what it announces. The connection cannot go on from there.
     pub(crate) fn read(&self, mut bytes: &[u8]) -> io::Result<()> {
         let mut framing = self.framing.borrow_mut();
-        let is_new = !framing.is_within();
+        let is_new = !framing.is_within_message();
         let mut began = false;
         while let Some(event) = framing.next_event(&mut bytes) {
             match event {
                 // What is too large is for the transport to refuse, which does so before it allocates.
-                Event::Announced(size) if size > self.message_bytes_max.saturating_add(4_096) => {}
-                Event::Announced(size) => {
+                FramingEvent::Announced(size) if size > self.message_bytes_max.saturating_add(4_096) => {}
+                FramingEvent::Announced(size) => {
                     self.arriving.replace(Some(self.account.hold(size).map_err(|full| overloaded(full, size))?));
                 }
-                Event::Complete => {
+                FramingEvent::Complete => {
                     began = true;
                     self.arrived.borrow_mut().extend(self.arriving.take());
                 }
             }
         }
-        if !framing.is_within() {
+        if !framing.is_within_message() {
             self.since.set(None);
         } else if is_new || began {
             self.since.set(Some(Instant::now()));

@@ -2,7 +2,6 @@
 
 pub(crate) mod account;
 pub(crate) mod connection;
-pub(crate) mod framing;
 pub(crate) mod gate;
 pub(crate) mod intake;
 pub mod limits;
