@@ -1,37 +1,35 @@
-//! Every header that block files ever showed, linked by parent: what the active chain is chosen from.
+//! The block index: every header found in block files, linked to its parent, and the active chain among them.
 //!
-//! Headers come in any order: a parent may follow its child. A block that extends the active chain joins it at once;
-//! every other waits at the side until [`BlockIndex::settle`] chooses. The tree does no I/O and trusts its caller that a header has met its
-//! proof of work; that each block's parent is the one its header names is its own invariant, and entry numbers are never used twice.
+//! Headers come in any order: a parent may follow its child. A block that extends the active chain joins it at once.
+//! Every other block is stale until [`selection`](super::selection) activates its branch. The index does no I/O and trusts
+//! its caller that a header has met its proof of work. It guarantees that each block's parent is the one its header names.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 
-use crate::chain::active_chain::{ActiveChain, Entry, NO_ENTRY, NOT_ACTIVE};
-use crate::chain::header::{Bits, Header};
-use crate::chain::network::Network;
-use crate::chain::node_tip::NodeWord;
+use super::active_chain::ActiveChain;
+use super::block_table::{CopyAdded, Entry, NOT_ACTIVE};
+use super::header::{Bits, Header};
+use super::network::Network;
 use crate::position::{FileNumber, Height, RecordSpan};
 
-/// Blocks at the side before the choice is made in passing: while a first walk follows a stale branch, its main one must
-/// not gather there for long, where a block costs more.
-const SIDE_BLOCKS_BEFORE_CHOICE: usize = 4096;
+/// In place of a stale block's parent that is not known.
+const NO_PARENT: u32 = u32::MAX;
 
-/// One block record, as a walk of the files found it.
+/// One block record of a block file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderRecord {
     /// The block's hash.
     pub hash: BlockHash,
-    /// Its parent's.
+    /// Its parent's hash.
     pub prev_hash: BlockHash,
     /// The time in its header, in seconds since 1970.
     pub time: u32,
     /// Its target in compact form.
     pub bits: Bits,
-    /// Where it lies; of size 0 if it is known but pruned.
+    /// Its position on disk; size 0 if it is known but pruned.
     pub span: RecordSpan,
 }
 
@@ -43,219 +41,165 @@ impl HeaderRecord {
     }
 }
 
-/// Why what was known of a file no longer holds.
+/// The reason why the known records of a file no longer hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileLoss {
-    /// It is gone: its blocks are pruned, and still the ancestors of those above.
+    /// The file was deleted: its blocks are pruned, and remain the ancestors of later ones.
     Unlinked,
-    /// It is no longer what it was: what a new walk does not find again was never there.
+    /// The file was rewritten: blocks that the next walk does not find never existed.
     Changed,
 }
 
-/// All known headers, and the active chain among them.
+/// All known blocks, and the active chain among them.
 #[derive(Debug)]
 pub struct BlockIndex {
-    pub(crate) network: Network,
-    pub(crate) genesis_hash: BlockHash,
-    pub(crate) chain: ActiveChain,
-    /// Blocks outside the active chain and their parents; [`NO_ENTRY`] where the parent is not known.
-    pub(crate) side: HashMap<u32, u32>,
-    /// The parents that are not known, by child.
-    pub(crate) unknown_parents: HashMap<u32, BlockHash>,
-    /// The same by parent: who waits for it.
-    waiting: HashMap<BlockHash, Vec<u32>>,
+    network: Network,
+    genesis_hash: BlockHash,
+    chain: ActiveChain,
+    /// Blocks outside the active chain and their parents; [`NO_PARENT`] if the parent is not known.
+    stale: HashMap<u32, u32>,
+    /// Hashes of unknown parents, by child.
+    unknown_parents: HashMap<u32, BlockHash>,
+    /// The same by parent: its children.
+    orphans: HashMap<BlockHash, Vec<u32>>,
     /// Blocks whose file changed, until a walk has found them again.
-    pub(crate) lost: Vec<u32>,
-    /// What the node says, which goes before what was read.
-    pub(crate) node: NodeWord,
-    /// Whether anything happened but growth at the top.
-    pub(crate) is_unsettled: bool,
-    side_settled: usize,
+    lost: Vec<u32>,
+    /// Lowest blocks of branches that are never selected (`BLOCK_FAILED_VALID` in Bitcoin Core); none of them is active.
+    invalidated: HashSet<u32>,
+    /// Whether anything but growth at the top happened since the last selection.
+    is_unsettled: bool,
 }
 
 impl BlockIndex {
-    /// A tree without any block.
+    /// An index without any block.
     #[must_use]
     pub fn new(network: Network) -> Self {
         Self {
             network,
             genesis_hash: network.genesis_hash(),
             chain: ActiveChain::default(),
-            side: HashMap::new(),
+            stale: HashMap::new(),
             unknown_parents: HashMap::new(),
-            waiting: HashMap::new(),
+            orphans: HashMap::new(),
             lost: Vec::new(),
-            node: NodeWord::default(),
+            invalidated: HashSet::new(),
             is_unsettled: false,
-            side_settled: 0,
         }
     }
 
-    /// The active chain as it stands; after inserting, call [`BlockIndex::settle`] first.
-    #[must_use]
-    pub fn snapshot(&self) -> ActiveChain {
-        self.chain.clone()
+    pub(super) fn network(&self) -> Network {
+        self.network
     }
 
-    /// How many blocks are known, stale ones included.
-    #[cfg(test)]
-    pub(crate) fn block_count(&self) -> usize {
-        self.chain.entries.iter().filter(|entry| entry.hash != BlockHash::all_zeros()).count()
+    pub(super) fn genesis_hash(&self) -> BlockHash {
+        self.genesis_hash
     }
 
-    pub(crate) fn record(&self, id: u32) -> Option<HeaderRecord> {
-        let Entry { hash, time, bits, span, .. } = *self.chain.entry(id)?;
+    pub(super) fn chain(&self) -> &ActiveChain {
+        &self.chain
+    }
+
+    pub(super) fn entry(&self, id: u32) -> Option<&Entry> {
+        self.chain.blocks().get(id)
+    }
+
+    pub(super) fn find(&self, hash: &BlockHash) -> Option<u32> {
+        self.chain.blocks().find(hash)
+    }
+
+    pub(super) fn hash(&self, id: u32) -> Option<BlockHash> {
+        self.entry(id).map(|entry| entry.hash)
+    }
+
+    /// The height of a block in the active chain; none if it is stale.
+    pub(super) fn active_height(&self, id: u32) -> Option<Height> {
+        self.entry(id).map(|entry| entry.height).filter(|height| *height != NOT_ACTIVE).map(Height)
+    }
+
+    pub(super) fn record(&self, id: u32) -> Option<HeaderRecord> {
+        let Entry { hash, time, bits, span, .. } = *self.entry(id)?;
         Some(HeaderRecord { hash, prev_hash: self.prev_hash(id), time, bits, span })
     }
 
-    /// The entry that comes next has a parent that is not known.
-    pub(crate) fn expect_parent(&mut self, prev_hash: BlockHash) {
-        if let Ok(next) = u32::try_from(self.chain.entries.len()) {
-            self.wait_for_parent(next, prev_hash);
-        }
-    }
-
-    fn wait_for_parent(&mut self, id: u32, prev_hash: BlockHash) {
-        self.unknown_parents.insert(id, prev_hash);
-        self.waiting.entry(prev_hash).or_default().push(id);
-    }
-
-    /// Adds a record. The same block at another place is another copy of it; at a known place it changes nothing.
-    pub fn insert(&mut self, record: HeaderRecord) {
-        match self.chain.find(&record.hash) {
-            Some(id) => self.add_copy(id, record.span),
+    /// Adds a record. A known block at another position is a further copy; at a known position it changes nothing.
+    pub(super) fn insert(&mut self, record: HeaderRecord) {
+        match self.find(&record.hash) {
+            Some(id) => self.is_unsettled |= self.chain.blocks_mut().add_copy(id, record.span) == CopyAdded::First,
             None => self.add_block(record),
         }
-        if self.side.len() > 2 * self.side_settled + SIDE_BLOCKS_BEFORE_CHOICE {
-            self.choose_branches();
-            self.side_settled = self.side.len();
-        }
     }
 
-    /// Forgets everything that lies in `file`. Blocks with another copy keep that one.
-    pub fn forget_file(&mut self, file: FileNumber, loss: FileLoss) {
-        let copies = Arc::make_mut(&mut self.chain.copies);
-        copies.retain(|_, spans| {
-            spans.retain(|span| span.file != file);
-            !spans.is_empty()
-        });
-        for id in self.ids_in(file) {
-            let replacement = pop_first(Arc::make_mut(&mut self.chain.copies), id);
-            let Some(entry) = self.chain.entries.get_mut(id as usize) else { continue };
-            entry.span = replacement.unwrap_or(RecordSpan { size: 0, ..entry.span });
-            if replacement.is_none() {
-                self.is_unsettled = true;
-                if loss == FileLoss::Changed {
-                    self.lost.push(id);
-                }
-            }
-        }
-    }
-
-    fn ids_in(&self, file: FileNumber) -> Vec<u32> {
-        let entries = (0u32..).zip(self.chain.entries.iter());
-        entries.filter(|(_, entry)| entry.span.size > 0 && entry.span.file == file).map(|(id, _)| id).collect()
-    }
-
-    fn add_copy(&mut self, id: u32, span: RecordSpan) {
-        if span.size == 0 || self.chain.all_copies(id).any(|known| known == span) {
-            return;
-        }
-        let Some(entry) = self.chain.entry(id) else { return };
-        if entry.span_on_disk().is_none() {
-            self.is_unsettled = true;
-            if let Some(entry) = self.chain.entries.get_mut(id as usize) {
-                entry.span = span;
-            }
-        } else {
-            Arc::make_mut(&mut self.chain.copies).entry(id).or_default().push(span);
+    /// Forgets every copy in `file`. Blocks with a copy elsewhere keep that one.
+    pub(super) fn forget_file(&mut self, file: FileNumber, loss: FileLoss) {
+        let lost = self.chain.blocks_mut().forget_file(file);
+        self.is_unsettled |= !lost.is_empty();
+        if loss == FileLoss::Changed {
+            self.lost.extend(lost);
         }
     }
 
     fn add_block(&mut self, record: HeaderRecord) {
-        let Ok(id) = u32::try_from(self.chain.entries.len()) else { return };
         let HeaderRecord { hash, prev_hash, time, bits, span } = record;
-        self.chain.entries.push(Entry { hash, height: NOT_ACTIVE, time, bits, span });
-        let Self { chain: ActiveChain { entries, index, .. }, .. } = self;
-        index.insert(&hash, id, |id| entries.get(id as usize).map(|entry| &entry.hash));
+        let entry = Entry { hash, height: NOT_ACTIVE, time, bits, span };
+        let Some(id) = self.chain.blocks_mut().push(entry) else { return };
         if hash == self.genesis_hash {
-            self.add_genesis(id);
-        } else if let Some(parent) = self.chain.find(&prev_hash) {
-            self.side.insert(id, parent);
+            self.chain.set_genesis(id);
+            self.is_unsettled |= self.chain.len() > 1;
+        } else if let Some(parent) = self.find(&prev_hash) {
+            self.stale.insert(id, parent);
         } else {
-            self.side.insert(id, NO_ENTRY);
-            self.wait_for_parent(id, prev_hash);
+            self.stale.insert(id, NO_PARENT);
+            self.add_orphan(id, prev_hash);
             self.is_unsettled = true;
         }
         self.adopt_children(id, &hash);
         self.extend_with(id);
     }
 
-    fn add_genesis(&mut self, id: u32) {
-        if self.chain.active.is_empty() {
-            self.chain.active.push(id);
-        } else if let Some(lowest) = self.chain.active.get_mut(0) {
-            *lowest = id;
-        }
-        self.set_height(id, 0);
-        self.is_unsettled |= self.chain.active.len() > 1;
+    fn add_orphan(&mut self, id: u32, prev_hash: BlockHash) {
+        self.unknown_parents.insert(id, prev_hash);
+        self.orphans.entry(prev_hash).or_default().push(id);
     }
 
-    /// The blocks that waited for this parent know it now.
+    /// Links the orphans of a block that has just been found.
     fn adopt_children(&mut self, id: u32, hash: &BlockHash) {
-        let children = self.waiting.remove(hash).unwrap_or_default();
-        if let Some(first) = self.chain.rootless_first
-            && children.iter().any(|child| !self.side.contains_key(child))
-        {
-            // The root of the placed run gets its parent: the run waits at the side until the choice places it anew.
-            self.chain.rootless_first = None;
-            self.demote_from(first);
+        let children = self.orphans.remove(hash).unwrap_or_default();
+        if children.iter().any(|child| !self.stale.contains_key(child)) {
+            // The first block of the rootless run has found its parent: selection places the run anew.
+            self.deactivate_rootless();
         }
         for child in children {
             self.unknown_parents.remove(&child);
-            self.side.insert(child, id);
+            self.stale.insert(child, id);
             self.is_unsettled = true;
         }
     }
 
-    /// Puts a block on top of the active chain if that is where it belongs. Its children, if they came earlier, follow
-    /// when the choice is made.
+    /// Puts a block on top of the active chain if its parent is the tip. Children that came earlier follow at the next
+    /// selection.
     fn extend_with(&mut self, id: u32) {
-        let Some(parent) = self.side.get(&id).copied() else { return };
-        let on_top = self.chain.active.len().checked_sub(1).and_then(|top| self.chain.active.get(top)).copied();
-        let height = Height(u32::try_from(self.chain.active.len()).unwrap_or(NOT_ACTIVE));
-        if on_top == Some(parent) && self.may_follow(id, parent, height) && !self.is_left(id) {
-            self.side.remove(&id);
-            self.chain.active.push(id);
-            self.set_height(id, height.0);
+        let Some(parent) = self.stale.get(&id).copied() else { return };
+        let height = Height(u32::try_from(self.chain.len()).unwrap_or(NOT_ACTIVE));
+        let is_next = self.chain.top_id() == Some(parent) && self.may_follow(id, parent, height);
+        if is_next && !self.is_invalidated(id) {
+            self.activate(&[id]);
         } else {
             self.is_unsettled = true;
         }
     }
 
-    /// Whether the difficulty of block `id` at `height` is one that may follow its parent's.
-    pub(crate) fn may_follow(&self, id: u32, parent: u32, height: Height) -> bool {
-        let bits = |id| self.chain.entry(id).map(|entry| entry.bits);
+    /// Whether the difficulty of block `id` at `height` may follow its parent's.
+    pub(super) fn may_follow(&self, id: u32, parent: u32, height: Height) -> bool {
+        let bits = |id| self.entry(id).map(|entry| entry.bits);
         bits(id).zip(bits(parent)).is_some_and(|(ours, parents)| ours.may_follow(parents, height, self.network))
     }
 
-    /// Whether this block is the lowest of a branch that the node left.
-    pub(crate) fn is_left(&self, id: u32) -> bool {
-        self.chain.entry(id).is_some_and(|entry| self.node.is_left(&entry.hash))
-    }
-
-    pub(crate) fn set_height(&mut self, id: u32, height: u32) {
-        if let Some(entry) = self.chain.entries.get_mut(id as usize) {
-            entry.height = height;
-        }
-    }
-
     /// The parent of a block, if it is known.
-    pub(crate) fn parent(&self, id: u32) -> Option<u32> {
-        match self.side.get(&id) {
-            Some(parent) => Some(*parent).filter(|parent| *parent != NO_ENTRY),
+    pub(super) fn parent(&self, id: u32) -> Option<u32> {
+        match self.stale.get(&id) {
+            Some(parent) => Some(*parent).filter(|parent| *parent != NO_PARENT),
             None if self.unknown_parents.contains_key(&id) => None,
-            None => self.chain.entry_id(Height(self.chain.entry(id)?.height.checked_sub(1)?)),
+            None => self.chain.entry_id(Height(self.entry(id)?.height.checked_sub(1)?)),
         }
     }
 
@@ -263,58 +207,152 @@ impl BlockIndex {
         if let Some(hash) = self.unknown_parents.get(&id) {
             return *hash;
         }
-        let parent = self.parent(id).and_then(|parent| self.chain.entry(parent));
-        parent.map_or(BlockHash::all_zeros(), |parent| parent.hash)
+        let parent = self.parent(id).and_then(|parent| self.hash(parent));
+        parent.unwrap_or(BlockHash::all_zeros())
     }
 
-    /// Takes the active chain apart from `height` upwards: its blocks wait at the side.
-    pub(crate) fn demote_from(&mut self, height: Height) {
-        let above: Vec<u32> = (height.to_index()..self.chain.active.len())
-            .filter_map(|at| self.chain.active.get(at).copied())
-            .filter(|id| *id != NO_ENTRY)
-            .collect();
-        let parents: Vec<u32> = above.iter().map(|id| self.parent(*id).unwrap_or(NO_ENTRY)).collect();
-        for (id, parent) in above.into_iter().zip(parents) {
-            self.side.insert(id, parent);
-            self.set_height(id, NOT_ACTIVE);
-        }
-        self.chain.active.truncate(height.to_index());
-        while self.chain.active.len().checked_sub(1).and_then(|top| self.chain.active.get(top)) == Some(&NO_ENTRY) {
-            self.chain.active.truncate(self.chain.active.len() - 1);
-        }
-    }
-
-    /// Takes blocks out of the tree, none of them in the active chain: their children no longer know their parent.
-    pub(crate) fn remove(&mut self, gone: &BTreeMap<u32, BlockHash>) {
-        for (id, hash) in gone {
-            let Self { chain: ActiveChain { entries, index, .. }, .. } = self;
-            index.remove(hash, |id| entries.get(id as usize).map(|entry| &entry.hash));
-            if let Some(entry) = self.chain.entries.get_mut(*id as usize) {
-                *entry = Entry { hash: BlockHash::all_zeros(), height: NOT_ACTIVE, ..*entry };
-                entry.span.size = 0;
+    /// The stale blocks from the one above the fork, or from a run's first, to `tip`. If parents form a circle, the path ends
+    /// after as many blocks as are stale.
+    pub(super) fn path_to(&self, tip: u32) -> Vec<u32> {
+        let mut path = vec![tip];
+        while let Some(parent) = path.last().and_then(|id| self.parent(*id)).filter(|id| self.is_stale(*id)) {
+            if path.len() > self.stale.len() {
+                break;
             }
-            self.side.remove(id);
+            path.push(parent);
+        }
+        path.reverse();
+        path
+    }
+
+    pub(super) fn is_stale(&self, id: u32) -> bool {
+        self.stale.contains_key(&id)
+    }
+
+    pub(super) fn stale(&self) -> impl Iterator<Item = u32> {
+        self.stale.keys().copied()
+    }
+
+    pub(super) fn stale_count(&self) -> usize {
+        self.stale.len()
+    }
+
+    /// Whether this block is the lowest of an invalidated branch.
+    pub(super) fn is_invalidated(&self, id: u32) -> bool {
+        !self.invalidated.is_empty() && self.invalidated.contains(&id)
+    }
+
+    /// Keeps a stale block and its descendants out of the active chain (`invalidateblock`).
+    pub(super) fn invalidate(&mut self, id: u32) {
+        self.invalidated.insert(id);
+    }
+
+    /// Lets `tip` be selected again: neither it nor an ancestor stays invalidated (`reconsiderblock`).
+    pub(super) fn reconsider(&mut self, tip: u32) {
+        if !self.invalidated.is_empty() {
+            for id in self.path_to(tip) {
+                self.invalidated.remove(&id);
+            }
+        }
+    }
+
+    /// Whether the active chain must be selected anew.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.is_unsettled
+    }
+
+    pub(super) fn set_unsettled(&mut self, is_unsettled: bool) {
+        self.is_unsettled = is_unsettled;
+    }
+
+    /// Puts stale blocks, each the parent of the next, on top of the active chain.
+    pub(super) fn activate(&mut self, branch: &[u32]) {
+        for id in branch {
+            self.stale.remove(id);
+            self.chain.push(*id);
+        }
+    }
+
+    /// Places a run without known ancestors, its first block at `first`, above the active chain.
+    pub(super) fn activate_rootless(&mut self, first: Height, run: &[u32]) {
+        self.chain.begin_rootless(first);
+        self.activate(run);
+    }
+
+    /// Removes the blocks from `height` upwards from the active chain: they are stale.
+    pub(super) fn deactivate_from(&mut self, height: Height) {
+        let above: Vec<u32> = self.chain.ids_from(height).collect();
+        let parents: Vec<u32> = above.iter().map(|id| self.parent(*id).unwrap_or(NO_PARENT)).collect();
+        self.chain.truncate(height);
+        self.stale.extend(above.into_iter().zip(parents));
+    }
+
+    /// Removes the run without known ancestors from the active chain, if it has one.
+    pub(super) fn deactivate_rootless(&mut self) {
+        if let Some(first) = self.chain.take_rootless() {
+            self.deactivate_from(first);
+        }
+    }
+
+    /// Removes blocks of changed files that no walk found again, and pruned blocks that nothing active descends from.
+    pub(super) fn remove_lost(&mut self) {
+        let mut gone: BTreeMap<u32, BlockHash> = BTreeMap::new();
+        for id in std::mem::take(&mut self.lost) {
+            gone.extend(self.without_data(id));
+        }
+        gone.extend(self.stale.keys().filter_map(|id| self.without_data(*id)));
+        if let Some(lowest) = gone.keys().filter_map(|id| self.active_height(*id)).min() {
+            self.deactivate_from(lowest);
+        }
+        self.remove(&gone);
+    }
+
+    fn without_data(&self, id: u32) -> Option<(u32, BlockHash)> {
+        let entry = self.entry(id)?;
+        entry.span_on_disk().is_none().then_some((id, entry.hash))
+    }
+
+    /// Removes stale blocks. Their children become orphans.
+    fn remove(&mut self, gone: &BTreeMap<u32, BlockHash>) {
+        for (id, hash) in gone {
+            self.chain.blocks_mut().clear(*id, hash);
+            self.stale.remove(id);
+            self.invalidated.remove(id);
             if let Some(parent) = self.unknown_parents.remove(id)
-                && let Some(children) = self.waiting.get_mut(&parent)
+                && let Some(children) = self.orphans.get_mut(&parent)
             {
                 children.retain(|child| child != id);
             }
         }
-        for (child, parent) in &mut self.side {
+        for (child, parent) in &mut self.stale {
             if let Some(hash) = gone.get(parent) {
-                *parent = NO_ENTRY;
+                *parent = NO_PARENT;
                 self.unknown_parents.insert(*child, *hash);
-                self.waiting.entry(*hash).or_default().push(*child);
+                self.orphans.entry(*hash).or_default().push(*child);
             }
         }
     }
-}
 
-fn pop_first(copies: &mut BTreeMap<u32, Vec<RecordSpan>>, id: u32) -> Option<RecordSpan> {
-    let spans = copies.get_mut(&id)?;
-    let first = (!spans.is_empty()).then(|| spans.remove(0));
-    if spans.is_empty() {
-        copies.remove(&id);
+    /// Appends a block to the active chain of an index that [`BlockIndex::restored`] completes. None if numbers are used up.
+    pub(super) fn restore(&mut self, record: HeaderRecord) -> Option<()> {
+        let HeaderRecord { hash, time, bits, span, .. } = record;
+        u32::try_from(self.chain.len()).ok()?;
+        let id = self.chain.blocks_mut().push_unhashed(Entry { hash, height: NOT_ACTIVE, time, bits, span })?;
+        self.chain.push(id);
+        Some(())
     }
-    first
+
+    /// Begins a run without known ancestors, to be appended with [`BlockIndex::restore`].
+    pub(super) fn restore_rootless(&mut self, first: Height, prev_hash: BlockHash) {
+        self.chain.begin_rootless(first);
+        if let Some(id) = self.chain.blocks().next_id() {
+            self.add_orphan(id, prev_hash);
+        }
+    }
+
+    /// Completes an index that was restored block by block.
+    pub(super) fn restored(mut self) -> Self {
+        self.chain.blocks_mut().hash_all();
+        self
+    }
 }

@@ -1,19 +1,19 @@
-//! The height that a block says it has: the first push of its coinbase's input script (BIP34).
+//! The height in a block's coinbase: the first push of its input script (BIP34).
 //!
-//! It is a claim, binding only from [`crate::chain::network::Network::bip34_height`] on; it places runs of blocks whose
-//! ancestors are not on disk.
+//! It is a claim that binds only from [`Network::bip34_height`](super::network::Network::bip34_height) on. It places runs of
+//! blocks whose ancestors are not on disk.
 
 use crate::blocks::walk::HEADER_BYTES;
 use crate::position::Height;
 
-/// How much of a block's start is enough to find the height, in bytes: header, count, version, marker and flag, input
+/// Bytes from a block's start that suffice to find the height: header, transaction count, version, marker and flag, input
 /// count, prevout, script length and a push of up to five bytes, with three-byte counts.
 pub const COINBASE_HEIGHT_PREFIX_BYTES: usize = 160;
 
-/// `OP_1`; the sixteen opcodes from here push the numbers 1 to 16, which is how heights 1 to 16 are written.
+/// `OP_1`: the sixteen opcodes from here on push the numbers 1 to 16, and so encode heights 1 to 16.
 const OP_1: u8 = 0x51;
 
-/// The height in the coinbase of the block that starts with `prefix`, in the clear; none where there is no such number.
+/// The height in the coinbase of the block that starts with `prefix`, without obfuscation; none if there is no such number.
 #[must_use]
 pub fn coinbase_height(prefix: &[u8]) -> Option<Height> {
     let after_header = prefix.get(HEADER_BYTES..)?;
@@ -32,7 +32,7 @@ pub fn coinbase_height(prefix: &[u8]) -> Option<Height> {
     }
 }
 
-/// A script number that is not negative and no longer than it must be, as BIP34 asks.
+/// A script number that is not negative and minimally encoded, as BIP34 requires.
 fn script_number(bytes: &[u8]) -> Option<Height> {
     let (&last, low) = bytes.split_last()?;
     let is_minimal = last & 0x7f != 0 || low.last().is_some_and(|byte| byte & 0x80 != 0);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_height_is_none() {
+    fn a_malformed_height_is_none() {
         for script in [&[][..], &[0], &[1, 0x80], &[2, 5, 0], &[6, 1, 1, 1, 1, 1, 1], &[5, 1, 1, 1, 1, 1], &[3, 1]] {
             assert_eq!(coinbase_height(&block_prefix(script, true)), None, "{script:?}");
         }

@@ -1,19 +1,19 @@
-//! Which entry has a given block hash: sorted lists of entry numbers, sharded by the hash, four bytes an entry.
+//! Entry numbers by block hash: sorted lists of numbers, sharded by hash, four bytes an entry.
 //!
-//! It does not keep the hashes: whoever asks says how an entry's number leads to its hash. A copy shares all shards until
-//! one side changes one.
+//! The index stores no hashes: the caller looks up the hash of an entry number. A clone shares each shard until one side
+//! changes it.
 
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 
-/// Shards, and so the unit of copying: at a million blocks one holds a thousand numbers, 4 KiB.
+/// Number of shards. A shard is the unit of copying: at a million blocks it holds a thousand numbers, 4 KiB.
 const SHARDS: usize = 1024;
 
 /// Entry numbers by block hash.
 #[derive(Clone, Debug)]
-pub(crate) struct HashIndex {
+pub(super) struct HashIndex {
     shards: Vec<Arc<Vec<u32>>>,
 }
 
@@ -26,9 +26,9 @@ impl Default for HashIndex {
 impl HashIndex {
     /// The index of the entries below `len`, whose hashes differ.
     ///
-    /// Numbers are first grouped by shard in one allocation, which goes back to the system whole: a list for each shard
-    /// left half as much again behind in the heap.
-    pub(crate) fn of_all<'a>(len: u32, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) -> Self {
+    /// Numbers are first grouped by shard in one allocation, which returns to the system whole. One list for each shard left
+    /// half as much again behind in the heap.
+    pub(super) fn of_all<'a>(len: u32, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) -> Self {
         let shard = |id: u32| hash_of(id).map_or(0, shard_of);
         let mut ends = vec![0usize; SHARDS];
         (0..len).for_each(|id| ends[shard(id)] += 1);
@@ -48,14 +48,14 @@ impl HashIndex {
     }
 
     /// The entry with `hash`.
-    pub(crate) fn get<'a>(&self, hash: &BlockHash, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) -> Option<u32> {
+    pub(super) fn get<'a>(&self, hash: &BlockHash, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) -> Option<u32> {
         let shard = self.shards.get(shard_of(hash))?;
         let at = shard.binary_search_by(|id| hash_of(*id).cmp(&Some(hash))).ok()?;
         shard.get(at).copied()
     }
 
-    /// Adds entry `id`, whose hash is `hash` and not in the index.
-    pub(crate) fn insert<'a>(&mut self, hash: &BlockHash, id: u32, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) {
+    /// Adds entry `id` with `hash`, which is not in the index.
+    pub(super) fn insert<'a>(&mut self, hash: &BlockHash, id: u32, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) {
         let Some(shard) = self.shards.get_mut(shard_of(hash)) else { return };
         if let Err(at) = shard.binary_search_by(|id| hash_of(*id).cmp(&Some(hash))) {
             let shard = Arc::make_mut(shard);
@@ -68,7 +68,7 @@ impl HashIndex {
     }
 
     /// Removes the entry with `hash`.
-    pub(crate) fn remove<'a>(&mut self, hash: &BlockHash, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) {
+    pub(super) fn remove<'a>(&mut self, hash: &BlockHash, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) {
         let Some(shard) = self.shards.get_mut(shard_of(hash)) else { return };
         if let Ok(at) = shard.binary_search_by(|id| hash_of(*id).cmp(&Some(hash))) {
             Arc::make_mut(shard).remove(at);
@@ -76,7 +76,7 @@ impl HashIndex {
     }
 }
 
-/// Sorted by the first eight bytes of the hash, which lie at hand; two hashes that share them are compared whole.
+/// Sorts by the first eight bytes of the hash, copied beside the number; hashes that share them are compared whole.
 fn sorted<'a>(ids: &[u32], hash_of: &impl Fn(u32) -> Option<&'a BlockHash>) -> Vec<u32> {
     let word = |hash: &BlockHash| {
         let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = hash.to_byte_array();
@@ -84,13 +84,13 @@ fn sorted<'a>(ids: &[u32], hash_of: &impl Fn(u32) -> Option<&'a BlockHash>) -> V
     };
     let mut keyed: Vec<(u64, u32)> = ids.iter().map(|id| (hash_of(*id).map_or(0, word), *id)).collect();
     keyed.sort_unstable_by(|(a, a_id), (b, b_id)| a.cmp(b).then_with(|| hash_of(*a_id).cmp(&hash_of(*b_id))));
-    // The list must not keep the room of the pairs it was made from.
+    // A new list: an in-place collect would keep the capacity of the pairs.
     let mut ids = Vec::with_capacity(keyed.len());
     ids.extend(keyed.iter().map(|(_, id)| *id));
     ids
 }
 
-/// The first bytes of a hash in internal order are its random end; the zeros of proof of work are in the last ones.
+/// The first bytes of a hash in internal order are random; the zeros of proof of work are in the last ones.
 fn shard_of(hash: &BlockHash) -> usize {
     let [low, high, ..] = hash.to_byte_array();
     usize::from(u16::from_le_bytes([low, high])) % SHARDS

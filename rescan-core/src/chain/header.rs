@@ -1,8 +1,7 @@
-//! The 80 bytes that a block begins with: their fields, their hash, the work they stand for, and the two checks that
-//! need nothing but a parent.
+//! The 80-byte block header: its fields, hash and work, and the two checks that need at most its parent.
 //!
-//! What it does not check: time, version and signet's signatures. Bitcoin Core checked those before it wrote the
-//! block; proof of work keeps out what is not a header at all, and the difficulty rule what is a header of no chain.
+//! Proof of work excludes bytes that are no header, and the difficulty rule excludes headers of no chain. Time, version and
+//! signet signatures are not checked here: Bitcoin Core checked them before it wrote the block.
 
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{BlockHash, CompactTarget, Target};
@@ -19,13 +18,13 @@ const RETARGET_INTERVAL: u32 = 2016;
 pub struct Header([u8; HEADER_BYTES]);
 
 impl Header {
-    /// A view of 80 bytes; any are a header, [`Header::meets_target`] tells whether one that cost work.
+    /// A view of 80 bytes. Any bytes are a header; [`Header::meets_target`] checks its proof of work.
     #[must_use]
     pub fn new(bytes: [u8; HEADER_BYTES]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, as they are hashed.
+    /// The bytes that are hashed.
     #[must_use]
     pub fn bytes(&self) -> &[u8; HEADER_BYTES] {
         &self.0
@@ -61,7 +60,7 @@ impl Header {
         Bits(u32::from_le_bytes(self.field::<72, 4>()))
     }
 
-    /// Whether `hash`, this header's, is as low as its target asks, and the target no easier than the network allows
+    /// Whether `hash`, this header's, meets its target, and the target is no easier than the network allows
     /// (`CheckProofOfWork` in `src/pow.cpp`).
     #[must_use]
     pub fn meets_target(&self, hash: BlockHash, network: Network) -> bool {
@@ -79,7 +78,7 @@ impl Header {
 pub struct Bits(pub u32);
 
 impl Bits {
-    /// The target; none where the number is negative, zero or above 256 bits (`DeriveTarget` in `src/pow.cpp`).
+    /// The target; none if the number is negative, zero or above 256 bits (`DeriveTarget` in `src/pow.cpp`).
     #[must_use]
     pub fn target(self) -> Option<Target> {
         let exponent = self.0 >> 24;
@@ -93,7 +92,7 @@ impl Bits {
         (target != Target::ZERO).then_some(target)
     }
 
-    /// The work that a block of this target stands for: the hashes it takes on average (`GetBlockProof`).
+    /// The work of a block with this target: the hashes it takes on average (`GetBlockProof`).
     #[must_use]
     pub fn work(self) -> Work {
         let Some(target) = self.target() else { return Work(0) };
@@ -101,8 +100,8 @@ impl Bits {
         Work(if high == 0 { low } else { u128::MAX })
     }
 
-    /// Whether a block at `height` may have these bits where its parent has `parent`: the bounds that can be told
-    /// without the times of the blocks between (`PermittedDifficultyTransition` in `src/pow.cpp`).
+    /// Whether a block at `height` may have these bits if its parent has `parent`. The bounds hold whatever the times of the
+    /// blocks between (`PermittedDifficultyTransition` in `src/pow.cpp`).
     #[must_use]
     pub fn may_follow(self, parent: Self, height: Height, network: Network) -> bool {
         if network.allows_min_difficulty() {
@@ -112,8 +111,8 @@ impl Bits {
             return self == parent;
         }
         let (Some(old), Some(new)) = (parent.target(), self.target()) else { return false };
-        // A timespan counts as a quarter of two weeks at least and four times that at most, and what comes of it is
-        // rounded to compact form before it is compared.
+        // The timespan is clamped to between a quarter of two weeks and four times two weeks. The resulting target is
+        // rounded to compact form before the comparison.
         let rounded = |target: Target| Target::from_compact(target.min(network.pow_limit()).to_compact_lossy());
         let easiest = rounded(old.max_transition_threshold_unchecked());
         let hardest = rounded(old.min_transition_threshold());
@@ -121,13 +120,13 @@ impl Bits {
     }
 }
 
-/// How many hashes something took on average. 128 bits: all of main's chain came to 2^97 by 2026, and every block that
-/// counts has met its target.
+/// Expected number of hashes. 128 bits suffice: all of main's chain reached 2^97 by 2026, and every block that counts has
+/// met its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Work(pub u128);
 
 impl Work {
-    /// The work of both.
+    /// The sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_of_genesis_are_those_that_the_bitcoin_crate_reads() {
+    fn the_fields_of_genesis_equal_those_of_the_bitcoin_crate() {
         for network in Network::NAMED {
             let (ours, theirs) = (genesis(network), genesis_block(network.to_bitcoin()).header);
             assert_eq!(ours.hash(), theirs.block_hash());
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_that_core_refuses_are_none() {
+    fn targets_that_bitcoin_core_refuses_are_none() {
         for bits in [0, 0x0080_0000, 0x1d80_ffff, 0x2300_0001, 0x2200_0100, 0x2101_0000, 0xff12_3456, 0x0100_3456] {
             assert_eq!(Bits(bits).target(), None, "{bits:#x}");
             assert_eq!(Bits(bits).work(), Work(0));
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_work_of_the_easiest_block_is_what_core_says() {
+    fn the_work_of_the_easiest_block_equals_bitcoin_cores() {
         assert_eq!(Bits(0x1d00_ffff).work(), Work(0x1_0001_0001));
         assert_eq!(Bits(0x207f_ffff).work(), Work(2));
     }

@@ -1,8 +1,8 @@
-//! Which Bitcoin network a chain belongs to, and what its chain can be checked by without a node: the magic bytes before
-//! each block record, genesis, the proof-of-work limit and the rules of difficulty and of BIP34.
+//! Bitcoin networks and the rules that check a chain without a node: the magic bytes before each block record, genesis, the
+//! proof-of-work limit, and the rules of difficulty and BIP34.
 //!
-//! The figures are those of Bitcoin Core's `src/kernel/chainparams.cpp`. This is not about addresses or keys: those
-//! know only main and test ([`Network::kind`]).
+//! The values are those of Bitcoin Core's `src/kernel/chainparams.cpp`. Addresses and keys distinguish only main and test
+//! networks: see [`Network::kind`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,23 +25,23 @@ impl fmt::Display for Magic {
 /// A Bitcoin network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Network {
-    /// The network on which bitcoins have a price.
+    /// The main network.
     Main,
     /// The third test network.
     Testnet3,
     /// The fourth test network (BIP94).
     Testnet4,
-    /// A test network whose blocks are signed (BIP325). All of them share one genesis; the magic tells them apart.
+    /// A test network whose blocks are signed (BIP325). All signets share one genesis; the magic distinguishes them.
     Signet(Magic),
     /// A private test network without difficulty.
     Regtest,
 }
 
 impl Network {
-    /// The signet that Bitcoin Core joins where no other challenge is given.
+    /// The signet that Bitcoin Core joins by default.
     pub const SIGNET: Self = Self::Signet(Magic([0x0a, 0x03, 0xcf, 0x40]));
 
-    /// The networks that are known by name, in the order in which a datadir is looked through.
+    /// The networks with a name, in the order in which a datadir is searched.
     pub const NAMED: [Self; 5] = [Self::Main, Self::Testnet3, Self::Testnet4, Self::SIGNET, Self::Regtest];
 
     /// The signet of a block challenge (a scriptPubKey): its magic is the start of the double SHA-256 of the challenge,
@@ -54,7 +54,7 @@ impl Network {
         Self::Signet(Magic([hash[0], hash[1], hash[2], hash[3]]))
     }
 
-    /// The network with these magic bytes, if it is one that is known by name.
+    /// The named network with these magic bytes.
     #[must_use]
     pub fn from_magic(magic: Magic) -> Option<Self> {
         Self::NAMED.into_iter().find(|network| network.magic() == magic)
@@ -78,7 +78,7 @@ impl Network {
         bitcoin::constants::genesis_block(self.to_bitcoin()).block_hash()
     }
 
-    /// The folder of this network in a datadir; empty for main, whose files lie in the datadir itself.
+    /// The directory of this network in a datadir; empty for main, whose files are in the datadir itself.
     #[must_use]
     pub fn directory(self) -> &'static str {
         match self {
@@ -90,13 +90,13 @@ impl Network {
         }
     }
 
-    /// What descriptors and addresses can tell apart.
+    /// The kind of network that descriptors and addresses distinguish.
     #[must_use]
     pub fn kind(self) -> NetworkKind {
         self.to_bitcoin().into()
     }
 
-    /// The `bitcoin` crate's word for it; a custom signet is a signet there.
+    /// The `bitcoin` crate's network; a custom signet is its signet.
     #[must_use]
     pub fn to_bitcoin(self) -> bitcoin::Network {
         match self {
@@ -108,8 +108,8 @@ impl Network {
         }
     }
 
-    /// The lowest height whose coinbase is sure to begin with the height (`BIP34Height`): where the numbers in earlier
-    /// coinbases mean nothing.
+    /// The lowest height whose coinbase must begin with the height (`BIP34Height`). Numbers in earlier coinbases mean
+    /// nothing.
     #[must_use]
     pub fn bip34_height(self) -> Height {
         match self {
@@ -134,8 +134,8 @@ impl Network {
         Target::from_be_bytes(limit)
     }
 
-    /// Whether a late block may have the easiest target (`fPowAllowMinDifficultyBlocks`), so that no rule ties its
-    /// difficulty to its parent's alone.
+    /// Whether a late block may have the easiest target (`fPowAllowMinDifficultyBlocks`). If so, no rule ties its difficulty
+    /// to its parent's alone.
     #[must_use]
     pub fn allows_min_difficulty(self) -> bool {
         matches!(self, Self::Testnet3 | Self::Testnet4 | Self::Regtest)
@@ -155,7 +155,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// A name that is not a network's.
+/// A name of no network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown network {name:?}: expected main, testnet3, testnet4, signet or regtest")]
 pub struct UnknownNetwork {
@@ -188,7 +188,7 @@ mod tests {
         for network in Network::NAMED {
             assert_eq!(network.magic().0, network.to_bitcoin().magic().to_bytes(), "{network}");
             let by_bitcoin = network.to_bitcoin().params().max_attainable_target;
-            // The crate keeps the limit as it comes out of its compact form.
+            // The crate stores the limit rounded to compact form.
             let by_us = Target::from_compact(network.pow_limit().to_compact_lossy());
             assert_eq!(by_us, by_bitcoin, "{network}");
         }

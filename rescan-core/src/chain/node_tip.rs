@@ -1,142 +1,99 @@
-//! What a node says of its chain, which goes before everything that files can say: its tip, and the branches that it was
-//! seen to leave.
+//! The tip that a Bitcoin Core node reports, which takes precedence over the block files, and the branches it abandons.
 //!
-//! A block that the node left for less work, or for as much, is *left*, and all that descends from it: most work would choose it
-//! again as soon as nobody asks the node. It stays left until the node takes it back, or a block above it. Where the node
-//! goes over to more work, nothing needs to be remembered: most work says the same.
-
-use std::collections::HashSet;
+//! If the node abandons a branch for one with no more work (`invalidateblock`), the branch's lowest block is marked
+//! invalid: most work alone would select the branch again once the node is gone. The mark stays until the node
+//! reactivates the block or a descendant. A switch to more work needs no mark, since most work agrees.
 
 use bitcoin::BlockHash;
 
-use crate::chain::active_chain::{NO_ENTRY, NOT_ACTIVE};
-use crate::chain::block_index::BlockIndex;
-use crate::chain::header::Work;
+use super::block_index::BlockIndex;
+use super::header::Work;
 use crate::position::Height;
 
-/// What the tree knows of the node.
+/// The node's tip, and the tip selected last.
 #[derive(Debug, Default)]
-pub(crate) struct NodeWord {
-    /// The node's tip; none where it cannot be asked.
+pub(super) struct NodeTip {
+    /// None without a connected node.
     tip: Option<BlockHash>,
-    /// The lowest blocks of branches that it left. Each is known to the tree and none of them active.
-    left: HashSet<BlockHash>,
-    /// The tip that was chosen last.
-    chosen: Option<BlockHash>,
+    selected: Option<BlockHash>,
 }
 
-impl NodeWord {
-    /// Whether this block is the lowest of a branch that the node left.
-    pub(crate) fn is_left(&self, hash: &BlockHash) -> bool {
-        !self.left.is_empty() && self.left.contains(hash)
-    }
-}
-
-impl BlockIndex {
-    /// The tip that the node says its chain has, which the next [`BlockIndex::settle`] chooses where it is known; none where
-    /// there is no node to ask.
-    pub fn set_node_tip(&mut self, tip: Option<BlockHash>) {
-        // Where the node has a tip, what counts is whether the top of the chain is another.
-        self.is_unsettled |= tip.is_none() && self.node.tip.is_some();
-        self.node.tip = tip;
+impl NodeTip {
+    /// Sets the node's tip; none without a connected node. Returns whether a node was lost, after which most work counts.
+    pub(super) fn set(&mut self, tip: Option<BlockHash>) -> bool {
+        let is_lost = tip.is_none() && self.tip.is_some();
+        self.tip = tip;
+        is_lost
     }
 
-    /// Whether a record of this block was seen.
-    #[must_use]
-    pub fn knows(&self, hash: &BlockHash) -> bool {
-        self.chain.find(hash).is_some()
+    /// The node's tip, if the index has it.
+    pub(super) fn id(&self, index: &BlockIndex) -> Option<u32> {
+        index.find(self.tip.as_ref()?)
     }
 
-    /// The node's tip, if it is known.
-    pub(crate) fn node_tip(&self) -> Option<u32> {
-        self.chain.find(self.node.tip.as_ref()?)
+    /// Whether the node's tip is known and is not the top of the active chain.
+    pub(super) fn contradicts(&self, index: &BlockIndex) -> bool {
+        self.id(index).is_some_and(|tip| index.chain().top_id() != Some(tip))
     }
 
-    /// Whether the top of the active chain is another block than the node says.
-    pub(crate) fn contradicts_node(&self) -> bool {
-        self.node_tip().is_some_and(|tip| self.top_id() != Some(tip))
+    /// Whether no tip was selected yet.
+    pub(super) fn is_first(&self) -> bool {
+        self.selected.is_none()
     }
 
-    /// Goes over to the node's tip, if blocks that are known lead to it from genesis.
-    pub(crate) fn follow_node(&mut self) -> bool {
-        let Some(tip) = self.node_tip() else { return false };
-        if self.node.chosen.is_none() {
-            // What files alone say the node may have left before anybody asked it.
-            self.choose_branches();
-            self.node.chosen = self.top_hash();
-        }
-        self.take_back(tip);
-        let (fork, branch) = match self.chain.entry(tip).map(|entry| entry.height) {
-            Some(height) if height != NOT_ACTIVE => (Some(height), Vec::new()),
-            _ => {
-                let branch = self.path_to(tip);
-                let below = branch.first().and_then(|first| self.parent(*first));
-                (below.and_then(|below| self.chain.entry(below)).map(|below| below.height), branch)
+    /// Takes the chain that files alone select for the one the node had before anyone asked it.
+    pub(super) fn assume_selected(&mut self, index: &BlockIndex) {
+        self.selected = top_hash(index);
+    }
+
+    /// Activates the branch that ends in `tip`. False if no known blocks lead to it from genesis.
+    pub(super) fn activate(index: &mut BlockIndex, tip: u32) -> bool {
+        index.reconsider(tip);
+        let (fork, branch) = match index.active_height(tip) {
+            Some(height) => (Some(height), Vec::new()),
+            None => {
+                let branch = index.path_to(tip);
+                (fork_below(index, &branch), branch)
             }
         };
-        match fork {
-            Some(fork) if fork != NOT_ACTIVE => {
-                self.demote_from(Height(fork.saturating_add(1)));
-                self.promote(&branch);
-                true
-            }
-            _ => false,
-        }
+        let Some(fork) = fork else { return false };
+        index.deactivate_from(Height(fork.0.saturating_add(1)));
+        index.activate(&branch);
+        true
     }
 
-    /// What was chosen before and is no longer: if it was left at the node's word, it is not to be chosen without.
-    pub(crate) fn note_choice(&mut self) {
-        let chosen = self.top_hash();
-        let before = std::mem::replace(&mut self.node.chosen, chosen);
-        if let Some(before) =
-            before.filter(|before| Some(*before) != chosen).and_then(|before| self.chain.find(&before))
-            && self.node_tip().is_some_and(|tip| self.top_id() == Some(tip))
-            && let Some(left) = self.left_for_no_more_work(before)
+    /// Records the selected tip. If the node abandoned the one before for no more work, invalidates its branch.
+    pub(super) fn record_selection(&mut self, index: &mut BlockIndex) {
+        let selected = top_hash(index);
+        let before = std::mem::replace(&mut self.selected, selected).filter(|before| Some(*before) != selected);
+        if let Some(before) = before.and_then(|before| index.find(&before))
+            && self.id(index).is_some_and(|tip| index.chain().top_id() == Some(tip))
+            && let Some(lowest) = abandoned_for_no_more_work(index, before)
         {
-            self.node.left.insert(left);
-        }
-        if !self.node.left.is_empty() {
-            let Self { node, chain, .. } = self;
-            node.left.retain(|hash| chain.find(hash).is_some());
+            index.invalidate(lowest);
         }
     }
+}
 
-    /// The lowest block of the branch that ends in `before`, if the active chain has no more work than it above their fork.
-    fn left_for_no_more_work(&self, before: u32) -> Option<BlockHash> {
-        if !self.side.contains_key(&before) {
-            return None;
-        }
-        let branch = self.path_to(before);
-        let lowest = *branch.first()?;
-        let fork = self.chain.entry(self.parent(lowest)?)?.height;
-        if fork == NOT_ACTIVE {
-            return None;
-        }
-        let work = |work: Work, id: u32| self.chain.entry(id).map_or(work, |entry| work.plus(entry.bits.work()));
-        let theirs = branch.iter().copied().fold(Work(0), work);
-        let above = Height(fork).to_index() + 1..self.chain.active.len();
-        let ours = above.filter_map(|at| self.chain.active.get(at).copied()).fold(Work(0), work);
-        (theirs >= ours).then(|| self.chain.entry(lowest).map(|entry| entry.hash))?
+/// The lowest block of the stale branch that ends in `before`, if the active chain has no more work above their fork.
+fn abandoned_for_no_more_work(index: &BlockIndex, before: u32) -> Option<u32> {
+    if !index.is_stale(before) {
+        return None;
     }
+    let branch = index.path_to(before);
+    let lowest = *branch.first()?;
+    let fork = fork_below(index, &branch)?;
+    let work = |work: Work, id: u32| index.entry(id).map_or(work, |entry| work.plus(entry.bits.work()));
+    let theirs = branch.iter().copied().fold(Work(0), work);
+    let ours = index.chain().ids_from(Height(fork.0.saturating_add(1))).fold(Work(0), work);
+    (theirs >= ours).then_some(lowest)
+}
 
-    /// The node's chain goes through these: whatever it left of them, it came back to.
-    fn take_back(&mut self, tip: u32) {
-        if self.node.left.is_empty() {
-            return;
-        }
-        for id in self.path_to(tip) {
-            if let Some(entry) = self.chain.entry(id) {
-                self.node.left.remove(&entry.hash);
-            }
-        }
-    }
+/// The height of the active block that a stale branch descends from.
+fn fork_below(index: &BlockIndex, branch: &[u32]) -> Option<Height> {
+    index.active_height(index.parent(*branch.first()?)?)
+}
 
-    fn top_hash(&self) -> Option<BlockHash> {
-        Some(self.chain.entry(self.top_id()?)?.hash)
-    }
-
-    fn top_id(&self) -> Option<u32> {
-        let top = self.chain.active.len().checked_sub(1)?;
-        self.chain.active.get(top).copied().filter(|id| *id != NO_ENTRY)
-    }
+fn top_hash(index: &BlockIndex) -> Option<BlockHash> {
+    index.hash(index.chain().top_id()?)
 }

@@ -1,13 +1,13 @@
-//! A vector in chunks, of which a copy costs next to nothing and shares every chunk until one side changes it.
+//! A vector in chunks. A clone shares every chunk until one side changes it.
 //!
-//! What a snapshot of the chain is made of: adding one block to a chain of a million, with a snapshot held, copies one
-//! chunk and the list of chunks. It does not shrink in the middle.
+//! Snapshots of the chain consist of such vectors: adding one block to a chain of a million, with a snapshot held, copies
+//! one chunk and the list of chunks. Elements are removed from the end only.
 
 use std::sync::Arc;
 
 /// A vector of `CHUNK` elements a chunk.
 #[derive(Debug)]
-pub struct SharedVec<T, const CHUNK: usize> {
+pub(super) struct SharedVec<T, const CHUNK: usize> {
     chunks: Vec<Arc<Vec<T>>>,
     len: usize,
 }
@@ -25,31 +25,23 @@ impl<T, const CHUNK: usize> Default for SharedVec<T, CHUNK> {
 }
 
 impl<T: Clone, const CHUNK: usize> SharedVec<T, CHUNK> {
-    /// How many elements it holds.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it holds none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The element at `index`.
-    #[must_use]
-    pub fn get(&self, index: usize) -> Option<&T> {
+    pub(super) fn get(&self, index: usize) -> Option<&T> {
         self.chunks.get(index / CHUNK)?.get(index % CHUNK)
     }
 
-    /// The element at `index`, to be changed: its chunk is copied if another vector shares it.
-    pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+    /// The element at `index`, mutable. Its chunk is copied if another vector shares it.
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         Arc::make_mut(self.chunks.get_mut(index / CHUNK)?).get_mut(index % CHUNK)
     }
 
     /// Adds an element at the end.
-    pub fn push(&mut self, element: T) {
+    pub(super) fn push(&mut self, element: T) {
         if self.len.is_multiple_of(CHUNK) {
             self.chunks.push(Arc::new(Vec::with_capacity(CHUNK)));
         }
@@ -59,8 +51,8 @@ impl<T: Clone, const CHUNK: usize> SharedVec<T, CHUNK> {
         }
     }
 
-    /// Drops what lies at `len` and beyond.
-    pub fn truncate(&mut self, len: usize) {
+    /// Drops the elements from index `len` on.
+    pub(super) fn truncate(&mut self, len: usize) {
         if len >= self.len {
             return;
         }
@@ -74,13 +66,13 @@ impl<T: Clone, const CHUNK: usize> SharedVec<T, CHUNK> {
     }
 
     /// The elements in order.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
-    /// The indexes at which `self` may hold another element than `other`, or holds one and `other` none: all but
-    /// those in chunks that both share.
-    pub fn unshared_indexes(&self, other: &Self) -> impl Iterator<Item = usize> {
+    /// The indexes at which the elements of `self` and `other` may differ, or `other` has none: all but those in shared
+    /// chunks.
+    pub(super) fn unshared_indexes(&self, other: &Self) -> impl Iterator<Item = usize> {
         let is_shared = |at: usize| {
             let (ours, theirs) = (self.chunks.get(at), other.chunks.get(at));
             ours.zip(theirs).is_some_and(|(ours, theirs)| Arc::ptr_eq(ours, theirs))

@@ -6,11 +6,11 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use bitcoin::BlockHash;
-use rescan_core::chain::Settled;
 use rescan_core::chain::active_chain::ActiveChain;
-use rescan_core::chain::block_index::{BlockIndex, FileLoss, HeaderRecord};
+use rescan_core::chain::block_index::{FileLoss, HeaderRecord};
 use rescan_core::chain::coinbase_height::{COINBASE_HEIGHT_PREFIX_BYTES, coinbase_height};
 use rescan_core::chain::network::Network;
+use rescan_core::chain::selection::{ChainAnomalies, ChainSelection};
 use rescan_core::position::{FileNumber, RecordSpan};
 
 use super::file_state::{FileState, FileStates};
@@ -32,7 +32,7 @@ const RECORDS_PER_CANCEL_CHECK: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Walk {
     network: Network,
-    tree: BlockIndex,
+    selection: ChainSelection,
     files: FileStates,
     last_file: Option<FileNumber>,
     /// Files that were written to though a later one was there already, as those of the lower segment are while an
@@ -40,15 +40,16 @@ pub(super) struct Walk {
     growing: BTreeSet<FileNumber>,
     unsaved: usize,
     is_changed: bool,
-    last_settled: Settled,
+    /// Those of the last selection, which were logged.
+    anomalies: ChainAnomalies,
 }
 
 impl Walk {
-    pub(super) fn new(network: Network, remembered: Option<(BlockIndex, FileStates)>) -> Self {
-        let (tree, files) = remembered.unwrap_or_else(|| (BlockIndex::new(network), FileStates::new()));
-        let last_settled = Settled::default();
+    pub(super) fn new(network: Network, remembered: Option<(ChainSelection, FileStates)>) -> Self {
+        let (selection, files) = remembered.unwrap_or_else(|| (ChainSelection::new(network), FileStates::new()));
+        let anomalies = ChainAnomalies::default();
         let growing = BTreeSet::new();
-        Self { network, tree, files, last_file: None, growing, unsaved: 0, is_changed: true, last_settled }
+        Self { network, selection, files, last_file: None, growing, unsaved: 0, is_changed: true, anomalies }
     }
 
     /// Looks at every file and walks those that need it; none of these is mapped from here on. What was found stays found
@@ -114,7 +115,7 @@ impl Walk {
     fn forget_file(&mut self, number: FileNumber, loss: FileLoss) {
         if self.files.remove(&number).is_some() {
             self.growing.remove(&number);
-            self.tree.forget_file(number, loss);
+            self.selection.forget_file(number, loss);
             self.unsaved += 1;
             self.is_changed = true;
         }
@@ -193,13 +194,13 @@ impl Walk {
             Some(Some(prefix)) => &records[prefix..],
             Some(None) => {
                 tracing::warn!(file = %meta.number, "records that were there are not, as after a crash of the node; the chain is built anew from the file");
-                self.tree.forget_file(meta.number, FileLoss::Changed);
+                self.selection.forget_file(meta.number, FileLoss::Changed);
                 self.is_changed = true;
                 records
             }
         };
         for record in appended {
-            self.tree.insert(*record);
+            self.selection.insert(*record);
         }
         self.is_changed |= !appended.is_empty();
         let state = FileState::of_walk(meta, records);
@@ -212,7 +213,7 @@ impl Walk {
 
     /// Whether a record of this block was found.
     pub(super) fn knows(&self, hash: &BlockHash) -> bool {
-        self.tree.knows(hash)
+        self.selection.knows(hash)
     }
 
     /// Lets the tree choose, for a node that names this tip or none, and says whether anything changed since the last time.
@@ -232,24 +233,24 @@ impl Walk {
                 }
             }
         };
-        self.tree.set_node_tip(node_tip);
-        let settled = self.tree.settle(&mut read_height);
+        self.selection.on_tip(node_tip);
+        let anomalies = self.selection.select(&mut read_height);
         if let Some((file, BlockFileError::Unreadable { path, offset, source })) = unread {
             self.forget_file(file, FileLoss::Changed);
             return Err(ChainError::Unreadable { path, offset, source });
         }
-        if let Some(settled) = settled {
+        if let Some(anomalies) = anomalies {
             self.is_changed = true;
-            if settled != self.last_settled {
-                warn_of(&settled);
-                self.last_settled = settled;
+            if anomalies != self.anomalies {
+                warn_of(&anomalies);
+                self.anomalies = anomalies;
             }
         }
         Ok(std::mem::take(&mut self.is_changed))
     }
 
     pub(super) fn snapshot(&self) -> ActiveChain {
-        self.tree.snapshot()
+        self.selection.active_chain()
     }
 
     /// Up to which byte each file may be mapped: those that a later one has succeeded and that
@@ -269,7 +270,7 @@ impl Walk {
     }
 
     pub(super) fn save(&mut self, state_file: &StateFile) -> Result<(), StateFileError> {
-        state_file.save(&self.tree, &self.files)?;
+        state_file.save(self.selection.index(), &self.files)?;
         self.unsaved = 0;
         Ok(())
     }
@@ -292,8 +293,8 @@ fn whole(
     }
 }
 
-fn warn_of(settled: &Settled) {
-    let Settled { rooted_and_rootless, contested_from, unplaced_blocks, refused_blocks } = *settled;
+fn warn_of(anomalies: &ChainAnomalies) {
+    let ChainAnomalies { rooted_and_rootless, contested_from, unplaced_blocks, refused_blocks } = *anomalies;
     if let Some(height) = rooted_and_rootless {
         tracing::warn!(
             height = height.0,

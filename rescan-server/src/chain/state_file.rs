@@ -15,9 +15,10 @@ use bitcoin::hashes::{Hash, sha256};
 use rescan_core::blocks::obfuscation::ObfuscationKey;
 use rescan_core::chain::active_chain::ActiveChain;
 use rescan_core::chain::block_index::{BlockIndex, HeaderRecord};
-use rescan_core::chain::codec::TreeRestorer;
+use rescan_core::chain::codec::IndexRestorer;
 use rescan_core::chain::header::Bits;
 use rescan_core::chain::network::Network;
+use rescan_core::chain::selection::ChainSelection;
 use rescan_core::position::{FileNumber, Height, RecordSpan};
 use rustix::fs::FlockOperation;
 use zerocopy::byteorder::little_endian::{I64, U32, U64};
@@ -160,7 +161,7 @@ impl StateFile {
     }
 
     /// What was kept; none if nothing was.
-    pub(crate) fn load(&self) -> Result<Option<(BlockIndex, FileStates)>, StateFileError> {
+    pub(crate) fn load(&self) -> Result<Option<(ChainSelection, FileStates)>, StateFileError> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -180,12 +181,12 @@ impl StateFile {
         })
     }
 
-    /// Puts `tree` and `files` in the place of what was kept.
-    pub(crate) fn save(&self, tree: &BlockIndex, files: &FileStates) -> Result<(), StateFileError> {
+    /// Puts `index` and `files` in the place of what was kept.
+    pub(crate) fn save(&self, index: &BlockIndex, files: &FileStates) -> Result<(), StateFileError> {
         let fresh = self.path.with_extension("new");
         let written = File::create(&fresh).and_then(|file| {
             let mut writer = BufWriter::with_capacity(1 << 16, file);
-            save_to(&mut writer, self.network, self.key, tree, files)?;
+            save_to(&mut writer, self.network, self.key, index, files)?;
             writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
         });
         let io_error = |action, path: PathBuf| move |source| StateFileError::Io { action, path, source };
@@ -199,11 +200,11 @@ impl StateFile {
 #[doc(hidden)]
 #[must_use]
 pub fn reread(bytes: &[u8], network: Network, key: ObfuscationKey) -> Option<(ActiveChain, Vec<u8>)> {
-    let (mut tree, files) = load_from(bytes, network, key).ok()?;
-    tree.settle(&mut |_| None);
+    let (mut selection, files) = load_from(bytes, network, key).ok()?;
+    selection.select(&mut |_| None);
     let mut saved = Vec::new();
-    save_to(&mut saved, network, key, &tree, &files).ok()?;
-    Some((tree.snapshot(), saved))
+    save_to(&mut saved, network, key, selection.index(), &files).ok()?;
+    Some((selection.active_chain(), saved))
 }
 
 /// A name for the state of one blocks directory: paths may hold what a file name cannot.
@@ -243,7 +244,11 @@ impl<R: Read> Checked<R> {
     }
 }
 
-fn load_from(reader: impl Read, network: Network, key: ObfuscationKey) -> Result<(BlockIndex, FileStates), Unusable> {
+fn load_from(
+    reader: impl Read,
+    network: Network,
+    key: ObfuscationKey,
+) -> Result<(ChainSelection, FileStates), Unusable> {
     let mut reader = Checked { inner: reader, checksum: 0 };
     let header: FileHeader = reader.record()?;
     if header.mark != MARK {
@@ -256,7 +261,7 @@ fn load_from(reader: impl Read, network: Network, key: ObfuscationKey) -> Result
         return Err(Unusable::OtherFiles);
     }
     // Nothing is reserved by the counts, which a flipped bit may have made huge: the file ends first.
-    let mut restorer = TreeRestorer::new(network);
+    let mut restorer = IndexRestorer::new(network);
     for _ in 0..header.rooted.get() {
         push(&mut restorer, &reader.record()?)?;
     }
@@ -269,7 +274,7 @@ fn load_from(reader: impl Read, network: Network, key: ObfuscationKey) -> Result
             push(&mut restorer, &reader.record()?)?;
         }
     }
-    let mut tree = restorer.finish();
+    let mut selection = ChainSelection::of(restorer.finish());
     let mut others = Vec::new();
     for _ in 0..header.others.get() {
         let record: LinkedRecord = reader.record()?;
@@ -288,11 +293,11 @@ fn load_from(reader: impl Read, network: Network, key: ObfuscationKey) -> Result
     if reader.inner.read(&mut [0])? != 0 {
         return Err(Unusable::Damaged("it goes on behind its end"));
     }
-    others.into_iter().for_each(|record| tree.insert(record));
-    Ok((tree, files))
+    others.into_iter().for_each(|record| selection.insert(record));
+    Ok((selection, files))
 }
 
-fn push(restorer: &mut TreeRestorer, record: &BlockRecord) -> Result<(), Unusable> {
+fn push(restorer: &mut IndexRestorer, record: &BlockRecord) -> Result<(), Unusable> {
     // The block before is the parent; it is not repeated.
     match restorer.push(from_record(record, BlockHash::all_zeros())) {
         true => Ok(()),
@@ -304,11 +309,11 @@ fn save_to(
     writer: &mut impl Write,
     network: Network,
     key: ObfuscationKey,
-    tree: &BlockIndex,
+    index: &BlockIndex,
     files: &FileStates,
 ) -> io::Result<()> {
     let count = |count: usize| u32::try_from(count).map(U32::new).map_err(io::Error::other);
-    let rootless = tree.rootless_records();
+    let rootless = index.rootless_records();
     let (first, mut rootless) =
         rootless.map_or((NO_ROOTLESS_RUN, None), |(first, run)| (first.0, Some(run.peekable())));
     let root = rootless.as_mut().and_then(|run| run.peek().copied());
@@ -317,10 +322,10 @@ fn save_to(
         version: VERSION.into(),
         network: network.magic().0,
         key: key.to_u64().into(),
-        rooted: count(tree.rooted_records().count())?,
+        rooted: count(index.rooted_records().count())?,
         rootless_first: first.into(),
-        rootless: count(tree.rootless_records().map_or(0, |(_, run)| run.count()))?,
-        others: count(tree.other_records().count())?,
+        rootless: count(index.rootless_records().map_or(0, |(_, run)| run.count()))?,
+        others: count(index.other_records().count())?,
         files: count(files.len())?,
         rootless_prev_hash: root.map_or([0; 32], |root| root.prev_hash.to_byte_array()),
     };
@@ -330,10 +335,10 @@ fn save_to(
         writer.write_all(bytes)
     };
     write(header.as_bytes())?;
-    for record in tree.rooted_records().chain(rootless.into_iter().flatten()) {
+    for record in index.rooted_records().chain(rootless.into_iter().flatten()) {
         write(to_record(&record).as_bytes())?;
     }
-    for record in tree.other_records() {
+    for record in index.other_records() {
         let prev_hash = record.prev_hash.to_byte_array();
         write(LinkedRecord { block: to_record(&record), prev_hash }.as_bytes())?;
     }
