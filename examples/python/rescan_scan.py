@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Scans for output descriptors through rescan-server's socket, and prints what they received and spent.
 
-A small but whole client of rescan-core/schema/rescan.capnp: it asks the server what it is, fills and seals a watch set,
+A small but whole client of rescan-schema/rescan.capnp: it asks the server what it is, fills and seals a watch set,
 takes the reports as they stream in, and tells an answer, a refusal, a failure and a lost connection apart. It keeps no
 state and resumes nothing.
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import capnp
 
-SCHEMA = Path(__file__).resolve().parents[2] / "rescan-core" / "schema" / "rescan.capnp"
+SCHEMA = Path(__file__).resolve().parents[2] / "rescan-schema" / "rescan.capnp"
 # The schema imports /capnp/stream.capnp, which is part of pycapnp but not on its import path.
 rescan = capnp.load(str(SCHEMA), imports=[str(Path(capnp.__file__).resolve().parents[1])])
 

@@ -29,6 +29,4 @@ pub mod framing;
 pub mod peer;
 pub mod wire;
 
-#[allow(warnings, clippy::all, reason = "generated from schema/rescan.capnp by `cargo xtask codegen`")]
-#[rustfmt::skip]
-pub mod rescan_capnp;
+pub use rescan_schema::rescan_capnp;

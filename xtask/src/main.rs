@@ -19,9 +19,9 @@ struct Schema {
 
 const SCHEMAS: [Schema; 2] = [
     Schema {
-        directory: "rescan-core/schema",
+        directory: "rescan-schema",
         file: "rescan.capnp",
-        generated_dir: "rescan-core/src",
+        generated_dir: "rescan-schema/src",
         generated_name: "rescan_capnp.rs",
     },
     Schema {
