@@ -1,4 +1,5 @@
-//! Whole blocks of a range, in chain order, in the clear: for wallets that match on their own side.
+//! Whole blocks of a range, in chain order and in the clear, for wallets that match on their own
+//! side.
 
 use std::sync::Arc;
 
@@ -6,20 +7,22 @@ use rescan_core::chain::active_chain::ActiveChain;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{Failure, FullBlock, Outcome};
 
-use super::ordered::{Ordered, Worked};
-use super::pinned::{Pinned, SegmentBlocks, SegmentFault};
+use super::found_coins::CoinTotals;
+use super::ordered::{Done, Ordered};
+use super::pinned_chain::{PinnedChain, SegmentBlocks, SegmentFault};
+use super::plan::ScanTotals;
 use super::pool::WorkerPool;
 use super::progress::ScanProgress;
 use super::segments::{SegmentSize, Segments};
 use crate::cancel::Cancel;
 use crate::chain::Chain;
 
-/// Block data that is read in one go. Small, since it is held in memory until the client has taken it.
+/// Block data of one read. Small, since it stays in memory until the client has taken it.
 const READ_SIZE: SegmentSize = SegmentSize { first_bytes: 1 << 20, bytes_max: 1 << 20, blocks_max: 1_024 };
 
-/// Reads under way at once: with the one that the client takes from, 4 MiB and four blocks for a shipment, whatever the
-/// number of workers. One RPC thread ships no faster than a few workers read.
-const READS_UNDER_WAY_MAX: usize = 3;
+/// Reads in flight: with the one that the client takes from, 4 MiB and four blocks for each client,
+/// for any number of workers. One RPC thread ships no faster than a few workers read.
+const READS_IN_FLIGHT_MAX: usize = 3;
 
 /// Reads blocks in order while a client takes them.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub struct BlockReader {
 }
 
 impl BlockReader {
-    /// Begins with the blocks of `range` in `snapshot`, every one of which is on disk.
+    /// Starts to read the blocks of `range` in `snapshot`, all of which are on disk.
     #[must_use]
     pub fn start(
         pool: &WorkerPool,
@@ -37,43 +40,57 @@ impl BlockReader {
         range: HeightRange,
         cancel: Cancel,
     ) -> Self {
-        let pinned = Pinned::new(chain, snapshot, cancel);
+        let pinned = PinnedChain::new(chain, snapshot, cancel);
         let reading = pinned.clone();
         let work = move |heights| read_segment(&reading, heights);
         let segments = Segments::new(range, READ_SIZE);
-        Self { ordered: Ordered::new(pool, pinned, segments, READS_UNDER_WAY_MAX, work) }
+        Self { ordered: Ordered::new(pool, pinned, segments, READS_IN_FLIGHT_MAX, work) }
     }
 
-    /// The next blocks in chain order, at least one; none when the reading has come to its outcome.
+    /// The next blocks in chain order, at least one; `None` once the reader has an outcome.
     ///
     /// # Errors
-    /// [`Failure`] where a block is at fault in every copy, or a worker panicked.
+    /// [`Failure`] if every copy of a block is bad, or a worker panicked.
     pub async fn next(&mut self) -> Result<Option<Vec<FullBlock>>, Failure> {
         let Some((heights, blocks)) = self.ordered.next().await? else { return Ok(None) };
         self.ordered.settle(heights);
         Ok(Some(blocks))
     }
 
-    /// How far the reading is.
+    /// The counters of settled blocks, for readers on any thread.
     #[must_use]
     pub fn progress(&self) -> Arc<ScanProgress> {
         Arc::clone(self.ordered.progress())
     }
 
-    /// How it ended; none while it goes on.
+    /// The outcome; `None` while the reader runs.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         self.ordered.outcome()
     }
 
-    /// The last height that was given out.
+    /// The last settled height.
     #[must_use]
     pub fn settled(&self) -> Option<Height> {
         self.ordered.settled()
     }
+
+    /// The totals so far; nothing is matched.
+    #[must_use]
+    pub fn totals(&self) -> ScanTotals {
+        ScanTotals {
+            transactions: 0,
+            coins: CoinTotals::default(),
+            keychains: Vec::new(),
+            watched_through: Vec::new(),
+            blocks_scanned: self.ordered.progress().blocks_done(),
+            bytes_scanned: self.ordered.progress().bytes_done(),
+            passes: 1,
+        }
+    }
 }
 
-fn read_segment(pinned: &Pinned, heights: HeightRange) -> Result<Worked<Vec<FullBlock>>, SegmentFault> {
+fn read_segment(pinned: &PinnedChain, heights: HeightRange) -> Result<Done<Vec<FullBlock>>, SegmentFault> {
     let blocks = SegmentBlocks::open(pinned, heights);
     let read: Result<Vec<FullBlock>, SegmentFault> = heights
         .iter()
@@ -86,5 +103,5 @@ fn read_segment(pinned: &Pinned, heights: HeightRange) -> Result<Worked<Vec<Full
             Ok(FullBlock { height, hash: block.hash, data })
         })
         .collect();
-    Ok(Worked { value: read?, last: heights.last() })
+    Ok(Done { value: read?, last: heights.last() })
 }

@@ -1,4 +1,5 @@
-//! Scripts of keychains, derived by the workers in jobs of a few milliseconds, so that scans under way hardly notice.
+//! Scripts of keychains, derived by workers in jobs of a few milliseconds, which hardly delay
+//! running scans.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use rescan_core::watching::watch_set::{WatchError, WatchSetBuilder};
 use super::gap_rule::{GapLimit, IndexRange};
 use super::pool::{WorkerPanicked, WorkerPool};
 
-/// How many indexes one job derives. A script takes 40 to 230 microseconds.
+/// Indexes that one job derives. A script takes 40 to 230 microseconds.
 const INDEXES_PER_JOB: u32 = 50;
 
 /// A keychain of a watch set.
@@ -19,11 +20,11 @@ const INDEXES_PER_JOB: u32 = 50;
 pub struct WatchedKeychain {
     /// Its descriptor.
     pub keychain: Keychain,
-    /// How far it is watched.
+    /// Its gap limit.
     pub rule: GapLimit,
 }
 
-/// Why scripts are not derived.
+/// The reason why scripts cannot be derived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DerivationError {
@@ -31,19 +32,19 @@ pub enum DerivationError {
     #[error(transparent)]
     Panicked(#[from] WorkerPanicked),
     /// A script cannot be watched.
-    #[error("keychain {keychain}: {source}")]
+    #[error("cannot watch a script of keychain {keychain}")]
     Script {
         /// The number of its keychain.
         keychain: u32,
-        /// Why.
+        /// The reason.
         source: WatchError,
     },
-    /// There are more than may be watched.
-    #[error("keychain {keychain} brings more than {max} scripts")]
+    /// The limit of scripts is exceeded.
+    #[error("keychain {keychain} exceeds the limit of {max} scripts")]
     TooMany {
-        /// The number of the keychain that has one too many.
+        /// The number of the keychain that exceeds it.
         keychain: u32,
-        /// How many there may be.
+        /// The limit.
         max: u64,
     },
 }
@@ -54,8 +55,8 @@ struct Derived {
     scripts: Vec<ScriptBuf>,
 }
 
-/// Derives `ranges` of `keychains` into `builder`, no more than `scripts_max` scripts and at most `jobs_max` jobs at a
-/// time. Of a descriptor that is not ranged, any range is its one script.
+/// Derives `ranges` of `keychains` into `builder`: at most `scripts_max` scripts, in at most
+/// `jobs_max` jobs at a time. For an unranged descriptor, any range yields its one script.
 ///
 /// # Errors
 /// [`DerivationError`].
@@ -68,18 +69,18 @@ pub async fn derive(
     jobs_max: usize,
 ) -> Result<WatchSetBuilder, DerivationError> {
     let mut count = 0_u64;
-    let jobs = ranges.into_iter().flat_map(stretches).filter_map(|stretch| {
-        let number = stretch.keychain;
+    let jobs = ranges.into_iter().flat_map(chunks).filter_map(|chunk| {
+        let number = chunk.keychain;
         let keychain = keychains.get(number as usize)?.keychain.clone(); // 32 bits fit
         let is_ranged = keychain.is_ranged();
-        let derived = pool.run(move || derive_stretch(&keychain, stretch));
+        let derived = pool.run(move || derive_chunk(&keychain, chunk));
         Some(async move { derived.await.map(|derived| (number, is_ranged, derived)) })
     });
     let mut derived = stream::iter(jobs).buffered(jobs_max);
-    while let Some((keychain, is_ranged, stretch)) = derived.try_next().await? {
-        for Derived { index, scripts } in stretch {
+    while let Some((keychain, is_ranged, chunk)) = derived.try_next().await? {
+        for Derived { index, scripts } in chunk {
             let origin = Origin::Keychain { keychain, index: is_ranged.then_some(index) };
-            // The same script again counts again: it has another origin.
+            // A repeated script counts again: it has another origin.
             count = count.saturating_add(scripts.len() as u64); // usize has at most 64 bits
             for script in scripts {
                 builder
@@ -94,8 +95,8 @@ pub async fn derive(
     Ok(builder)
 }
 
-/// The range in pieces of one job each.
-fn stretches(range: IndexRange) -> impl Iterator<Item = IndexRange> {
+/// Divides a range into chunks of one job each.
+fn chunks(range: IndexRange) -> impl Iterator<Item = IndexRange> {
     let firsts = (range.first..=range.last).step_by(INDEXES_PER_JOB as usize); // u32 fits usize wherever this runs
     firsts.map(move |first| IndexRange {
         first,
@@ -104,11 +105,11 @@ fn stretches(range: IndexRange) -> impl Iterator<Item = IndexRange> {
     })
 }
 
-fn derive_stretch(keychain: &Keychain, stretch: IndexRange) -> Vec<Derived> {
-    (stretch.first..=stretch.last)
+fn derive_chunk(keychain: &Keychain, chunk: IndexRange) -> Vec<Derived> {
+    (chunk.first..=chunk.last)
         .filter_map(|index| {
             let mut scripts = Vec::with_capacity(keychain.scripts_per_index());
-            // An index without a key is passed over, as BIP32 has it: nothing can have been paid to it.
+            // BIP32 skips an index without a valid key: nothing can have been paid to it.
             keychain.scripts(index, &mut scripts).ok()?;
             Some(Derived { index, scripts })
         })

@@ -1,10 +1,12 @@
 //! The coins that a scan has found and not yet seen spent, shared by its workers.
 //!
-//! Workers run ahead of the order of the chain, so a worker may miss a coin that an earlier segment found meanwhile. To
-//! mend that afterwards, coins are committed segment by segment in chain order, each worker notes how many segments were
-//! committed when it began, and what came after that can be asked for. A spent coin is forgotten.
+//! Workers run ahead of chain order, so that one may miss a coin that an earlier segment finds
+//! meanwhile. Therefore coins are committed segment by segment in chain order, and each worker
+//! records the number of commits at its start. [`FoundCoins::since`] returns the coins of later
+//! commits. A spent coin is forgotten.
 //!
-//! Invariant: the filter denies no committed coin, no given outpoint, and no coin of the worker that asks.
+//! Invariant: the filter passes every committed coin, every given outpoint, and every coin of the
+//! worker that asks.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -17,53 +19,55 @@ use rescan_core::watching::filter::OutpointFilter;
 use rescan_core::watching::matching::{Coins, FoundCoin, can_be_coin};
 use rescan_core::watching::watch_set::{ScriptId, WatchSet};
 
-/// Found coins that the first filter is laid out for; it is made anew for twice as many whenever it is full.
+/// The number of found coins for which the first filter is sized; a full one is replaced by one for
+/// twice as many.
 const FIRST_CAPACITY: usize = 1_024;
 
 /// The coins of one scan.
 #[derive(Debug)]
 pub(super) struct FoundCoins {
-    /// For its given outpoints, which are in every filter.
+    /// Every filter holds its given outpoints.
     watch: Arc<WatchSet>,
     inner: RwLock<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    /// Entries lie close together, and the table beside them holds positions: half the memory of a table of entries, and
-    /// nothing to move when it grows.
-    coins: IndexMap<OutPoint, Kept>,
-    /// What the coins carry together. Wide, since with unproven blocks any eight bytes may be an amount.
+    /// Entries are contiguous, and the table beside them holds positions: half the memory of a
+    /// table of entries, which has to move none of them when it grows.
+    coins: IndexMap<OutPoint, StoredCoin>,
+    /// The sum of the coins. Wide, since in unproven blocks any eight bytes may be an amount.
     total_sat: u128,
     filter: Arc<OutpointFilter>,
-    /// How many words the filter is laid out for, and how many were inserted.
+    /// The number of words for which the filter is sized, and of those inserted.
     capacity: usize,
     inserted: usize,
-    /// The coins of the latest commits, as far back as a worker may have missed them; the last one at the back.
+    /// The coins of the latest commits, as far back as a worker may have missed them; the newest at
+    /// the back.
     log: VecDeque<Vec<OutPoint>>,
-    /// How many segments were committed.
+    /// The number of committed segments.
     committed: u64,
 }
 
-/// A coin with the place where it was made. An amount is kept as bytes so that a coin takes no padding.
+/// A coin with its position in the chain. Its amount is stored as bytes, which avoids padding.
 #[derive(Clone, Copy, Debug)]
-struct Kept {
+struct StoredCoin {
     value_sat: [u8; 8],
     script: ScriptId,
     height: Height,
     tx_index: u32,
 }
 
-/// A coin that is left, and where it was made.
+/// A coin that was not seen spent, with its position in the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LeftCoin {
+pub(super) struct UnspentCoin {
     pub(super) height: Height,
     pub(super) tx_index: u32,
     pub(super) outpoint: OutPoint,
     pub(super) coin: FoundCoin,
 }
 
-impl Kept {
+impl StoredCoin {
     fn new(coin: FoundCoin, height: Height, tx_index: u32) -> Self {
         Self { value_sat: coin.value.to_sat().to_le_bytes(), script: coin.script, height, tx_index }
     }
@@ -73,17 +77,17 @@ impl Kept {
     }
 }
 
-/// What a scan's coins come to.
+/// The totals of a scan's coins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CoinTotals {
-    /// How many there are.
+    /// Their number.
     pub count: u64,
-    /// What they carry together, in satoshi.
+    /// Their sum, in satoshi.
     pub total_sat: u64,
 }
 
 impl FoundCoins {
-    /// No coins yet, and the given outpoints of `watch` in the filter.
+    /// No coins; the filter holds the given outpoints of `watch`.
     pub(super) fn new(watch: Arc<WatchSet>) -> Self {
         let capacity = FIRST_CAPACITY.saturating_add(watch.outpoint_count());
         let inner = Inner {
@@ -98,13 +102,13 @@ impl FoundCoins {
         Self { watch, inner: RwLock::new(inner) }
     }
 
-    /// What a worker matches a segment against: everything committed so far, and what it finds itself.
+    /// The coins against which a worker matches a segment: those committed so far, and its own.
     pub(super) fn view(&self) -> CoinView<'_> {
         let inner = self.read();
         CoinView { filter: Arc::clone(&inner.filter), known: inner.committed, shared: self, found: HashMap::new() }
     }
 
-    /// The coins of the segments from number `known` on that are committed and not spent.
+    /// The unspent coins of all commits after the first `known`.
     pub(super) fn since(&self, known: u64) -> Vec<OutPoint> {
         let inner = self.read();
         let commits = usize::try_from(inner.committed.saturating_sub(known)).unwrap_or(usize::MAX);
@@ -114,8 +118,8 @@ impl FoundCoins {
         coins.filter(|outpoint| inner.coins.contains_key(*outpoint)).copied().collect()
     }
 
-    /// Takes in the settled reports of the next segment in chain order, and forgets which coins came with the first
-    /// `known_to_all` segments. Gives the number of coins that it made.
+    /// Commits the settled reports of the next segment in chain order, and forgets which coins came
+    /// with the first `known_to_all` commits. Returns the number of coins that the segment made.
     pub(super) fn commit(
         &self,
         reports: &[BlockReport],
@@ -127,17 +131,17 @@ impl FoundCoins {
         for report in reports {
             for transaction in &report.transactions {
                 for spent in &transaction.spent {
-                    inner.forget(&spent.prevout);
+                    inner.remove(&spent.prevout);
                 }
                 if report.height == Height::GENESIS {
-                    continue; // its output never entered the coin database
+                    continue; // its output never entered the UTXO set
                 }
                 for received in
                     transaction.received.iter().filter(|output| can_be_coin(output.script_pubkey.as_bytes()))
                 {
                     let outpoint = OutPoint { txid: transaction.txid, vout: received.vout };
                     if let Some(coin) = found.get(&outpoint) {
-                        inner.remember(outpoint, Kept::new(*coin, report.height, transaction.tx_index));
+                        inner.insert(outpoint, StoredCoin::new(*coin, report.height, transaction.tx_index));
                         made.push(outpoint);
                     }
                 }
@@ -153,48 +157,49 @@ impl FoundCoins {
         count
     }
 
-    /// How many segments were committed.
+    /// The number of committed segments.
     pub(super) fn committed(&self) -> u64 {
         self.read().committed
     }
 
-    /// What is committed and not spent.
+    /// The totals of unspent coins.
     pub(super) fn totals(&self) -> CoinTotals {
         let inner = self.read();
         CoinTotals { count: inner.coins.len() as u64, total_sat: u64::try_from(inner.total_sat).unwrap_or(u64::MAX) }
     }
 
-    /// What is committed, not spent, and pays a script that `counts`.
+    /// The totals of unspent coins that pay a script for which `counts` holds.
     pub(super) fn totals_of(&self, counts: impl Fn(ScriptId) -> bool) -> CoinTotals {
         let inner = self.read();
-        let counted = inner.coins.values().filter(|kept| counts(kept.script));
-        let (count, total) = counted.fold((0, 0_u128), |(count, total), kept| {
-            (count + 1, total.saturating_add(u128::from(kept.coin().value.to_sat())))
+        let counted = inner.coins.values().filter(|stored| counts(stored.script));
+        let (count, total) = counted.fold((0, 0_u128), |(count, total), stored| {
+            (count + 1, total.saturating_add(u128::from(stored.coin().value.to_sat())))
         });
         CoinTotals { count, total_sat: u64::try_from(total).unwrap_or(u64::MAX) }
     }
 
-    /// The places of what is left, by height, index in block and output. They hold until something is committed.
+    /// The slots of unspent coins, by height, index in block and output. Valid until the next
+    /// commit.
     pub(super) fn sorted(&self) -> Vec<usize> {
         let inner = self.read();
-        let mut places: Vec<usize> = (0..inner.coins.len()).collect();
-        places.sort_unstable_by_key(|place| {
-            inner.coins.get_index(*place).map(|(outpoint, kept)| (kept.height, kept.tx_index, outpoint.vout))
+        let mut slots: Vec<usize> = (0..inner.coins.len()).collect();
+        slots.sort_unstable_by_key(|slot| {
+            inner.coins.get_index(*slot).map(|(outpoint, stored)| (stored.height, stored.tx_index, outpoint.vout))
         });
-        places
+        slots
     }
 
-    /// The coin at a place.
-    pub(super) fn left(&self, place: usize) -> Option<LeftCoin> {
-        self.read().coins.get_index(place).map(|(outpoint, kept)| LeftCoin {
-            height: kept.height,
-            tx_index: kept.tx_index,
+    /// The coin in a slot.
+    pub(super) fn unspent(&self, slot: usize) -> Option<UnspentCoin> {
+        self.read().coins.get_index(slot).map(|(outpoint, stored)| UnspentCoin {
+            height: stored.height,
+            tx_index: stored.tx_index,
             outpoint: *outpoint,
-            coin: kept.coin(),
+            coin: stored.coin(),
         })
     }
 
-    // A worker that panicked ended its scan; what others do with the same coins is of no more consequence.
+    // A worker's panic ends its scan, so that the state of its coins no longer matters.
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -205,22 +210,22 @@ impl FoundCoins {
 }
 
 impl Inner {
-    fn remember(&mut self, outpoint: OutPoint, kept: Kept) {
-        // Of BIP30 twins only the later is a coin.
-        self.forget(&outpoint);
+    fn insert(&mut self, outpoint: OutPoint, stored: StoredCoin) {
+        // Of two transactions with one id (BIP30) only the later's output is a coin.
+        self.remove(&outpoint);
         self.filter.insert(&outpoint);
         self.inserted = self.inserted.saturating_add(1);
-        self.total_sat = self.total_sat.saturating_add(u128::from(kept.coin().value.to_sat()));
-        self.coins.insert(outpoint, kept);
+        self.total_sat = self.total_sat.saturating_add(u128::from(stored.coin().value.to_sat()));
+        self.coins.insert(outpoint, stored);
     }
 
-    fn forget(&mut self, outpoint: &OutPoint) {
-        if let Some(kept) = self.coins.swap_remove(outpoint) {
-            self.total_sat = self.total_sat.saturating_sub(u128::from(kept.coin().value.to_sat()));
+    fn remove(&mut self, outpoint: &OutPoint) {
+        if let Some(stored) = self.coins.swap_remove(outpoint) {
+            self.total_sat = self.total_sat.saturating_sub(u128::from(stored.coin().value.to_sat()));
         }
     }
 
-    /// Makes the filter anew when it is full; spent coins leave it then.
+    /// Replaces a full filter, without the spent coins.
     fn grow_filter(&mut self, watch: &WatchSet) {
         if self.inserted <= self.capacity {
             return;
@@ -231,7 +236,7 @@ impl Inner {
     }
 }
 
-/// The coins as one worker sees them while it walks one segment.
+/// One worker's view of the coins while it walks a segment.
 #[derive(Debug)]
 pub(super) struct CoinView<'a> {
     filter: Arc<OutpointFilter>,
@@ -241,19 +246,19 @@ pub(super) struct CoinView<'a> {
 }
 
 impl CoinView<'_> {
-    /// A view that holds `found` already.
+    /// Adds coins that an earlier walk of the segment found.
     pub(super) fn with_found(mut self, found: HashMap<OutPoint, FoundCoin>) -> Self {
         found.keys().for_each(|outpoint| self.filter.insert(outpoint));
         self.found = found;
         self
     }
 
-    /// How many segments were committed when the view was made.
+    /// The number of committed segments when the view was made.
     pub(super) fn known(&self) -> u64 {
         self.known
     }
 
-    /// What was found through this view.
+    /// The coins found through this view.
     pub(super) fn into_found(self) -> HashMap<OutPoint, FoundCoin> {
         self.found
     }
@@ -267,7 +272,7 @@ impl Coins for CoinView<'_> {
 
     fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin> {
         let found = self.found.get(outpoint).copied();
-        found.or_else(|| self.shared.read().coins.get(outpoint).map(|kept| kept.coin()))
+        found.or_else(|| self.shared.read().coins.get(outpoint).map(|stored| stored.coin()))
     }
 
     fn add(&mut self, outpoint: OutPoint, coin: FoundCoin) {
@@ -276,7 +281,7 @@ impl Coins for CoinView<'_> {
     }
 }
 
-fn filter_of(capacity: usize, watch: &WatchSet, coins: &IndexMap<OutPoint, Kept>) -> OutpointFilter {
+fn filter_of(capacity: usize, watch: &WatchSet, coins: &IndexMap<OutPoint, StoredCoin>) -> OutpointFilter {
     let filter = OutpointFilter::with_capacity(capacity);
     watch.outpoints().chain(coins.keys()).for_each(|outpoint| filter.insert(outpoint));
     filter

@@ -1,8 +1,10 @@
-//! Order restored: workers finish segments in any order, and this gives them back in the order of the chain.
+//! Restores order: workers finish segments in any order, and [`Ordered::next`] returns them in
+//! chain order.
 //!
-//! Jobs go to the pool by credit: no more segments are under way than the credit allows, and a new one starts only when
-//! the one in front has been taken. Whoever takes slowly slows the work and holds no worker. Here, too, it is decided
-//! how work on a pinned chain ends: complete, cancelled, pruned, reorganised, or failed.
+//! Jobs go to the pool by credit: the number of segments in flight is limited, and a new one starts
+//! only once the first of them has been taken. A slow consumer slows the work and blocks no worker.
+//! This also decides the outcome of work on a pinned chain: complete, cancelled, pruned,
+//! reorganised, or failed.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,51 +15,52 @@ use rescan_core::chain::active_chain::ActiveChain;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{Failure, FailureKind, Outcome};
 
-use super::pinned::{Pinned, SegmentFault, missing};
+use super::pinned_chain::{PinnedChain, SegmentFault, missing};
 use super::pool::{Job, WorkerPanicked, WorkerPool};
 use super::progress::ScanProgress;
 use super::segments::Segments;
 use crate::chain::ChainError;
 
-/// Segments under way for each worker: one that it works on, one that waits for it, so that it never does.
+/// Segments in flight for each worker: one in work and one queued, so that the worker never waits.
 const SEGMENTS_PER_WORKER: usize = 2;
 
-/// How often a segment is tried again after the chain was found to have changed beneath it.
+/// Retries of a segment after the chain has changed beneath it.
 pub(crate) const RETRIES_MAX: u32 = 2;
 
-/// What a worker does with a segment.
-type Work<T> = Arc<dyn Fn(HeightRange) -> Result<Worked<T>, SegmentFault> + Send + Sync>;
+/// The work on one segment.
+type Work<T> = Arc<dyn Fn(HeightRange) -> Result<Done<T>, SegmentFault> + Send + Sync>;
 
-/// What a worker made of a segment, or of its first blocks: it may stop early to bound what it holds.
+/// The result of work on a segment or its first blocks: a worker may stop early to limit its
+/// memory.
 #[derive(Debug)]
-pub(super) struct Worked<T> {
+pub(super) struct Done<T> {
     pub(super) value: T,
-    /// The last height that it worked on.
+    /// The last finished height.
     pub(super) last: Height,
 }
 
-/// A segment that was handed to the pool.
-struct UnderWay<T> {
+/// A segment in the pool.
+struct InFlight<T> {
     heights: HeightRange,
-    /// How many segments were settled then.
+    /// The number of settled segments when it was started.
     settled_before: u64,
-    job: Job<Result<Worked<T>, SegmentFault>>,
+    job: Job<Result<Done<T>, SegmentFault>>,
 }
 
 /// Work on consecutive segments of a pinned chain.
 pub(super) struct Ordered<T> {
     pool: WorkerPool,
-    pinned: Pinned,
+    pinned: PinnedChain,
     range: HeightRange,
-    /// The lowest height that is worked on; none where there is no segment.
+    /// The lowest height of the work; `None` if there is no segment.
     first: Option<Height>,
     work: Work<T>,
     segments: Segments,
-    under_way_max: usize,
-    under_way: VecDeque<UnderWay<T>>,
-    /// The newest snapshot that the pin was compared with.
+    in_flight_max: usize,
+    in_flight: VecDeque<InFlight<T>>,
+    /// The newest snapshot that the pinned one was compared with.
     compared: Arc<ActiveChain>,
-    /// The last height that was settled, and how many segments were.
+    /// The last settled height, and the number of settled segments.
     settled: Option<Height>,
     settled_count: u64,
     outcome: Option<Outcome>,
@@ -70,31 +73,32 @@ impl<T> fmt::Debug for Ordered<T> {
     }
 }
 
-/// How many segments a pool of that size has under way for one scan.
-pub(super) fn segments_under_way_max(pool: &WorkerPool) -> usize {
+/// The limit of segments that a pool has in flight for one scan.
+pub(super) fn segments_in_flight_max(pool: &WorkerPool) -> usize {
     pool.workers().saturating_mul(SEGMENTS_PER_WORKER).saturating_add(1)
 }
 
 impl<T: Send + 'static> Ordered<T> {
-    /// Work on the segments of a range of the pinned chain, every height of which is on disk, on no more than
-    /// `under_way_max` of them at once.
+    /// Works on the segments of a range of the pinned chain, all of whose heights are on disk, and
+    /// on at most `in_flight_max` of them at once.
     pub(super) fn new(
         pool: &WorkerPool,
-        pinned: Pinned,
+        pinned: PinnedChain,
         segments: Segments,
-        under_way_max: usize,
-        work: impl Fn(HeightRange) -> Result<Worked<T>, SegmentFault> + Send + Sync + 'static,
+        in_flight_max: usize,
+        work: impl Fn(HeightRange) -> Result<Done<T>, SegmentFault> + Send + Sync + 'static,
     ) -> Self {
         let range = segments.range();
         let first = segments.has_next().then(|| range.first());
         let progress = Arc::new(ScanProgress::new(if first.is_some() { range.count() } else { 0 }));
         if first.is_some() {
             let (adding, snapshot) = (Arc::clone(&progress), Arc::clone(&pinned.snapshot));
-            // A million heights take milliseconds, which are not the caller's thread's; nobody waits for the sum.
+            // A million heights take milliseconds, too long for the caller's thread; nobody waits
+            // for the sum.
             drop(pool.run(move || adding.set_bytes_total(snapshot.data_bytes(range))));
         }
         Self {
-            under_way_max,
+            in_flight_max,
             pool: pool.clone(),
             compared: Arc::clone(&pinned.snapshot),
             pinned,
@@ -102,7 +106,7 @@ impl<T: Send + 'static> Ordered<T> {
             first,
             work: Arc::new(work),
             segments,
-            under_way: VecDeque::new(),
+            in_flight: VecDeque::new(),
             settled: None,
             settled_count: 0,
             outcome: None,
@@ -110,43 +114,43 @@ impl<T: Send + 'static> Ordered<T> {
         }
     }
 
-    /// The next segment in chain order with what its worker made of it; none when the work has come to its outcome.
+    /// The next segment in chain order and its result; `None` once the work has an outcome.
     ///
     /// # Errors
-    /// [`Failure`] where a block is at fault in every copy, or a worker panicked. The work is over then.
+    /// [`Failure`] if every copy of a block is bad, or a worker panicked. The work is over then.
     pub(super) async fn next(&mut self) -> Result<Option<(HeightRange, T)>, Failure> {
         if self.outcome.is_some() {
             return Ok(None);
         }
         self.start_segments();
-        let Some(UnderWay { heights, job, .. }) = self.under_way.pop_front() else {
+        let Some(InFlight { heights, job, .. }) = self.in_flight.pop_front() else {
             self.outcome = Some(self.final_outcome().await?);
             return Ok(None);
         };
-        let mut done = job.await.map_err(|error| panicked(&error))?;
+        let mut done = job.await?;
         let mut retries = 0;
         loop {
             if self.pinned.cancel.is_cancelled() {
                 done = Err(SegmentFault::Cancelled);
             }
             match done {
-                Ok(worked) => match self.reorganised() {
-                    None => return Ok(Some((self.take_up_rest(heights, worked.last), worked.value))),
+                Ok(finished) => match self.reorganised() {
+                    None => return Ok(Some((self.take_up_rest(heights, finished.last), finished.value))),
                     reorganised => self.outcome = reorganised,
                 },
                 Err(fault) => self.outcome = self.outcome_of(fault, retries).await?,
             }
             if self.outcome.is_some() {
-                self.under_way.clear();
+                self.in_flight.clear();
                 return Ok(None);
             }
             retries += 1;
             let work = Arc::clone(&self.work);
-            done = self.pool.run(move || work(heights)).await.map_err(|error| panicked(&error))?;
+            done = self.pool.run(move || work(heights)).await?;
         }
     }
 
-    /// Takes note that a segment is settled. Segments leave in chain order without a gap.
+    /// Records a segment as settled. Segments are settled in chain order and without a gap.
     pub(super) fn settle(&mut self, heights: HeightRange) {
         let expected = self.settled.map_or(Some(self.range.first()), Height::next);
         let in_order = if self.segments.is_dense() {
@@ -156,7 +160,7 @@ impl<T: Send + 'static> Ordered<T> {
         };
         assert!(
             in_order,
-            "segments must leave in chain order, each once: {} after {:?}",
+            "segments must be settled in chain order, each once: {} after {:?}",
             heights.first(),
             self.settled
         );
@@ -165,28 +169,28 @@ impl<T: Send + 'static> Ordered<T> {
         self.progress.settle(heights.count(), self.pinned.snapshot.data_bytes(heights));
     }
 
-    /// How many segments were settled before the earliest of those under way was handed out: what later ones found may
-    /// have been missed by a worker.
+    /// The number of segments that were settled before the earliest one in flight was started:
+    /// workers may have missed coins of later ones.
     pub(super) fn settled_before_all(&self) -> u64 {
-        self.under_way.iter().map(|begun| begun.settled_before).min().unwrap_or(self.settled_count)
+        self.in_flight.iter().map(|started| started.settled_before).min().unwrap_or(self.settled_count)
     }
 
-    /// Whether there is work left, whatever it may come to.
+    /// Whether segments are left.
     pub(super) fn has_more(&self) -> bool {
-        self.outcome.is_none() && (!self.under_way.is_empty() || self.segments.has_next())
+        self.outcome.is_none() && (!self.in_flight.is_empty() || self.segments.has_next())
     }
 
-    /// Has everything that is not settled done by other work from now on.
-    pub(super) fn go_on_with(
+    /// Resumes behind the last settled segment with other work.
+    pub(super) fn resume_with(
         &mut self,
-        work: impl Fn(HeightRange) -> Result<Worked<T>, SegmentFault> + Send + Sync + 'static,
+        work: impl Fn(HeightRange) -> Result<Done<T>, SegmentFault> + Send + Sync + 'static,
     ) {
         self.work = Arc::new(work);
-        self.under_way.clear();
+        self.in_flight.clear();
         self.segments.go_to(self.settled.map_or(self.first, Height::next));
     }
 
-    /// How many segments were settled.
+    /// The number of settled segments.
     pub(super) fn settled_count(&self) -> u64 {
         self.settled_count
     }
@@ -203,49 +207,49 @@ impl<T: Send + 'static> Ordered<T> {
         self.outcome
     }
 
-    /// Runs a job on the segment in hand, outside the credit.
+    /// Runs a job on the segment that was taken, outside the credit.
     pub(super) async fn run<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> Result<R, Failure> {
-        self.pool.run(job).await.map_err(|error| panicked(&error))
+        Ok(self.pool.run(job).await?)
     }
 
-    /// Ends the work on account of a fault that was met outside it.
+    /// Ends the work because of a fault outside of it.
     pub(super) async fn fail(&mut self, fault: SegmentFault) -> Result<(), Failure> {
-        self.is_worth_another_try(fault, RETRIES_MAX).await.map(drop)
+        self.is_worth_a_retry(fault, RETRIES_MAX).await.map(drop)
     }
 
-    /// Whether a fault that was met outside the work is worth another try; if not, the work has come to its outcome.
-    pub(super) async fn is_worth_another_try(&mut self, fault: SegmentFault, tries: u32) -> Result<bool, Failure> {
+    /// Whether to retry after a fault outside of the work; if not, the work has an outcome.
+    pub(super) async fn is_worth_a_retry(&mut self, fault: SegmentFault, tries: u32) -> Result<bool, Failure> {
         self.outcome = self.outcome_of(fault, tries).await?;
         if self.outcome.is_some() {
-            self.under_way.clear();
+            self.in_flight.clear();
         }
         Ok(self.outcome.is_none())
     }
 
     fn start_segments(&mut self) {
-        while self.under_way.len() < self.under_way_max
+        while self.in_flight.len() < self.in_flight_max
             && let Some(heights) = self.segments.next(&self.pinned.snapshot)
         {
-            let begun = self.begin(heights);
-            self.under_way.push_back(begun);
+            let started = self.start(heights);
+            self.in_flight.push_back(started);
         }
     }
 
-    /// Has the heights behind `last` worked on next, if `heights` reach further, and gives those up to it.
+    /// Returns `heights` up to `last`, and starts work on the rest of them as the next segment.
     pub(super) fn take_up_rest(&mut self, heights: HeightRange, last: Height) -> HeightRange {
         if let Some(rest) = last.next().and_then(|next| HeightRange::new(next, heights.last())) {
-            let begun = self.begin(rest);
-            self.under_way.push_front(begun);
+            let started = self.start(rest);
+            self.in_flight.push_front(started);
         }
-        HeightRange::new(heights.first(), last).expect("a worker works on at least the first height of a segment")
+        HeightRange::new(heights.first(), last).expect("a worker finishes at least the first height of a segment")
     }
 
-    fn begin(&self, heights: HeightRange) -> UnderWay<T> {
+    fn start(&self, heights: HeightRange) -> InFlight<T> {
         let work = Arc::clone(&self.work);
-        UnderWay { heights, settled_before: self.settled_count, job: self.pool.run(move || work(heights)) }
+        InFlight { heights, settled_before: self.settled_count, job: self.pool.run(move || work(heights)) }
     }
 
-    /// Whether the newest chain has left the pinned one within the range, and from which height.
+    /// The outcome if the newest chain differs from the pinned one within the range.
     fn reorganised(&mut self) -> Option<Outcome> {
         let newest = self.pinned.chain.newest()?;
         if Arc::ptr_eq(&newest, &self.compared) {
@@ -256,7 +260,8 @@ impl<T: Send + 'static> Ordered<T> {
         fork.filter(|height| *height <= self.range.last()).map(Outcome::ReorganisedFrom)
     }
 
-    /// All segments are settled: complete, unless the chain was left while they were.
+    /// The outcome once all segments are settled: complete, unless the chain was reorganised
+    /// meanwhile.
     async fn final_outcome(&mut self) -> Result<Outcome, Failure> {
         if self.pinned.cancel.is_cancelled() {
             return Ok(Outcome::Cancelled);
@@ -268,7 +273,7 @@ impl<T: Send + 'static> Ordered<T> {
         Ok(self.reorganised().unwrap_or(Outcome::Complete))
     }
 
-    /// What a fault means, by the chain as it is now. None: the segment is worth another try.
+    /// The outcome of a fault, given the chain as it is now; `None` to retry the segment.
     async fn outcome_of(&mut self, fault: SegmentFault, retries: u32) -> Result<Option<Outcome>, Failure> {
         let (height, failure) = match fault {
             SegmentFault::Cancelled => return Ok(Some(Outcome::Cancelled)),
@@ -291,22 +296,18 @@ impl<T: Send + 'static> Ordered<T> {
         }
     }
 
-    /// Reads what changed in the block files. On a thread that may wait, which a worker may not; a scan that is
-    /// cancelled meanwhile waits no longer.
+    /// Reads changes of the block files: on a thread that may block, as a worker may not. Returns
+    /// early if cancelled.
     async fn refresh(&self) -> Result<(), Failure> {
         let (chain, cancel) = (Arc::clone(&self.pinned.chain), self.pinned.cancel.clone());
         match tokio::task::spawn_blocking(move || chain.refresh(&cancel)).await {
             Ok(Ok(_) | Err(ChainError::Cancelled)) => Ok(()),
             Ok(Err(error)) => Err(Failure {
                 kind: FailureKind::Unreadable,
-                detail: format!("cannot read the block files again: {}", with_causes(&error)),
+                detail: format!("cannot reread the block files: {}", with_causes(&error)),
                 at: None,
             }),
-            Err(_panicked) => Err(panicked(&WorkerPanicked)),
+            Err(_panicked) => Err(WorkerPanicked.into()),
         }
     }
-}
-
-fn panicked(panicked: &WorkerPanicked) -> Failure {
-    Failure { kind: FailureKind::Internal, detail: panicked.to_string(), at: None }
 }

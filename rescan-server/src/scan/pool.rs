@@ -1,7 +1,8 @@
-//! The worker pool: rayon threads that we build and size, and the one bridge from async code to them.
+//! The worker pool: rayon threads that we build and size, and the one bridge to them from async
+//! code.
 //!
-//! A job gets everything it needs when it starts and gives back one value; no worker ever waits for anybody. A job that
-//! panics is a defect of ours, is logged, and ends what asked for it, not the server.
+//! A job receives all of its input at the start and returns one value, so that no worker waits for
+//! anybody. A job that panics is a defect of ours: it is logged and ends its scan, not the server.
 
 use std::any::Any;
 use std::num::NonZeroUsize;
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rayon::ThreadPool;
+use rescan_core::report::{Failure, FailureKind};
 use tokio::sync::oneshot;
 
 /// Threads that walk, prove and derive.
 #[derive(Clone, Debug)]
 pub struct WorkerPool(Arc<ThreadPool>);
 
-/// The threads could not be started.
+/// The worker threads could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start {workers} worker threads")]
 pub struct PoolError {
@@ -25,21 +27,27 @@ pub struct PoolError {
     source: rayon::ThreadPoolBuildError,
 }
 
-/// A job panicked: a defect of the server's.
+/// A job panicked: a defect of the server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a worker panicked; this is a defect of rescan-server, and its log says where")]
+#[error("a worker panicked; this is a defect of rescan-server, see its log")]
 pub struct WorkerPanicked;
 
-/// A job that was handed to the pool: resolves to what it gives back.
+impl From<WorkerPanicked> for Failure {
+    fn from(panicked: WorkerPanicked) -> Self {
+        Self { kind: FailureKind::Internal, detail: panicked.to_string(), at: None }
+    }
+}
+
+/// A job in the pool: a future that resolves to its value.
 #[derive(Debug)]
-#[must_use = "a job whose result nobody waits for ran for nothing"]
+#[must_use = "the result of a job is lost unless it is awaited"]
 pub struct Job<T>(oneshot::Receiver<T>);
 
 impl WorkerPool {
     /// A pool of `workers` threads.
     ///
     /// # Errors
-    /// [`PoolError`] where the operating system gives no more threads.
+    /// [`PoolError`] if the operating system refuses the threads.
     pub fn new(workers: NonZeroUsize) -> Result<Self, PoolError> {
         rayon::ThreadPoolBuilder::new()
             .num_threads(workers.get())
@@ -49,18 +57,18 @@ impl WorkerPool {
             .map_err(|source| PoolError { workers, source })
     }
 
-    /// How many threads there are.
+    /// The number of threads.
     #[must_use]
     pub fn workers(&self) -> usize {
         self.0.current_num_threads()
     }
 
-    /// Hands a job to the pool. It runs even if nobody waits for it.
+    /// Queues a job. It runs even if its result is dropped.
     pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Job<T> {
         let (result, receiver) = oneshot::channel();
-        // First in, first out: segments are wanted in the order in which they were handed over.
+        // First in, first out: segments are needed in the order in which they were queued.
         self.0.spawn_fifo(move || match catch_unwind(AssertUnwindSafe(job)) {
-            // Nobody waits any more where the scan was dropped.
+            // The receiver is gone if the scan was dropped.
             Ok(value) => drop(result.send(value)),
             Err(panic) => {
                 tracing::error!(panic = panic_text(panic.as_ref()), "a worker panicked: please report this");
@@ -74,7 +82,7 @@ impl<T> Future for Job<T> {
     type Output = Result<T, WorkerPanicked>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // The sender goes away without a value only when the job panicked.
+        // The sender is dropped without a value only if the job panicked.
         Pin::new(&mut self.0).poll(context).map(|received| received.map_err(|_closed| WorkerPanicked))
     }
 }

@@ -1,9 +1,9 @@
-//! How far a scan is: counters that anybody may read while it goes on.
+//! The progress of a scan: counters that any thread may read while it runs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Settled blocks and bytes of one scan. Relaxed atomics: each is a figure for itself.
+/// Settled blocks and bytes of one scan. Relaxed atomics: no counter depends on another.
 #[derive(Debug)]
 pub struct ScanProgress {
     started: Instant,
@@ -28,7 +28,7 @@ impl ScanProgress {
         self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Heights settled.
+    /// Settled heights.
     #[must_use]
     pub fn blocks_done(&self) -> u64 {
         self.blocks_done.load(Ordering::Relaxed)
@@ -40,7 +40,7 @@ impl ScanProgress {
         self.blocks_total
     }
 
-    /// Block data settled, in bytes.
+    /// Settled block data, in bytes.
     #[must_use]
     pub fn bytes_done(&self) -> u64 {
         self.bytes_done.load(Ordering::Relaxed)
@@ -52,7 +52,7 @@ impl ScanProgress {
         self.bytes_total.load(Ordering::Relaxed)
     }
 
-    /// Since the walk began.
+    /// The time since the walk began.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()

@@ -1,8 +1,8 @@
-//! One segment: consecutive heights walked by one worker as one unit of work.
+//! One segment: consecutive heights that one worker walks as one unit of work.
 //!
-//! A segment is walked against the coins that are known when its worker begins. What earlier segments found meanwhile is
-//! looked for afterwards, when the segment's turn in chain order has come, and only in blocks that may spend it. What is
-//! reported is proven as the scan's `verify` asks.
+//! A segment is walked against the coins that are known when its worker starts. Coins that earlier
+//! segments found meanwhile are searched for when the segment's turn in chain order has come, and
+//! only in blocks that may spend one. Reports are proven as the scan's `verify` demands.
 
 use std::collections::HashMap;
 
@@ -18,52 +18,52 @@ use rescan_core::watching::filter::{WordFilter, scattered, txid_word};
 use rescan_core::watching::matching::{BlockPlace, FoundCoin, Matcher, SpendLog, spend_mark};
 
 use super::found_coins::CoinView;
-use super::ordered::Worked;
+use super::ordered::Done;
 use super::pass::PassShared;
-use super::pinned::{BlockFault, SegmentBlocks, SegmentFault};
+use super::pinned_chain::{BlockFault, SegmentBlocks, SegmentFault};
 
-/// What a worker brings back from a segment.
+/// The result of a walk over a segment.
 #[derive(Debug)]
 pub(super) struct WalkedSegment {
     pub(super) reports: Vec<BlockReport>,
     /// The coins that it made.
     pub(super) found: HashMap<OutPoint, FoundCoin>,
-    /// How many segments were committed when it was begun: coins of later ones it may have missed.
+    /// The number of committed segments at its start: it may have missed coins of later ones.
     pub(super) known: u64,
-    /// What each of its blocks spends, where that was asked for.
+    /// The spends of each block, if logged.
     spends: Option<SegmentSpends>,
 }
 
-/// What the blocks of a segment spend.
+/// The spends of the blocks of a segment.
 #[derive(Debug, Default)]
 struct SegmentSpends {
     log: SpendLog,
-    /// Where each block ends in the log.
+    /// The end of each block in the log.
     ends: Vec<usize>,
 }
 
-/// The buffers that serve one block after another.
-struct Workbench<'w> {
+/// Matches and proves one block after another, with the same buffers.
+struct BlockMatcher<'w> {
     matcher: Matcher<'w>,
     prover: Prover,
     verify: Verify,
     extras: Extras,
 }
 
-/// What a block yields, before its place is known.
-struct Yield {
+/// The matches of a block.
+struct Matched {
     transactions: Vec<TransactionReport>,
     header: Option<Header>,
 }
 
-/// Walks the blocks of `heights`, or the first of them: where nearly everything matches, it stops as soon as its reports
-/// take `reports_bytes_max` of memory.
+/// Walks the blocks of `heights`. Stops early once its reports exceed `reports_bytes_max` of
+/// memory, as they do if nearly everything matches.
 pub(super) fn walk_segment(
     shared: &PassShared,
     heights: HeightRange,
     reports_bytes_max: usize,
-) -> Result<Worked<WalkedSegment>, SegmentFault> {
-    let mut bench = Workbench::new(shared);
+) -> Result<Done<WalkedSegment>, SegmentFault> {
+    let mut matcher = BlockMatcher::new(shared);
     let mut view = shared.coins.view();
     let known = view.known();
     let mut spends = shared.logs_spends().then(SegmentSpends::default);
@@ -73,70 +73,70 @@ pub(super) fn walk_segment(
     let blocks = SegmentBlocks::open(&shared.config.pinned, heights);
     for height in heights.iter() {
         last = height;
-        let (block, yielded) = blocks.examine(height, |raw| {
-            bench.examine(raw, height, &mut view, spends.as_mut().map(|spends| &mut spends.log))
+        let (block, matched) = blocks.examine(height, |raw| {
+            matcher.examine(raw, height, &mut view, spends.as_mut().map(|spends| &mut spends.log))
         })?;
         if let Some(spends) = &mut spends {
             spends.ends.push(spends.log.len());
         }
-        if !yielded.transactions.is_empty() {
-            reports_bytes = yielded.transactions.iter().map(memory_bytes).fold(reports_bytes, usize::saturating_add);
-            reports.push(yielded.into_report(height, block));
+        if !matched.transactions.is_empty() {
+            reports_bytes = matched.transactions.iter().map(memory_bytes).fold(reports_bytes, usize::saturating_add);
+            reports.push(matched.into_report(height, block));
         }
         if reports_bytes > reports_bytes_max {
             break;
         }
     }
-    Ok(Worked { value: WalkedSegment { reports, found: view.into_found(), known, spends }, last })
+    Ok(Done { value: WalkedSegment { reports, found: view.into_found(), known, spends }, last })
 }
 
-/// Looks in a walked segment for spends of `fresh` coins, which were found in earlier segments while it was walked. Blocks
-/// that may spend one are matched anew, now that every earlier coin is known. It ends early as a walk does, as soon as what
-/// is told anew takes `reports_bytes_max` of memory.
+/// Searches a walked segment for spends of `fresh` coins, which earlier segments found meanwhile.
+/// Blocks that may spend one are matched again, now that every earlier coin is known. Stops early
+/// as a walk does, once the new reports exceed `reports_bytes_max` of memory.
 pub(super) fn rematch_segment(
     shared: &PassShared,
     heights: HeightRange,
     mut walked: WalkedSegment,
     fresh: &[OutPoint],
     reports_bytes_max: usize,
-) -> Result<Worked<WalkedSegment>, SegmentFault> {
+) -> Result<Done<WalkedSegment>, SegmentFault> {
     let suspects: Vec<Height> = match &walked.spends {
         Some(spends) => {
             heights.iter().zip(spends.spenders(fresh)).filter_map(|(height, may)| may.then_some(height)).collect()
         }
         None => heights.iter().collect(),
     };
-    let mut bench = Workbench::new(shared);
+    let mut matcher = BlockMatcher::new(shared);
     let mut view = shared.coins.view().with_found(std::mem::take(&mut walked.found));
     let blocks = SegmentBlocks::open(&shared.config.pinned, heights);
     let mut last = heights.last();
     let mut reports_bytes = 0_usize;
     for height in suspects {
-        let place = walked.reports.binary_search_by_key(&height, |report| report.height);
-        // Proven again, if it was reported before: these may be the bytes of another copy.
-        let (block, yielded) = blocks.examine(height, |raw| bench.examine(raw, height, &mut view, None))?;
-        reports_bytes = yielded.transactions.iter().map(memory_bytes).fold(reports_bytes, usize::saturating_add);
-        match place {
-            Ok(place) => walked.reports[place] = yielded.into_report(height, block),
-            Err(_) if yielded.transactions.is_empty() => {}
-            Err(place) => walked.reports.insert(place, yielded.into_report(height, block)),
+        let position = walked.reports.binary_search_by_key(&height, |report| report.height);
+        // Prove it again even if it was reported before: these may be the bytes of another copy.
+        let (block, matched) = blocks.examine(height, |raw| matcher.examine(raw, height, &mut view, None))?;
+        reports_bytes = matched.transactions.iter().map(memory_bytes).fold(reports_bytes, usize::saturating_add);
+        match position {
+            Ok(at) => walked.reports[at] = matched.into_report(height, block),
+            Err(_) if matched.transactions.is_empty() => {}
+            Err(at) => walked.reports.insert(at, matched.into_report(height, block)),
         }
         if reports_bytes > reports_bytes_max {
             last = height;
             break;
         }
     }
-    // What lies behind is walked again. Coins that it made are of no consequence without their reports.
+    // Blocks above `last` are walked again. Their coins have no effect without reports.
     walked.reports.truncate(walked.reports.partition_point(|report| report.height <= last));
     walked.found = view.into_found();
-    Ok(Worked { value: walked, last })
+    Ok(Done { value: walked, last })
 }
 
-/// About what a report takes in memory until it has left, with the coins that it makes, in bytes.
+/// The approximate memory of a report and its coins, in bytes.
 fn memory_bytes(transaction: &TransactionReport) -> usize {
     /// A coin in a hash table that is half full.
     const COIN_BYTES: usize = 128;
-    /// What an allocation costs beside its content.
+    /// The overhead of an allocation.
     const ALLOCATION_BYTES: usize = 16;
     let received = transaction.received.iter().map(|output| {
         let script = output.script_pubkey.len() + ALLOCATION_BYTES;
@@ -153,7 +153,7 @@ fn memory_bytes(transaction: &TransactionReport) -> usize {
     size_of::<TransactionReport>() + received.chain(spent).sum::<usize>() + raw + branch
 }
 
-impl<'w> Workbench<'w> {
+impl<'w> BlockMatcher<'w> {
     fn new(shared: &'w PassShared) -> Self {
         Self {
             matcher: Matcher::new(&shared.watch),
@@ -169,7 +169,7 @@ impl<'w> Workbench<'w> {
         height: Height,
         view: &mut CoinView<'_>,
         log: Option<&mut SpendLog>,
-    ) -> Result<Yield, BlockFault> {
+    ) -> Result<Matched, BlockFault> {
         let transactions = self.match_block(raw, height, view, log)?;
         self.prove(raw, &transactions)?;
         Ok(self.with_extras(raw, transactions)?)
@@ -178,17 +178,21 @@ impl<'w> Workbench<'w> {
     fn prove(&mut self, raw: RawBlock<'_>, transactions: &[TransactionReport]) -> Result<(), Unproven> {
         let wanted = match self.verify {
             Verify::All => true,
-            // A branch is part of a proof, whoever trusts the disk.
+            // A merkle branch is part of a proof, even if the disk is trusted.
             Verify::None if !self.extras.merkle_branches => false,
             Verify::Reported | Verify::None => !transactions.is_empty(),
         };
         if wanted { self.prover.prove(raw, transactions) } else { Ok(()) }
     }
 
-    /// What was asked for beside the matches.
-    fn with_extras(&mut self, raw: RawBlock<'_>, mut transactions: Vec<TransactionReport>) -> Result<Yield, Unproven> {
+    /// Adds raw transactions, merkle branches and the header, if requested.
+    fn with_extras(
+        &mut self,
+        raw: RawBlock<'_>,
+        mut transactions: Vec<TransactionReport>,
+    ) -> Result<Matched, Unproven> {
         if transactions.is_empty() || self.extras == Extras::default() {
-            return Ok(Yield { transactions, header: None });
+            return Ok(Matched { transactions, header: None });
         }
         let indexes: Vec<u32> = transactions.iter().map(|transaction| transaction.tx_index).collect();
         if self.extras.raw_transactions {
@@ -206,7 +210,7 @@ impl<'w> Workbench<'w> {
             }
             header = raw.header().and_then(|bytes| bitcoin::consensus::deserialize(&bytes).ok());
         }
-        Ok(Yield { transactions, header })
+        Ok(Matched { transactions, header })
     }
 
     fn match_block(
@@ -225,7 +229,7 @@ impl<'w> Workbench<'w> {
     }
 }
 
-impl Yield {
+impl Matched {
     fn into_report(self, height: Height, block: ChainBlock) -> BlockReport {
         let Self { transactions, header } = self;
         BlockReport { height, hash: block.hash, time: block.time, is_late: false, header, transactions }

@@ -1,5 +1,5 @@
-//! How a range is cut into segments: small at first, so that the first match leaves soon, then ever larger up to where
-//! handing out work costs nothing against doing it.
+//! The division of a range into segments: small at first, for an early first report, then larger up
+//! to a size at which the cost of handing out work is negligible.
 
 use rescan_core::chain::active_chain::ActiveChain;
 use rescan_core::position::{Height, HeightRange};
@@ -9,14 +9,16 @@ use rescan_core::position::{Height, HeightRange};
 pub struct SegmentSize {
     /// Block data of the first segment, in bytes; each later one has twice that of the one before.
     pub first_bytes: u64,
-    /// Block data of the largest segment, in bytes. A segment has at least one block, however large.
+    /// Block data of the largest segment, in bytes. A segment has at least one block, however
+    /// large.
     pub bytes_max: u64,
-    /// Blocks of the largest segment: early blocks are so small that counting bytes alone would make long lists.
+    /// Blocks of the largest segment: early blocks are so small that a limit of bytes alone would
+    /// make long lists.
     pub blocks_max: u32,
 }
 
 impl Default for SegmentSize {
-    /// Half a millisecond of walking for a segment: a hundred times what handing it out costs.
+    /// Half a millisecond of walking for a segment: a hundred times the cost of handing it out.
     fn default() -> Self {
         Self { first_bytes: 128 << 10, bytes_max: 4 << 20, blocks_max: 1_024 }
     }
@@ -26,11 +28,11 @@ impl Default for SegmentSize {
 #[derive(Debug)]
 pub(super) struct Segments {
     range: HeightRange,
-    /// The next height; none behind the end.
+    /// The next height; `None` at the end.
     next: Option<Height>,
     bytes: u64,
     size: SegmentSize,
-    /// The only heights that are wanted, ascending, where not all are: each is a segment.
+    /// The selected heights, ascending, unless all are: each is a segment.
     only: Option<Vec<Height>>,
 }
 
@@ -39,7 +41,7 @@ impl Segments {
         Self { range, next: Some(range.first()), bytes: size.first_bytes.min(size.bytes_max), size, only: None }
     }
 
-    /// Single blocks; none if there are none.
+    /// A segment for each of `heights`; `None` if there are none.
     pub(super) fn of_blocks(mut heights: Vec<Height>) -> Option<Self> {
         heights.sort_unstable();
         heights.dedup();
@@ -48,9 +50,9 @@ impl Segments {
         Some(Self { only: Some(heights), ..Self::new(HeightRange::new(first, last)?, size) })
     }
 
-    /// Of what lies behind `covered_through`, if anything was covered: there may be none.
-    pub(super) fn after(covered_through: Option<Height>, range: HeightRange, size: SegmentSize) -> Self {
-        let first = covered_through.map_or(Some(range.first()), Height::next);
+    /// The segments of `range` above `scanned_through`, possibly none.
+    pub(super) fn after(scanned_through: Option<Height>, range: HeightRange, size: SegmentSize) -> Self {
+        let first = scanned_through.map_or(Some(range.first()), Height::next);
         if let Some(rest) = first.and_then(|first| HeightRange::new(first.max(range.first()), range.last())) {
             return Self::new(rest, size);
         }
@@ -58,17 +60,16 @@ impl Segments {
         Self { next: None, ..Self::new(end, size) }
     }
 
-    /// Whether every height of the range is wanted.
+    /// Whether all heights of the range are selected.
     pub(super) fn is_dense(&self) -> bool {
         self.only.is_none()
     }
 
-    /// Whether there is another one.
     pub(super) fn has_next(&self) -> bool {
         self.next.is_some()
     }
 
-    /// Goes back, or on, to that height.
+    /// Continues from that height.
     pub(super) fn go_to(&mut self, height: Option<Height>) {
         self.next = height.filter(|height| *height <= self.range.last());
     }

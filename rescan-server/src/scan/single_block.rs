@@ -1,6 +1,6 @@
-//! One block against one watch set, for itself: what a call that keeps no state asks for.
+//! One block against one watch set, for a call without a scan.
 //!
-//! Coins are those of the watch set and those that the block itself makes; nothing of other blocks is known.
+//! Coins are those of the watch set and those of the block itself; no other block is read.
 
 use std::sync::Arc;
 
@@ -13,15 +13,16 @@ use rescan_core::watching::coin_map::CoinMap;
 use rescan_core::watching::matching::{BlockPlace, Matcher};
 use rescan_core::watching::watch_set::WatchSet;
 
-use super::pinned::{BlockFault, Pinned, SegmentBlocks, SegmentFault, missing};
+use super::pinned_chain::{BlockFault, PinnedChain, SegmentBlocks, SegmentFault, missing};
 use crate::cancel::Cancel;
 use crate::chain::Chain;
 
-/// The block at `height` of `snapshot`, in the clear and with its witnesses, if anything in it matches. It is proven then:
-/// its transactions are those of its header, and its witnesses those that its coinbase commits to. For a worker.
+/// The block at `height` of `snapshot`, in the clear and with its witnesses, if anything in it
+/// matches. It is proven: its transactions by its header, and its witnesses by its coinbase's
+/// commitment. For a worker.
 ///
 /// # Errors
-/// [`Failure`] where the block is at fault in every copy that is known of. The chain may have changed meanwhile.
+/// [`Failure`] if every known copy of the block is bad. The chain may have changed meanwhile.
 pub fn match_single_block(
     chain: Arc<Chain>,
     snapshot: Arc<ActiveChain>,
@@ -29,14 +30,14 @@ pub fn match_single_block(
     watch: &WatchSet,
     cancel: Cancel,
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let pinned = Pinned::new(chain, snapshot, cancel);
+    let pinned = PinnedChain::new(chain, snapshot, cancel);
     let only = HeightRange::new(height, height).expect("a height is not above itself");
     let place = if height == Height::GENESIS { BlockPlace::Genesis } else { BlockPlace::Later };
     let examined = SegmentBlocks::open(&pinned, only).examine(height, |raw| examine(raw, place, watch));
     examined.map(|(_block, data)| data).map_err(|fault| match fault {
         SegmentFault::Cancelled => Failure {
             kind: FailureKind::Internal,
-            detail: "the call was given up before its block was looked at".to_owned(),
+            detail: "the call was cancelled before its block was read".to_owned(),
             at: None,
         },
         SegmentFault::Missing(height) => missing(height),

@@ -16,7 +16,7 @@ use rescan_core::watching::watch_set::WatchSetBuilder;
 use rescan_fixtures::closure::random::{Case, random_case};
 use rescan_fixtures::closure::{self, Closure, Owner};
 use rescan_server::blocks::block_file::Access;
-use rescan_server::scan::{CoveredPart, Lookahead, ScanPlan, SegmentSize};
+use rescan_server::scan::{LookaheadConfig, ScanPlan, ScannedPart, SegmentSize};
 
 use crate::{Answer, Manner, ReadChain, Wanted, plan, run, watch_keychains};
 
@@ -119,7 +119,7 @@ fn case_plan(
     let size = SegmentSize { blocks_max, ..SegmentSize::default() };
     ScanPlan {
         range: HeightRange::new(Height(case.from_height), last).unwrap(),
-        lookahead: Lookahead { each, total: u32::MAX, each_min: lookahead, after: Duration::ZERO },
+        lookahead: LookaheadConfig { each, total: u32::MAX, each_min: lookahead, after: Duration::ZERO },
         ..plan(chain, wanted, Manner { size, ..Manner::with_workers(1) })
     }
 }
@@ -194,8 +194,8 @@ proptest! {
         first.reports.iter().for_each(|report| ledger.apply(report));
         let coins: Vec<Coin> = ledger.sorted().into_iter().cloned().collect();
         let wanted = wanted(&case, &first.totals.keychains, &coins);
-        let covered = CoveredPart { through, watched_through: first.totals.watched_through.clone() };
-        let second = ScanPlan { covered: Some(covered), ..case_plan(&chain, &case, &wanted, tip, lookahead, 2) };
+        let scanned = ScannedPart { through, watched_through: first.totals.watched_through.clone() };
+        let second = ScanPlan { scanned: Some(scanned), ..case_plan(&chain, &case, &wanted, tip, lookahead, 2) };
         let second = run(&chain, second, 2).unwrap();
         let mut both = History::new();
         for mut report in first.reports.into_iter().chain(second.reports) {

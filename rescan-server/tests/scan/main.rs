@@ -25,7 +25,9 @@ use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 use rescan_server::blocks::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig};
-use rescan_server::scan::{GapLimit, Lookahead, Scan, ScanPlan, ScanTotals, SegmentSize, WatchedKeychain, WorkerPool};
+use rescan_server::scan::{
+    GapLimit, LookaheadConfig, Scan, ScanPlan, ScanTotals, SegmentSize, WatchedKeychain, WorkerPool,
+};
 
 /// A chain read from files, with its state in a directory of its own.
 struct ReadChain {
@@ -92,7 +94,7 @@ fn plan(chain: &ReadChain, wanted: &Wanted, manner: Manner) -> ScanPlan {
     ScanPlan {
         range: HeightRange::new(Height(0), snapshot.tip().unwrap().height).unwrap(),
         snapshot,
-        covered: None,
+        scanned: None,
         watch: Arc::clone(&wanted.watch),
         keychains: Arc::clone(&wanted.keychains),
         scripts_max: 1_000_000,
@@ -100,7 +102,7 @@ fn plan(chain: &ReadChain, wanted: &Wanted, manner: Manner) -> ScanPlan {
         deliver: Deliver::History,
         extras: Extras::default(),
         segment_size: manner.size,
-        lookahead: Lookahead::default(),
+        lookahead: LookaheadConfig::default(),
     }
 }
 

@@ -25,7 +25,7 @@ use super::faults::{Armed, Fault, Often};
 use crate::blocks::block_file::Access;
 use crate::cancel::Cancel;
 use crate::chain::{Chain, ChainConfig};
-use crate::scan::{Lookahead, Scan, ScanPlan, SegmentSize, WorkerPool};
+use crate::scan::{LookaheadConfig, Scan, ScanPlan, SegmentSize, WorkerPool};
 
 /// Before a block come its magic and its size.
 const PREFIX_BYTES: u64 = 8;
@@ -133,7 +133,7 @@ impl Scene {
         let plan = ScanPlan {
             range,
             snapshot,
-            covered: None,
+            scanned: None,
             watch: Arc::clone(&self.watch),
             keychains: Arc::new([]),
             scripts_max: 1_000,
@@ -141,7 +141,7 @@ impl Scene {
             deliver: Deliver::History,
             extras: Extras::default(),
             segment_size: SegmentSize::default(),
-            lookahead: Lookahead::default(),
+            lookahead: LookaheadConfig::default(),
         };
         self.runtime.block_on(async {
             let mut scan = Scan::start(&self.pool, Arc::clone(chain), plan, Cancel::new());

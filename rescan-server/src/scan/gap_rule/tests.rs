@@ -1,4 +1,4 @@
-//! However uses come, the rule ends where going over them again and again would end.
+//! In any order of uses, the rule ends with the indexes of an iteration to the fixed point.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
@@ -14,11 +14,11 @@ fn ranged(gap_limit: u32) -> GapLimit {
     GapLimit { gap_limit: Some(gap_limit), last_revealed: None }
 }
 
-fn everything_covered(rules: &[GapLimit]) -> GapRule {
+fn everything_matched(rules: &[GapLimit]) -> GapRule {
     GapRule::new(rules, |_| Some(u32::MAX))
 }
 
-/// A block whose only transaction pays these.
+/// A block whose only transaction pays these keychains and indexes.
 fn block(height: u32, paid: &[(u32, u32)]) -> BlockReport {
     let received = (0..)
         .zip(paid)
@@ -46,7 +46,7 @@ fn block(height: u32, paid: &[(u32, u32)]) -> BlockReport {
     }
 }
 
-fn told(reports: &[BlockReport], due: &[Due]) -> BTreeSet<(u32, u32, u32)> {
+fn positions(reports: &[BlockReport], pending: &[PendingMatch]) -> BTreeSet<(u32, u32, u32)> {
     let reported = reports.iter().flat_map(|report| {
         report.transactions.iter().flat_map(|transaction| &transaction.received).flat_map(|received| {
             received.origins.iter().map(|origin| match *origin {
@@ -55,27 +55,29 @@ fn told(reports: &[BlockReport], due: &[Due]) -> BTreeSet<(u32, u32, u32)> {
             })
         })
     });
-    let due = due.iter().flat_map(|due| due.heights.iter().map(|height| (height.0, due.keychain, due.index)));
-    reported.chain(due).collect()
+    let pending = pending
+        .iter()
+        .flat_map(|pending| pending.heights.iter().map(|height| (height.0, pending.keychain, pending.index)));
+    reported.chain(pending).collect()
 }
 
 #[test]
-fn an_index_beyond_the_gap_is_held_back_until_another_use_reaches_it() {
-    let mut rule = everything_covered(&[ranged(5)]);
-    let (reports, due) = rule.take(vec![block(1, &[(0, 9)])]);
-    assert!(reports.is_empty() && due.is_empty());
-    assert_eq!(rule.watched_through(), [Some(8)], "of 9, not everything was reported");
-    let (reports, due) = rule.take(vec![block(2, &[(0, 4)])]);
-    assert_eq!(told(&reports, &due), BTreeSet::from([(2, 0, 4), (1, 0, 9)]));
+fn an_index_beyond_the_gap_limit_is_withheld_until_another_use_reaches_it() {
+    let mut rule = everything_matched(&[ranged(5)]);
+    let (reports, pending) = rule.record(vec![block(1, &[(0, 9)])]);
+    assert!(reports.is_empty() && pending.is_empty());
+    assert_eq!(rule.reported_through(), [Some(8)], "9 is withheld");
+    let (reports, pending) = rule.record(vec![block(2, &[(0, 4)])]);
+    assert_eq!(positions(&reports, &pending), BTreeSet::from([(2, 0, 4), (1, 0, 9)]));
     assert_eq!(rule.uses(), [KeychainUse::LastUsed(9)]);
 }
 
 #[test]
-fn a_use_in_the_same_block_reaches_further_whatever_its_place() {
-    let mut rule = everything_covered(&[ranged(5)]);
-    let (reports, due) = rule.take(vec![block(1, &[(0, 9), (0, 4)])]);
-    assert_eq!(told(&reports, &due), BTreeSet::from([(1, 0, 4), (1, 0, 9)]));
-    assert!(due.is_empty());
+fn a_use_in_the_same_block_moves_the_gap_limit_whatever_its_position() {
+    let mut rule = everything_matched(&[ranged(5)]);
+    let (reports, pending) = rule.record(vec![block(1, &[(0, 9), (0, 4)])]);
+    assert_eq!(positions(&reports, &pending), BTreeSet::from([(1, 0, 4), (1, 0, 9)]));
+    assert!(pending.is_empty());
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn before_any_use_a_gap_limit_is_that_many_indexes() {
     let rule = GapRule::new(&[ranged(20)], |_| Some(19));
     assert!(rule.reaches(&Origin::Keychain { keychain: 0, index: Some(19) }));
     assert!(!rule.reaches(&Origin::Keychain { keychain: 0, index: Some(20) }));
-    assert!(!rule.is_outrun());
+    assert!(!rule.is_exhausted());
 }
 
 #[test]
@@ -94,32 +96,32 @@ fn a_revealed_index_counts_like_a_used_one() {
 }
 
 #[test]
-fn what_is_outrun_is_extended_from_where_it_is_covered() {
+fn an_exhausted_look_ahead_is_extended_from_the_first_unmatched_index() {
     let mut rule = GapRule::new(&[ranged(5), ranged(5)], |_| Some(4));
-    drop(rule.take(vec![block(1, &[(1, 3)])]));
-    assert!(rule.is_outrun());
+    drop(rule.record(vec![block(1, &[(1, 3)])]));
+    assert!(rule.is_exhausted());
     let ranges = rule.extension(10);
     let range = |keychain, first, last| IndexRange { keychain, first, last };
     assert_eq!(ranges, [range(0, 5, 14), range(1, 5, 18)]);
-    rule.cover(&ranges);
-    assert!(!rule.is_outrun());
-    assert_eq!(rule.watched_through(), [Some(14), Some(18)]);
+    rule.mark_matched(&ranges);
+    assert!(!rule.is_exhausted());
+    assert_eq!(rule.reported_through(), [Some(14), Some(18)]);
 }
 
 #[test]
-fn where_too_many_places_are_held_back_their_indexes_are_not_covered_any_more() {
-    let mut rule = everything_covered(&[ranged(5)]);
-    for height in 0..=u32::try_from(PLACES_MAX).unwrap() {
-        drop(rule.take(vec![block(height, &[(0, 9)])]));
+fn above_the_limit_of_withheld_positions_their_indexes_count_as_unmatched() {
+    let mut rule = everything_matched(&[ranged(5)]);
+    for height in 0..=u32::try_from(WITHHELD_POSITIONS_MAX).unwrap() {
+        drop(rule.record(vec![block(height, &[(0, 9)])]));
     }
-    assert!(!rule.holds_nothing_back());
-    assert_eq!(rule.watched_through(), [Some(8)]);
-    drop(rule.take(vec![block(u32::MAX, &[(0, 4)])]));
-    assert!(rule.is_outrun(), "9 is reached now, and has to be looked for again");
+    assert!(!rule.withholds_nothing());
+    assert_eq!(rule.reported_through(), [Some(8)]);
+    drop(rule.record(vec![block(u32::MAX, &[(0, 4)])]));
+    assert!(rule.is_exhausted(), "9 is within the gap limit, and unmatched");
     assert_eq!(rule.extension(0), [IndexRange { keychain: 0, first: 9, last: 9 }]);
 }
 
-/// Until nothing changes: what the rule reaches with the uses so far counts as used.
+/// Repeats until nothing changes: an index within the limit of the uses so far counts as used.
 fn fixed_point(rules: &[GapLimit], uses: &[(u32, u32)]) -> Vec<KeychainUse> {
     let mut used = vec![KeychainUse::Unused; rules.len()];
     loop {
@@ -137,7 +139,7 @@ fn fixed_point(rules: &[GapLimit], uses: &[(u32, u32)]) -> Vec<KeychainUse> {
 
 proptest! {
     #[test]
-    fn any_order_of_uses_comes_to_the_fixed_point_and_tells_each_place_once(
+    fn any_order_of_uses_ends_at_the_fixed_point_and_reports_each_position_once(
         limits in prop::collection::vec((1_u32..12, prop::option::of(0_u32..20)), 1..4),
         blocks in prop::collection::vec(prop::collection::vec((0_u32..3, 0_u32..60), 0..4), 0..20),
         per_segment in 1_usize..5,
@@ -149,12 +151,12 @@ proptest! {
             blocks.iter().map(|uses| uses.iter().map(|&(k, index)| (k % count, index)).collect()).collect();
         let reports: Vec<BlockReport> =
             (0..).zip(&blocks).filter(|(_, uses)| !uses.is_empty()).map(|(height, uses)| block(height, uses)).collect();
-        let mut rule = everything_covered(&rules);
+        let mut rule = everything_matched(&rules);
         let mut all = BTreeSet::new();
         for segment in reports.chunks(per_segment) {
-            let (reports, due) = rule.take(segment.to_vec());
-            for place in told(&reports, &due) {
-                prop_assert!(all.insert(place), "{:?} is told twice", place);
+            let (reports, pending) = rule.record(segment.to_vec());
+            for position in positions(&reports, &pending) {
+                prop_assert!(all.insert(position), "{:?} is reported twice", position);
             }
         }
         let expected = fixed_point(&rules, &blocks.concat());

@@ -8,7 +8,7 @@ use rescan_core::position::Height;
 use rescan_core::report::{BlockReport, Failure, FullBlock, Outcome};
 use rescan_core::rescan_capnp::report_sink;
 
-use crate::scan::{BlockReader, CoinTotals, Scan, ScanProgress, ScanTotals};
+use crate::scan::{BlockReader, Scan, ScanProgress, ScanTotals};
 use crate::session::scan::cargo::Cargo;
 use crate::session::scan::outbox::{Blocked, Outbox};
 
@@ -83,12 +83,12 @@ impl Source for Scan {
     }
 
     fn is_even(&self) -> bool {
-        Scan::is_even(self)
+        Scan::is_caught_up(self)
     }
 
     /// The coins, where they were asked for. Of a chain that was left, none are told: they may not be there any more.
     async fn send_rest(&self, sink: &report_sink::Client, patience: Duration) -> Result<(), Stopped> {
-        if !self.gives_coins() || matches!(Scan::outcome(self), Some(Outcome::ReorganisedFrom(_))) {
+        if !self.delivers_coins() || matches!(Scan::outcome(self), Some(Outcome::ReorganisedFrom(_))) {
             return Ok(());
         }
         let mut outbox = Outbox::<Coin>::new(sink.clone(), patience, |coin| coin.height);
@@ -119,15 +119,7 @@ impl Source for BlockReader {
     }
 
     fn totals(&self) -> ScanTotals {
-        ScanTotals {
-            transactions: 0,
-            coins: CoinTotals { count: 0, total_sat: 0 },
-            keychains: Vec::new(),
-            blocks_scanned: BlockReader::progress(self).blocks_done(),
-            bytes_scanned: BlockReader::progress(self).bytes_done(),
-            watched_through: Vec::new(),
-            passes: 1,
-        }
+        BlockReader::totals(self)
     }
 
     fn height_of(block: &FullBlock) -> Height {

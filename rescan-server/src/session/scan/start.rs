@@ -9,7 +9,7 @@ use rescan_core::report::{KeychainUse, Refusal, RefusalReason};
 use rescan_core::request::ScanRequest;
 use rescan_core::rescan_capnp::watch_set as watch_set_capnp;
 
-use crate::scan::{CoveredPart, Lookahead, Scan, ScanPlan, SegmentSize};
+use crate::scan::{LookaheadConfig, Scan, ScanPlan, ScannedPart, SegmentSize};
 use crate::session::scan::control::Control;
 use crate::session::scan::job::{Early, Pinned};
 use crate::session::watch_set::sealing::{SealError, Sealed};
@@ -41,7 +41,7 @@ pub(crate) fn start_scan(
     let plan = ScanPlan {
         snapshot: pinned.chain,
         range: pinned.range,
-        covered: through.map(|through| CoveredPart { through, watched_through }),
+        scanned: through.map(|through| ScannedPart { through, watched_through }),
         watch: sealed.watch,
         keychains: sealed.keychains,
         scripts_max: control.watch(sealed.held).min(shared.limits.scripts_per_watch_set_max),
@@ -49,7 +49,7 @@ pub(crate) fn start_scan(
         deliver: request.deliver,
         extras: request.extras,
         segment_size: SegmentSize::default(),
-        lookahead: Lookahead::default(),
+        lookahead: LookaheadConfig::default(),
     };
     Ok(Some(Scan::start(&shared.pool, Arc::clone(&shared.chain), plan, control.cancel_handle())))
 }

@@ -1,8 +1,8 @@
-//! The blocks of the chain that a scan is pinned to, as workers get at them.
+//! The chain that a scan is pinned to, and its blocks as workers read them.
 //!
-//! Each block is what the chain says it is before it is examined and still is when that is over: its header hashes to
-//! the expected hash at both times and its file has kept its length. A block that fails is looked for in its other
-//! copies before it is said to be at fault.
+//! Invariant: each block is checked before and after it is examined. Its header hashes to the
+//! expected hash both times, and its file has kept its length. A block that fails is read from its
+//! other copies before it counts as bad.
 
 use std::sync::Arc;
 
@@ -19,23 +19,21 @@ use crate::blocks::block_files::{BlockFileError, FilesInUse, Window};
 use crate::cancel::Cancel;
 use crate::chain::Chain;
 
-/// The chain that a scan is pinned to, and the way to its bytes.
+/// The chain that a scan is pinned to, and access to its files.
 #[derive(Clone, Debug)]
-pub(super) struct Pinned {
+pub(super) struct PinnedChain {
     pub(super) chain: Arc<Chain>,
     pub(super) snapshot: Arc<ActiveChain>,
     pub(super) cancel: Cancel,
     in_use: Arc<FilesInUse>,
 }
 
-impl Pinned {
+impl PinnedChain {
     pub(super) fn new(chain: Arc<Chain>, snapshot: Arc<ActiveChain>, cancel: Cancel) -> Self {
         Self { chain, snapshot, cancel, in_use: Arc::default() }
     }
-}
 
-impl Pinned {
-    /// What it comes to that no copy of a block would do.
+    /// The failure of a block all of whose copies are bad.
     pub(super) fn failure(&self, height: Height, span: RecordSpan, cause: &BlockFault) -> Failure {
         let kind = match cause {
             BlockFault::File(_) => FailureKind::Unreadable,
@@ -43,7 +41,7 @@ impl Pinned {
         };
         let path = self.chain.files().path(span.file);
         let detail = format!(
-            "block {height} in {} at offset {}: {}; stop the node and run it with -reindex if its own checks agree",
+            "block {height} in {} at offset {}: {}; if the node's own checks agree, restart it with -reindex",
             path.display(),
             span.offset,
             with_causes(cause)
@@ -52,24 +50,24 @@ impl Pinned {
     }
 }
 
-/// What it comes to that the chain has no block on disk at a height.
+/// The failure of a height at which the chain has no block on disk.
 pub(super) fn missing(height: Height) -> Failure {
     let detail = format!("the chain has no block on disk at height {height}");
     Failure { kind: FailureKind::Unreadable, detail, at: None }
 }
 
-/// Why a worker did not finish a segment.
+/// The reason why a worker did not finish a segment.
 #[derive(Debug)]
 pub(super) enum SegmentFault {
-    /// The scan was told to stop.
+    /// The scan was cancelled.
     Cancelled,
     /// The chain has no block on disk at this height.
     Missing(Height),
-    /// No copy of a block would do; this is what was wrong with the first.
+    /// All copies of a block are bad; this is the fault of the first.
     Block { height: Height, span: RecordSpan, cause: BlockFault },
 }
 
-/// What is wrong with one copy of a block.
+/// The fault of one copy of a block.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BlockFault {
     #[error(transparent)]
@@ -85,23 +83,23 @@ pub(super) enum BlockFault {
 /// The blocks of one segment, opened together.
 #[derive(Debug)]
 pub(super) struct SegmentBlocks<'p> {
-    pinned: &'p Pinned,
-    /// None where the segment could not be opened as one; each block is then tried for itself.
+    pinned: &'p PinnedChain,
+    /// `None` if the segment could not be opened as one; each block is then opened for itself.
     window: Option<Window>,
 }
 
 impl<'p> SegmentBlocks<'p> {
-    pub(super) fn open(pinned: &'p Pinned, heights: HeightRange) -> Self {
+    pub(super) fn open(pinned: &'p PinnedChain, heights: HeightRange) -> Self {
         let blocks = heights.iter().map(|height| pinned.snapshot.block(height));
         let spans: Option<Vec<RecordSpan>> = blocks.map(|block| block.map(|block| block.span)).collect();
-        // What is wrong with a window is said by the first block that lacks it.
+        // An error of the window shows again with the first block that needs it.
         let window = spans.and_then(|spans| pinned.chain.files().window(&spans).ok());
         window.iter().for_each(|window| pinned.in_use.note(window));
         Self { pinned, window }
     }
 
-    /// Gives the block at `height` to `examine`; if that or what surrounds it fails, another copy of the block, so that
-    /// `examine` may run more than once, and what counts is only what this gives back.
+    /// Runs `examine` on the block at `height`. If that or a check around it fails, runs it on the
+    /// other copies: it may run more than once, and only the returned value counts.
     pub(super) fn examine<T>(
         &self,
         height: Height,
@@ -125,7 +123,7 @@ impl<'p> SegmentBlocks<'p> {
             if let Ok(value) = examine_alone(pinned, block.hash, span, &mut examine) {
                 tracing::warn!(
                     %height, bad = %block.span.file, bad_offset = block.span.offset, good = %span.file, %cause,
-                    "a block was read from its other copy; the file with the bad one may be damaged: look at the disk"
+                    "read a block from its other copy; the file with the bad one may be damaged; check the disk"
                 );
                 return Ok((ChainBlock { span, ..block }, value));
             }
@@ -133,7 +131,7 @@ impl<'p> SegmentBlocks<'p> {
         Err(SegmentFault::Block { height, span: block.span, cause })
     }
 
-    /// Where else the block lies, by the pinned chain and by the newest.
+    /// The other copies of the block in the pinned chain and the newest one.
     fn other_copies(&self, height: Height, block: ChainBlock) -> Vec<RecordSpan> {
         let mut copies = self.pinned.snapshot.copies(height);
         if let Some(newest) = self.pinned.chain.newest()
@@ -149,7 +147,7 @@ impl<'p> SegmentBlocks<'p> {
 }
 
 fn examine_alone<T>(
-    pinned: &Pinned,
+    pinned: &PinnedChain,
     hash: BlockHash,
     span: RecordSpan,
     examine: &mut impl FnMut(RawBlock<'_>) -> Result<T, BlockFault>,
@@ -164,16 +162,17 @@ fn examine_in<T>(
     span: RecordSpan,
     examine: &mut impl FnMut(RawBlock<'_>) -> Result<T, BlockFault>,
 ) -> Result<T, BlockFault> {
-    let seen = window.with_block(span, |raw| {
+    let examined = window.with_block(span, |raw| {
         expect_hash(raw, hash)?;
         let examined = examine(raw);
-        // A node that was restarted after a crash may rewrite what lies beneath a map: what was read counts only if the
-        // block was there from beginning to end. This outranks what `examine` says, which may be about other bytes.
+        // A node that restarts after a crash may rewrite mapped bytes: the value counts only if the
+        // block was there from beginning to end. This outranks an error of `examine`, which may be
+        // about other bytes.
         window.recheck()?;
         expect_hash(raw, hash)?;
         examined
     });
-    seen?.unwrap_or(Err(BlockFault::NoHeader(0)))
+    examined?.unwrap_or(Err(BlockFault::NoHeader(0)))
 }
 
 fn expect_hash(raw: RawBlock<'_>, expected: BlockHash) -> Result<(), BlockFault> {
