@@ -1,4 +1,4 @@
-//! The words of `rescan compare`.
+//! Arguments of `rescan compare`.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -9,47 +9,47 @@ use rescan_compare::RUNS_DEFAULT;
 use rescan_compare::node::{Address, AddressError};
 
 use super::{BLOCKS, PRINTED, SERVER, SocketArgs, WATCHED};
-use crate::exit_code::EXIT_CODES_HELP;
+use crate::error::EXIT_CODES_HELP;
 
-const MEASURED: &str = "What is measured";
+const MEASURED: &str = "Measurement";
 
 #[derive(Debug, Args)]
 #[command(after_help = format!("{COMPARE_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
 pub(crate) struct CompareArgs {
     /// An output descriptor with public keys only; can be given more than once
     ///
-    /// Nothing that is printed or written holds it, nor a script or key of it.
+    /// No output or report contains it, nor a script or key of it.
     #[arg(long = "descriptor", value_name = "DESC", required = true, help_heading = WATCHED)]
     pub(crate) descriptors: Vec<String>,
-    /// How many indexes of a ranged descriptor beyond its last used one are watched, 1 to 1000000
+    /// How many indexes of a ranged descriptor to watch beyond its last used one, 1 to 1000000
     #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
     pub(crate) gap_limit: u32,
-    /// The first block [default: so that 2000 are compared]
+    /// The first block [default: 1999 below the last]
     #[arg(long, value_name = "HEIGHT", help_heading = BLOCKS)]
     pub(crate) from_height: Option<u32>,
     /// The last block [default: the tip]
     #[arg(long, value_name = "HEIGHT", help_heading = BLOCKS)]
     pub(crate) to_height: Option<u32>,
-    /// How often each way is run and counted, 1 to 100
+    /// How many measured runs of each method, 1 to 100
     #[arg(long, value_name = "N", default_value_t = RUNS_DEFAULT, value_parser = parse_runs, help_heading = MEASURED)]
     pub(crate) runs: NonZeroU32,
-    /// Leave out the curve of busier and busier wallets, which takes about as long as the rest
+    /// Skip the curve of increasingly busy wallets, which takes about as long as the rest
     #[arg(long, help_heading = MEASURED)]
     pub(crate) no_curve: bool,
-    /// Ask a running node for the same too, at this address of its RPC
+    /// Also measure a running node, through its RPC at this address
     ///
-    /// Its scanblocks, where it has the block filter index, with getdescriptoractivity; and getblock, block by block. Nothing
-    /// on the node is changed.
+    /// Calls scanblocks, if the node has the block filter index, with getdescriptoractivity; and getblock for each block.
+    /// Changes nothing on the node.
     #[arg(long, value_name = "URL", value_parser = parse_address, requires = "cookie", help_heading = MEASURED)]
     pub(crate) bitcoin_rpc: Option<Address>,
     /// The node's cookie file: .cookie in its network's folder
     #[arg(long, value_name = "FILE", requires = "bitcoin_rpc", help_heading = MEASURED)]
     pub(crate) cookie: Option<PathBuf>,
-    /// Write a report into this folder: index.html, to look at; report.md, to paste; report.json, for machines
+    /// Write a report into this folder: index.html to read, report.md to paste, report.json for programs
     #[arg(long, value_name = "DIR", help_heading = PRINTED)]
     pub(crate) report: Option<PathBuf>,
-    /// Print one line of JSON, what report.json holds, instead of tables
+    /// Print one line of JSON, the content of report.json, in place of tables
     #[arg(long, help_heading = PRINTED)]
     pub(crate) json: bool,
     #[command(flatten, next_help_heading = SERVER)]
@@ -57,26 +57,26 @@ pub(crate) struct CompareArgs {
 }
 
 impl CompareArgs {
-    /// The command as a report may show it: without descriptors, and without paths, which name people.
+    /// The command line for a report: without descriptors, and without paths, which contain user names.
     pub(crate) fn shown(&self) -> String {
-        let mut words =
+        let mut line =
             format!("rescan compare --socket PATH{}", " --descriptor DESC".repeat(self.descriptors.len().min(8)));
         if self.descriptors.len() > 8 {
-            words.push_str(&format!(" .. ({} in all)", self.descriptors.len()));
+            line.push_str(&format!(" .. ({} in all)", self.descriptors.len()));
         }
         let mut number = |flag: &str, value: Option<u32>| {
             if let Some(value) = value {
-                words.push_str(&format!(" --{flag} {value}"));
+                line.push_str(&format!(" --{flag} {value}"));
             }
         };
         number("gap-limit", Some(self.gap_limit).filter(|limit| *limit != GAP_LIMIT_DEFAULT));
         number("from-height", self.from_height);
         number("to-height", self.to_height);
         number("runs", Some(self.runs.get()));
-        words.push_str(if self.no_curve { " --no-curve" } else { "" });
-        words.push_str(if self.bitcoin_rpc.is_some() { " --bitcoin-rpc URL --cookie FILE" } else { "" });
-        words.push_str(if self.report.is_some() { " --report DIR" } else { "" });
-        words
+        line.push_str(if self.no_curve { " --no-curve" } else { "" });
+        line.push_str(if self.bitcoin_rpc.is_some() { " --bitcoin-rpc URL --cookie FILE" } else { "" });
+        line.push_str(if self.report.is_some() { " --report DIR" } else { "" });
+        line
     }
 }
 
@@ -89,7 +89,7 @@ fn parse_address(text: &str) -> Result<Address, String> {
     text.parse().map_err(|error: AddressError| error.to_string())
 }
 
-/// More runs than this take an hour and say no more.
+/// More runs would take an hour and add nothing.
 pub(super) const RUNS_MAX: u32 = 100;
 
 fn parse_runs(text: &str) -> Result<NonZeroU32, String> {

@@ -1,58 +1,58 @@
-//! What `scan` and `follow` look for, and from where on: the options that both have.
+//! Arguments of both `scan` and `follow`: descriptors, outpoints, and the first block.
 
 use clap::{Args, ValueEnum};
 use rescan_client::bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenOutpoint, Verify};
+use rescan_compare::units;
 
 use super::{BLOCKS, WATCHED};
-use crate::output::units;
 
-/// Places in a help, for options of a command's own that follow one of these; `clap` counts options from 0, and of two in
-/// one place the name decides.
+/// Positions in the help for a subcommand's own option that follows one of these. `clap` counts options from 0; of two
+/// with the same position, the name decides.
 pub(super) const AFTER_GAP_LIMIT: usize = 1;
 pub(super) const AFTER_BIRTHDAY: usize = 4;
 
-/// What to look for, and from where on.
+/// Descriptors and outpoints to watch, and the first block.
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
     /// An output descriptor with public keys only; can be given more than once
     ///
-    /// In what is printed, `descriptor` is its position from 0; of a multipath one (<0;1>), `branch` tells the paths apart.
+    /// In the output, `descriptor` is its position from 0, and `branch` the path of a multipath descriptor (<0;1>).
     #[arg(long = "descriptor", value_name = "DESC", help_heading = WATCHED)]
     pub(crate) descriptors: Vec<String>,
-    /// How many indexes of a ranged descriptor beyond its last used one are watched, 1 to 1000000
+    /// How many indexes of a ranged descriptor to watch beyond its last used one, 1 to 1000000
     ///
-    /// The answer is that of a wallet which knew from the first block on what it knows at the end: an index that is used
-    /// before the one that reveals it is found too. The default is Bitcoin Core's keypool; many wallets have 20.
+    /// The result is the same as if every script up to the final gap limit had been watched from the first block: an index
+    /// used before the one that reveals it is found too. The default is Bitcoin Core's keypool; many wallets use 20.
     #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
     pub(crate) gap_limit: u32,
-    /// A coin from before the range, whose spend is wanted; can be given more than once
+    /// A coin from before the range, to find its spend; can be given more than once
     ///
-    /// With its amount in satoshi and its script in hex, the spend comes with its value.
+    /// With its amount in satoshi and its script in hex, the spend is printed with its value.
     #[arg(long = "outpoint", value_name = "TXID:VOUT[:SAT:SCRIPT]", value_parser = parse_outpoint, help_heading = WATCHED)]
     pub(crate) outpoints: Vec<GivenOutpoint>,
     /// The first block to scan [default: 0]
     #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday", help_heading = BLOCKS)]
     pub(crate) from_height: Option<u32>,
-    /// When the wallet was made, as YYYY-MM-DD or seconds since 1970: in place of a first block
+    /// The wallet's birthday, as YYYY-MM-DD or seconds since 1970, in place of a first block
     ///
-    /// Scans from two hours before, as Bitcoin Core does, since block times may be off by that much.
+    /// Scans from two hours before it, as Bitcoin Core does, since block times may be off by that much.
     #[arg(long, value_name = "TIME", value_parser = parse_birthday, help_heading = BLOCKS)]
     pub(crate) birthday: Option<u32>,
-    /// Which blocks must hash to the merkle root of their header before they are believed
+    /// Which blocks to check against the merkle root of their header
     #[arg(long, value_enum, default_value_t = VerifyName::Reported, help_heading = BLOCKS)]
     pub(crate) verify: VerifyName,
 }
 
-/// Which blocks are proven.
+/// Which blocks are checked against their merkle root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum VerifyName {
-    /// Those with something to report
+    /// Blocks with matches
     Reported,
-    /// Every block, so that a flipped bit on disk cannot hide a match either: slower
+    /// Every block: also detects a flipped bit that hides a match; slower
     All,
-    /// No block: the disk is trusted, as Bitcoin Core's own rescan trusts it
+    /// No block: trusts the disk, as Bitcoin Core's own rescan does
     None,
 }
 
@@ -74,8 +74,8 @@ fn parse_birthday(text: &str) -> Result<u32, String> {
 }
 
 fn parse_outpoint(text: &str) -> Result<GivenOutpoint, String> {
-    let words: Vec<&str> = text.split(':').collect();
-    let (txid, vout, output) = match words[..] {
+    let fields: Vec<&str> = text.split(':').collect();
+    let (txid, vout, output) = match fields[..] {
         [txid, vout] => (txid, vout, None),
         [txid, vout, sat, script] => (txid, vout, Some((sat, script))),
         _ => return Err("expected TXID:VOUT or TXID:VOUT:SAT:SCRIPT".to_owned()),
@@ -102,17 +102,17 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Words {
+    struct Line {
         #[command(flatten)]
         watch: WatchArgs,
     }
 
     fn watch(line: &str) -> WatchArgs {
-        Words::try_parse_from(format!("words {line}").split(' ')).expect("a good line").watch
+        Line::try_parse_from(format!("rescan {line}").split(' ')).expect("a good line").watch
     }
 
     #[test]
-    fn an_outpoint_may_say_what_it_holds() {
+    fn an_outpoint_may_have_its_amount_and_script() {
         let txid = "11".repeat(32);
         let args = watch(&format!("--outpoint {txid}:1 --outpoint {txid}:2:700:0014aa"));
         assert_eq!(args.outpoints[0].output, None);

@@ -1,13 +1,12 @@
-//! The tables of a comparison that people read on a terminal: of each figure the median of its runs.
+//! The tables of a comparison: the median of the runs for each figure.
 
 use std::time::Duration;
 
-use rescan_compare::{Comparison, CurvePoint, CurveRun, Run, Way, WayId, WayResult};
+use rescan_compare::{Comparison, CurvePoint, CurveRun, Run, Way, WayId, WayResult, units};
 
-use super::human::{lines, table};
-use super::units;
+use super::tables::{lines, table};
 
-/// A finished comparison: time, then what crossed and what was held, then the curve, then what the figures leave out.
+/// A finished comparison: times, then bytes and memory, then the curve, then the limits of the measurement.
 pub(crate) fn text(comparison: &Comparison) -> String {
     let mut parts = vec![subject(comparison), times(&comparison.ways), weights(&comparison.ways)];
     parts.extend(comparison.ways.iter().filter_map(|way| match &way.result {
@@ -65,7 +64,7 @@ fn weights(ways: &[Way]) -> String {
     let mut table = table(&header, &[1, 2, 3, 4, 5, 6, 7]);
     let first = ways.first().and_then(|way| way.median(|run| Some(run.received_bytes)));
     for way in ways.iter().filter(|way| !way.runs().is_empty()) {
-        let of = |what: fn(&Run) -> Option<u64>| way.median(what);
+        let of = |figure: fn(&Run) -> Option<u64>| way.median(figure);
         let bytes = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::bytes);
         let count = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::grouped);
         table.add_row([
@@ -98,7 +97,7 @@ fn curve(points: &[CurvePoint]) -> String {
     for point in points {
         let of = |id: &WayId| point.ways.iter().find(|run| run.id == *id);
         let shown =
-            |what: fn(&CurveRun) -> String| ids.iter().map(move |id| of(id).map_or_else(|| "-".to_owned(), what));
+            |figure: fn(&CurveRun) -> String| ids.iter().map(move |id| of(id).map_or_else(|| "-".to_owned(), figure));
         let mut row = vec![units::grouped(point.matching_blocks), units::grouped(point.matching_per_mille.into())];
         row.extend(shown(|run| duration(run.wall_us)));
         row.extend(shown(|run| units::bytes(run.received_bytes)));
@@ -107,7 +106,7 @@ fn curve(points: &[CurvePoint]) -> String {
     lines(&table)
 }
 
-/// How many times the first.
+/// The ratio to the first method.
 fn times_of(value: Option<u64>, first: Option<u64>) -> String {
     value.zip(first).and_then(|(value, first)| units::times(value, first)).unwrap_or_else(|| "-".to_owned())
 }

@@ -244,7 +244,7 @@ fn wallets_of_a_file_and_descriptors_of_the_command_line_exclude_each_other() {
 #[test]
 fn the_help_goes_from_what_to_look_for_to_where_the_server_is() {
     let help = text(&run(&["scan", "--help"]).stdout);
-    let headings = ["What to look for:", "Which blocks:", "What is printed:", "Where the server is:", "Examples:"];
+    let headings = ["Watched scripts:", "Blocks:", "Output:", "Server:", "Examples:"];
     let places: Vec<_> = headings.iter().map(|heading| help.find(heading).expect(heading)).collect();
     assert!(places.is_sorted(), "{help}");
     for option in ["--gap-limit", "--wallets", "--coins"] {

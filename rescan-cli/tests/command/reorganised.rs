@@ -68,5 +68,5 @@ fn what_was_streamed_before_a_reorganisation_is_counted_as_the_help_says() {
     assert_eq!(stdout.lines().count(), 5, "{stdout}");
     let last = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!(counted(&last), serde_json::json!([4, 3, 110, [{"descriptor": 0, "last_used_index": 5}]]));
-    assert!(text(&run(&["scan", "--help"]).stdout).contains("still count it"));
+    assert!(text(&run(&["scan", "--help"]).stdout).contains("still count them"));
 }

@@ -199,7 +199,7 @@ fn a_server_that_is_started_again_is_connected_to_again_and_no_line_is_missing_o
     assert_eq!((ended.code, ended.stdout.as_str()), (130, ""));
     let said: Vec<&str> = ended.stderr.lines().collect();
     assert_eq!(said.len(), 2, "{}", ended.stderr);
-    assert!(said[0].starts_with("the server is gone") && said[1] == "the server is there again", "{}", ended.stderr);
+    assert!(said[0].starts_with("the server is gone") && said[1] == "reconnected to the server", "{}", ended.stderr);
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! What a server counted, as a part of the line of `rescan info`.
+//! The server's counters, as a part of the line of `rescan info`.
 
 use std::collections::BTreeMap;
 
 use rescan_client::server_info::{NodeHeight, ServerInfo};
 use serde::Serialize;
 
-/// Counts since the server started, and what was so when it was asked.
+/// Counts since the server started, and its state at the time of the call.
 #[derive(Debug, Serialize)]
 pub(super) struct FiguresField {
     scans_begun: u64,
@@ -27,11 +27,11 @@ pub(super) struct FiguresField {
     connections_turned_away: u64,
     connections_of_other_users: u64,
     connections_broken: u64,
-    /// By reason; what never happened is not there.
+    /// By reason; without zeros.
     refusals: BTreeMap<&'static str, u64>,
-    /// By kind, likewise.
+    /// By kind; without zeros.
     failures: BTreeMap<&'static str, u64>,
-    /// Whether the node answers; null where none is asked.
+    /// Whether the node answers; null if the server asks none.
     node_link: Option<bool>,
     node_height: Option<u32>,
     lag_blocks: Option<u32>,

@@ -1,4 +1,4 @@
-//! The only line of `rescan info`: what a server is and sees, what it allows, and what it did.
+//! The only line of `rescan info`: the server's version, chain, limits and counters.
 
 use rescan_client::server_info::{ChainSource, ChainState, Feature, Limits, NodeLink, NodeLinkState, ServerInfo};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::figures::FiguresField;
 use super::{Line, network_name};
 
-/// What a server is and sees.
+/// A server's version, chain, limits and counters.
 #[derive(Debug, Serialize)]
 pub(crate) struct InfoLine {
     software: String,

@@ -1,4 +1,4 @@
-//! The contract, byte by byte. A change that these fail on breaks the scripts that read the lines.
+//! The contract, byte by byte. If one of these fails, the change breaks scripts that read the lines.
 
 use rescan_client::bitcoin::hashes::Hash;
 use rescan_client::bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
@@ -9,7 +9,13 @@ use rescan_client::server_info::{
     ReadingProgress, ServerInfo,
 };
 
+use rescan_client::bitcoin::{Amount, Network};
+use rescan_client::checkpoint::Reverted;
+use rescan_client::coins::Coin;
+use rescan_client::report::{BlockReport, KeychainUse, Outcome, Received, Spent, Summary, TransactionReport};
+
 use super::*;
+use crate::wallets::{Labels, Wallet};
 
 fn text(line: &Line) -> String {
     serde_json::to_string(line).expect("lines are plain data")
@@ -53,18 +59,18 @@ fn spent(value: Option<u64>, origins: Vec<Origin>) -> Spent {
     Spent { vin: 0, prevout, value: value.map(Amount::from_sat), origins }
 }
 
-fn only_line(report: &BlockReport, party: &Party) -> String {
-    let lines: Vec<String> = transactions(report, party).map(|line| text(&line)).collect();
+fn only_line(report: &BlockReport, wallet: &Wallet) -> String {
+    let lines: Vec<String> = transactions(report, wallet).map(|line| text(&line)).collect();
     assert_eq!(lines.len(), 1);
     lines[0].clone()
 }
 
-fn alone<const N: usize>(branch_counts: [u32; N]) -> Party {
-    Party::alone(Labels::new(branch_counts))
+fn unnamed<const N: usize>(branch_counts: [u32; N]) -> Wallet {
+    Wallet::unnamed(Labels::new(branch_counts))
 }
 
-fn wallet(name: &str) -> Party {
-    Party { wallet: Some(name.to_owned()), labels: Labels::new([2]) }
+fn wallet(name: &str) -> Wallet {
+    Wallet { name: Some(name.to_owned()), labels: Labels::new([2]) }
 }
 
 fn keychain(keychain: u32, index: Option<u32>) -> Vec<Origin> {
@@ -87,18 +93,18 @@ fn a_transaction_line_is_that_of_the_contract() {
         head(),
         printed("cc")
     );
-    assert_eq!(only_line(&report, &alone([1, 1])), expected);
+    assert_eq!(only_line(&report, &unnamed([1, 1])), expected);
 }
 
 #[test]
-fn what_is_not_known_or_not_ranged_is_null() {
+fn an_unknown_value_and_the_index_of_a_single_script_are_null() {
     let report = report(vec![received(keychain(0, None))], vec![spent(None, vec![Origin::Outpoint(0)])]);
     let expected = format!(
         r#"{}"received":[{{"vout":0,"value_sat":1000,"script_pubkey":"0014","descriptor":0,"index":null}}],"spent":[{{"vin":0,"prevout":{{"txid":"{}","vout":1}},"value_sat":null,"descriptor":null,"index":null}}]}}"#,
         head(),
         printed("cc")
     );
-    assert_eq!(only_line(&report, &alone([1])), expected);
+    assert_eq!(only_line(&report, &unnamed([1])), expected);
 }
 
 #[test]
@@ -108,16 +114,16 @@ fn a_multipath_descriptor_keeps_its_position_and_names_the_branch() {
         r#"{}"received":[{{"vout":0,"value_sat":1000,"script_pubkey":"0014","descriptor":1,"branch":1,"index":5}}],"spent":[]}}"#,
         head()
     );
-    assert_eq!(only_line(&report, &alone([1, 2])), expected);
+    assert_eq!(only_line(&report, &unnamed([1, 2])), expected);
 }
 
 #[test]
-fn a_late_line_says_so_at_its_end_and_no_other_does() {
+fn only_a_late_line_ends_with_late() {
     let mut report = report(vec![received(keychain(0, Some(5)))], vec![]);
-    let in_time = only_line(&report, &alone([1]));
+    let in_time = only_line(&report, &unnamed([1]));
     report.is_late = true;
     let expected = format!(r#"{},"late":true}}"#, in_time.strip_suffix('}').expect("an object"));
-    assert_eq!(only_line(&report, &alone([1])), expected);
+    assert_eq!(only_line(&report, &unnamed([1])), expected);
 }
 
 #[test]
@@ -149,7 +155,7 @@ fn a_coin_line_is_that_of_the_contract() {
         printed("bb"),
         printed("aa")
     );
-    assert_eq!(text(&coin(&a_coin(3, keychain(1, Some(5))), &alone([1, 1]))), expected);
+    assert_eq!(text(&coin(&a_coin(3, keychain(1, Some(5))), &unnamed([1, 1]))), expected);
 }
 
 #[test]
@@ -190,7 +196,7 @@ fn a_summary(outcome: Outcome, keychains: Vec<KeychainUse>) -> Summary {
 
 #[test]
 fn a_summary_line_is_that_of_the_contract() {
-    let line = summary(&a_summary(Outcome::Complete, vec![KeychainUse::LastUsed(432)]), &alone([1]), 81_234);
+    let line = summary(&a_summary(Outcome::Complete, vec![KeychainUse::LastUsed(432)]), &unnamed([1]), 81_234);
     let expected = format!(
         r#"{{"type":"summary","outcome":"complete","from_height":0,"to_height":1000,"tip_hash":"{}","transactions":771,"unspent_count":3,"unspent_sat":12085,"keychains":[{{"descriptor":0,"last_used_index":432}}],"blocks_scanned":1001,"bytes_scanned":1077814507,"bytes_received":81234,"prepare_ms":90,"elapsed_ms":240,"outcome_height":null,"locator":["{}","{}"]}}"#,
         printed("dd"),
@@ -201,7 +207,7 @@ fn a_summary_line_is_that_of_the_contract() {
 }
 
 #[test]
-fn every_outcome_has_its_word_and_two_have_a_height() {
+fn every_outcome_has_its_name_and_two_have_a_height() {
     let outcomes = [
         (Outcome::Complete, r#""outcome":"complete""#, r#""outcome_height":null"#),
         (Outcome::Cancelled, r#""outcome":"cancelled""#, r#""outcome_height":null"#),
@@ -209,7 +215,7 @@ fn every_outcome_has_its_word_and_two_have_a_height() {
         (Outcome::ReorganisedFrom(Height(8)), r#""outcome":"reorganised""#, r#""outcome_height":8"#),
     ];
     for (outcome, word, height) in outcomes {
-        let line = text(&summary(&a_summary(outcome, vec![]), &alone([]), 0));
+        let line = text(&summary(&a_summary(outcome, vec![]), &unnamed([]), 0));
         assert!(line.contains(word) && line.contains(height), "{line}");
     }
 }
@@ -217,13 +223,13 @@ fn every_outcome_has_its_word_and_two_have_a_height() {
 #[test]
 fn a_summary_has_a_keychain_a_branch_and_null_where_there_is_no_index() {
     let uses = vec![KeychainUse::Unused, KeychainUse::LastUsed(0), KeychainUse::UsedSingle];
-    let line = text(&summary(&a_summary(Outcome::Complete, uses), &alone([2, 1]), 0));
+    let line = text(&summary(&a_summary(Outcome::Complete, uses), &unnamed([2, 1]), 0));
     let expected = r#""keychains":[{"descriptor":0,"branch":0,"last_used_index":null},{"descriptor":0,"branch":1,"last_used_index":0},{"descriptor":1,"last_used_index":null}]"#;
     assert!(line.contains(expected), "{line}");
 }
 
 #[test]
-fn an_info_line_says_everything_a_server_does() {
+fn an_info_line_has_every_field_of_the_servers() {
     let info = ServerInfo {
         protocol_version: 1,
         software: "rescan-server 0.1.0".to_owned(),
@@ -283,9 +289,9 @@ fn an_info_line_says_everything_a_server_does() {
 }
 
 #[test]
-fn a_withdrawn_transaction_is_named_by_block_and_txid_and_a_restart_by_nothing() {
+fn a_withdrawn_line_names_block_and_txid_and_a_restarted_line_nothing() {
     let (block_hash, txid) = (BlockHash::from_byte_array(hash(0xaa)), Txid::from_byte_array(hash(0xbb)));
-    let line = withdrawn(&Reverted { height: Height(712), block_hash, txid });
+    let line = reverted(&Reverted { height: Height(712), block_hash, txid });
     let (block_hash, txid) = (printed("aa"), printed("bb"));
     let expected = format!(r#"{{"type":"withdrawn","height":712,"block_hash":"{block_hash}","txid":"{txid}"}}"#);
     assert_eq!(text(&line), expected);
@@ -293,7 +299,7 @@ fn a_withdrawn_transaction_is_named_by_block_and_txid_and_a_restart_by_nothing()
 }
 
 #[test]
-fn a_block_that_comes_or_goes_is_named_by_height_and_hash() {
+fn a_connected_or_disconnected_block_is_named_by_height_and_hash() {
     let block = BlockId { height: Height(712), hash: BlockHash::from_byte_array(hash(0xaa)), time: 1_700_000_000 };
     let rest = format!(r#""height":712,"block_hash":"{}"}}"#, printed("aa"));
     assert_eq!(text(&connected(&block)), format!(r#"{{"type":"connected",{rest}"#));

@@ -1,0 +1,28 @@
+//! The arguments of the command line.
+//!
+//! Checks the form of each and their combinations; `crate::request` turns them into a scan request. No message repeats a
+//! value that could hold a key.
+
+mod command;
+mod compare;
+mod follow;
+mod path;
+mod scan;
+mod server;
+mod usage_error;
+mod watch;
+
+pub use self::command::command;
+pub(crate) use self::command::{Command, DemoArgs, GenerateArgs, InfoArgs, parse};
+pub(crate) use self::compare::CompareArgs;
+pub(crate) use self::follow::FollowArgs;
+pub(crate) use self::path::refuse_key;
+pub(crate) use self::scan::ScanArgs;
+pub(crate) use self::server::{NetworkName, SocketArgs};
+pub(crate) use self::watch::WatchArgs;
+
+/// Headings of the help, in the order of its options.
+const WATCHED: &str = "Watched scripts";
+const BLOCKS: &str = "Blocks";
+const PRINTED: &str = "Output";
+const SERVER: &str = "Server";

@@ -1,0 +1,108 @@
+//! The error that ends the command: a message, the next step, and the exit code.
+
+use std::{fmt, io};
+
+use rescan_client::descriptor::DescriptorError;
+
+use super::Exit;
+
+/// An error as the person at the keyboard reads it.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    pub(crate) exit: Exit,
+    /// None if the reader of stdout has gone: there is nobody to read a message.
+    pub(crate) message: Option<String>,
+    /// The next step.
+    pub(crate) hint: Option<String>,
+}
+
+impl CliError {
+    fn new(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit, message: Some(message.into()), hint: Some(hint.into()) }
+    }
+
+    /// Something is broken or missing.
+    pub(crate) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message, hint)
+    }
+
+    /// The request is impossible.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message, hint)
+    }
+
+    /// `option` got a value that is no path and could be a private key. The message does not repeat it.
+    pub(crate) fn not_a_path(option: &str, expected: &str) -> Self {
+        Self::usage(
+            format!("{option} takes {expected}; found something else (not repeated here, since it could hold a key)"),
+            "put descriptors after --descriptor, in quotes; write the path from the root: /..",
+        )
+    }
+
+    /// The operating system refused a call that nearly always succeeds.
+    pub(crate) fn system(call: &str, error: &io::Error) -> Self {
+        Self::failed(format!("{call}: {error}"), "the operating system refused; check its limits (ulimit -a)")
+    }
+
+    /// Ctrl-C before there is a summary to print.
+    pub(crate) fn interrupted() -> Self {
+        Self { exit: Exit::Interrupted, message: Some("interrupted".to_owned()), hint: None }
+    }
+
+    /// A stream of events ended before its last one.
+    pub(crate) fn no_summary() -> Self {
+        Self::failed("the scan ended without a summary", "this is a bug in rescan; please report it")
+    }
+
+    /// A descriptor that cannot be watched. The message does not repeat its text, which may hold a key.
+    pub(crate) fn descriptor(position: DescriptorPosition, error: &DescriptorError) -> Self {
+        let hint = match error {
+            DescriptorError::PrivateKey { .. } => {
+                "`bitcoin-cli listdescriptors` prints descriptors without private keys"
+            }
+            DescriptorError::WrongNetwork { .. } => {
+                "give the socket of a server of that network, or the wallet's descriptors for this one"
+            }
+            DescriptorError::Checksum { .. } => "`bitcoin-cli getdescriptorinfo` computes a checksum",
+            DescriptorError::Hardened { .. } => {
+                "`bitcoin-cli listdescriptors` shows the extended public key below the hardened steps"
+            }
+            _ => "quote the descriptor in the shell: rescan scan --descriptor 'wpkh(..)'",
+        };
+        Self::usage(format!("{position} (counted from 0): {error}"), hint)
+    }
+
+    /// Appends to the message, if there is one.
+    pub(crate) fn with_detail(mut self, detail: &str) -> Self {
+        self.message = self.message.map(|message| format!("{message}{detail}"));
+        self
+    }
+}
+
+/// Position of a descriptor on the command line or in a wallets file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DescriptorPosition {
+    /// The number of the wallet in the file; none on the command line.
+    pub(crate) wallet: Option<usize>,
+    pub(crate) descriptor: u32,
+}
+
+impl fmt::Display for DescriptorPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.wallet {
+            Some(wallet) => write!(f, "wallet number {wallet}, descriptor number {}", self.descriptor),
+            None => write!(f, "--descriptor number {}", self.descriptor),
+        }
+    }
+}
+
+/// A failed write to stdout.
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            // The reader has closed its end, as `head` does: this is no failure.
+            return Self { exit: Exit::Complete, message: None, hint: None };
+        }
+        Self::failed(format!("cannot write the output: {error}"), "check whether the disk is full")
+    }
+}

@@ -1,0 +1,8 @@
+//! From arguments to a scan request: descriptors, wallets, range, and the server to send it to.
+
+mod socket;
+mod wallets_file;
+mod watch_request;
+
+pub(crate) use self::socket::{connect, socket_path};
+pub(crate) use self::watch_request::{WatchRequest, keychains};

@@ -1,0 +1,16 @@
+//! The subcommands: from a request to its output and exit code.
+
+mod checkpoint_file;
+mod compare;
+mod demo;
+mod follow;
+mod generate;
+mod info;
+mod interrupts;
+mod reader;
+mod reconnection;
+mod scan;
+mod source;
+mod start;
+
+pub use self::start::main;
