@@ -1,22 +1,22 @@
 #!/bin/sh
-# Builds a Bitcoin Core node for the tests that ask one, and prints where it is:
+# Builds a Bitcoin Core node for the tests that need one, and prints its paths:
 #
 #     tests/bitcoin-node.sh
 #     BITCOIN_NODE=/home/satoshi/.cache/rescan/bitcoin-node-0.4.1/build/bin/bitcoin-node
 #     BITCOIN_CLI=/home/satoshi/.cache/rescan/bitcoin-node-0.4.1/build/bin/bitcoin-cli
 #
-# Everything else goes to standard error, so that `export $(tests/bitcoin-node.sh)` sets both.
+# Everything else goes to standard error: `export $(tests/bitcoin-node.sh)` sets both.
 #
-# The source comes with cargo: the package libbitcoinkernel-sys carries Bitcoin Core's tree, without its wallet. Cargo
+# The source comes with cargo: the package libbitcoinkernel-sys contains Bitcoin Core's tree, without its wallet. Cargo
 # checks it against the hash in the registry's index. The first run takes a quarter of an hour on two idle cores and 1 GB
-# of disk; a run that was broken off goes on where it was, and one that has nothing to do takes a moment.
+# of disk. An interrupted run resumes; a run without work takes a moment.
 #
 # RESCAN_NODE_CACHE  the folder to build in; else $XDG_CACHE_HOME/rescan, or ~/.cache/rescan
 # RESCAN_NODE_JOBS   compilers at a time; else as many as there are processors
 set -eu
 
 package=libbitcoinkernel-sys
-# One version, so that the same node is built everywhere: Bitcoin Core 31.99.
+# One version, the same node everywhere: Bitcoin Core 31.99.
 version=0.4.1
 debian_packages="cmake ninja-build g++ pkgconf libboost-dev capnproto libcapnp-dev"
 
@@ -36,7 +36,7 @@ is_built() {
 }
 
 install_packages() {
-    # Elsewhere than on Debian and its kin, cmake says what is missing.
+    # On systems other than Debian and its derivatives, cmake names missing packages.
     command -v dpkg-query >/dev/null || return 0
     missing=
     for name in $debian_packages; do
@@ -58,7 +58,7 @@ fetch_source() {
     [ ! -e "$source/fetched" ] || return 0
     command -v cargo >/dev/null || fail "cargo is not on the PATH, and the source comes with it"
     say "fetching $package $version"
-    # A package of its own, so that the workspace does not come to depend on a node.
+    # A separate package: the workspace must not depend on a node.
     rm -rf "$cache/fetch" "$source"
     mkdir -p "$cache/fetch/src"
     : >"$cache/fetch/src/lib.rs"
@@ -74,7 +74,7 @@ $package = "=$version"
 [workspace]
 END
     (cd "$cache/fetch" && cargo vendor --quiet --versioned-dirs "$source" >/dev/null) ||
-        fail "cargo could not fetch $package $version: is there a way to crates.io?"
+        fail "cargo could not fetch $package $version: is crates.io reachable?"
     [ -e "$source/$package-$version/bitcoin/CMakeLists.txt" ] || fail "$package $version does not carry Bitcoin Core's source"
     rm -rf "$cache/fetch"
     : >"$source/fetched"
@@ -86,9 +86,9 @@ build_node() {
     cmake -S "$cache/source/$package-$version/bitcoin" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
         -DENABLE_IPC=ON -DBUILD_DAEMON=ON -DBUILD_CLI=ON -DBUILD_BITCOIN_BIN=OFF -DBUILD_TX=OFF -DBUILD_UTIL=OFF \
         -DBUILD_TESTS=OFF -DENABLE_WALLET=OFF -DENABLE_EXTERNAL_SIGNER=OFF -DWITH_EMBEDDED_ASMAP=OFF -DWITH_CCACHE=OFF \
-        -DINSTALL_MAN=OFF >&2 || fail "cmake did not take it; on other systems than Debian, install what it names"
+        -DINSTALL_MAN=OFF >&2 || fail "cmake failed; on systems other than Debian, install the packages that it names"
     cmake --build "$build" --parallel "${RESCAN_NODE_JOBS:-$(nproc)}" --target bitcoin-node bitcoin-cli >&2 ||
-        fail "the build failed; another run goes on where it was"
+        fail "the build failed; another run resumes it"
 }
 
 if ! is_built; then
@@ -97,6 +97,6 @@ if ! is_built; then
     fetch_source
     build_node
     : >"$cache/complete"
-    is_built || fail "what was built does not run"
+    is_built || fail "the built programs do not run"
 fi
 print_paths

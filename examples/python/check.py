@@ -20,7 +20,7 @@ import rescan_scan
 HERE = Path(__file__).resolve().parent
 ARCHIVE = HERE.parents[1] / "fixtures" / "data" / "core-regtest-a.tar.zst"
 START_TIMEOUT_SECONDS = 30
-# Bitcoin Core's keypool in that datadir: what it found is within it.
+# Bitcoin Core's keypool in that datadir: its matches are within it.
 GAP_LIMIT = 50
 
 
@@ -82,15 +82,15 @@ def from_command(command, socket, descriptors):
 
 
 def run_program(socket, descriptor):
-    """Its exit code, the last line of its output, and what it said on stderr."""
+    """Its exit code, the last line of its output, and its stderr."""
     arguments = [sys.executable, HERE / "rescan_scan.py", "--socket", socket, "--gap-limit", "500", "--descriptor", descriptor]
     ran = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
     return ran.returncode, (ran.stdout.splitlines() or [""])[-1], ran.stderr
 
 
-def expect(what, got, wanted):
+def expect(subject, got, wanted):
     if got != wanted:
-        sys.exit(f"{what} differs:\n  rescan_scan.py {got}\n  rescan scan    {wanted}")
+        sys.exit(f"{subject} differs:\n  rescan_scan.py {got}\n  rescan scan    {wanted}")
 
 
 async def compare_wallets(server_process, command, socket, wallets):
@@ -103,7 +103,7 @@ async def compare_wallets(server_process, command, socket, wallets):
         for key, matches in wanted.items():
             expect(f"{name}: transaction {key[1]}", found[key], matches)
         expect(f"{name}: the summary", counts, wanted_counts)
-        # Bitcoin Core's own count, so that two empty answers are not an agreement.
+        # Bitcoin Core's own count: two empty answers are no agreement.
         expect(f"{name}: Core's count of transactions", len(found), len(wallet["transactions"]))
         print(f"{name}: {len(found)} transactions, the same")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whether the Python client still finds what `rescan scan` finds, wallet for wallet, in the demo's datadir.
+# Checks that the Python client and `rescan scan` find the same, wallet by wallet, in the demo's datadir.
 #
 #     examples/python/check.sh RESCAN_SERVER RESCAN
 #

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Scans for output descriptors through rescan-server's socket, and prints what they received and spent.
+"""Scans for output descriptors through rescan-server's socket, and prints their history.
 
-A small but whole client of rescan-schema/rescan.capnp: it asks the server what it is, fills and seals a watch set,
-takes the reports as they stream in, and tells an answer, a refusal, a failure and a lost connection apart. It keeps no
-state and resumes nothing.
+A small but whole client of rescan-schema/rescan.capnp. It checks the server's version, fills and seals a watch set,
+and takes the reports as they stream in. It distinguishes an answer, a refusal, a failure and a lost connection. It keeps
+no state and resumes nothing.
 
     ./rescan_scan.py --socket ~/.bitcoin/rescan.sock --descriptor 'wpkh(xpub.../0/*)'
 """
@@ -21,16 +21,16 @@ SCHEMA = Path(__file__).resolve().parents[2] / "rescan-schema" / "rescan.capnp"
 rescan = capnp.load(str(SCHEMA), imports=[str(Path(capnp.__file__).resolve().parents[1])])
 
 PROTOCOL_VERSION = 1
-# What pycapnp raises where a value is newer than the schema: the one for union members, the other for enumerants.
+# The exceptions of pycapnp for a value newer than the schema: the first for union members, the second for enumerants.
 NEWER = (capnp.KjException, RuntimeError)
 # A chunk of descriptors stays far below the server's limits.messageBytesMax.
 CHUNK_BYTES_MAX = 128 * 1024
-# A batch of reports is at most 64 KiB, or one block's matches; this is 64 MiB, the default, said aloud.
+# A batch of reports is at most 64 KiB, or one block's matches; this is 64 MiB, the default, made explicit.
 TRAVERSAL_LIMIT_WORDS = 8 * 1024 * 1024
 
 
 class ScanError(Exception):
-    """A scan that came to no answer."""
+    """A scan without an answer."""
 
 
 class Refused(ScanError):
@@ -50,8 +50,8 @@ class Transaction:
     tx_index: int
     txid: str
     received: dict[int, int]  # value by vout
-    spent: dict[int, int | None]  # value by vin; None where it is not known
-    is_late: bool  # brings only the matches of scripts that came to be watched after the block was passed
+    spent: dict[int, int | None]  # value by vin; None if unknown
+    is_late: bool  # holds only matches of scripts that were watched after the scan had passed the block
 
     @property
     def received_sat(self):
@@ -59,7 +59,7 @@ class Transaction:
 
     @property
     def spent_sat(self):
-        """None where a spent coin's value is not known."""
+        """None if a spent coin's value is unknown."""
         values = self.spent.values()
         return None if None in values else sum(values)
 
@@ -70,7 +70,7 @@ def printed_hash(data):
 
 
 def name_of(enumerant):
-    """An enumerant's name. A newer server may have some that this schema does not."""
+    """An enumerant's name. A newer server may have names that this schema lacks."""
     try:
         return str(enumerant)
     except NEWER:
@@ -78,7 +78,7 @@ def name_of(enumerant):
 
 
 def member_of(union):
-    """The name of the member that is set, or None where a newer server set one that this schema does not have."""
+    """The name of the set member, or None if a newer server set one that this schema lacks."""
     try:
         return union.which()
     except NEWER:
@@ -97,7 +97,7 @@ class Sink(rescan.ReportSink.Server):
         self.result = asyncio.get_running_loop().create_future()
 
     async def reports(self, batch, **_):
-        # What is in `batch` is gone when this method returns, so everything that is kept is copied.
+        # The contents of `batch` are gone when this method returns: copy everything that is kept.
         for block in batch:
             block_hash = printed_hash(block.hash)
             for transaction in block.transactions:
@@ -123,16 +123,16 @@ def known_value(value):
 
 
 async def connect(socket):
-    """A connection, and the server's `Rescan`. The connection has to be kept for as long as anything of it is used."""
+    """A connection, and the server's `Rescan`. Keep the connection as long as any of its capabilities is used."""
     stream = await capnp.AsyncIoStream.create_unix_connection(str(socket))
     connection = capnp.TwoPartyClient(stream, traversal_limit_in_words=TRAVERSAL_LIMIT_WORDS)
     return connection, connection.bootstrap().cast_as(rescan.Rescan)
 
 
 async def ask_info(server):
-    """What the server is.
+    """The server's version, limits and chain.
 
-    Raises Failed where it speaks a protocol that this schema would misread.
+    Raises Failed if this schema would misread the server's protocol.
     """
     info = (await server.info()).info
     if info.protocolVersion != PROTOCOL_VERSION:
@@ -160,7 +160,7 @@ async def watch(server, descriptors, gap_limit):
     """
     watch_set = (await server.newWatchSet()).watchSet
     for chunk in chunks(descriptors):
-        # A streaming call: awaiting it is what keeps this client from running ahead of the server.
+        # A streaming call: awaiting it keeps this client from running ahead of the server.
         await watch_set.addKeychains(keychains=[{"descriptor": it, "gapLimit": gap_limit} for it in chunk])
     sealed = (await watch_set.seal()).result
     match member_of(sealed):
@@ -178,7 +178,7 @@ async def scan(server, watch_set, scan_range, take, ended):
     """
     sink = Sink(take)
     request = {"range": scan_range}
-    # Kept until the end: dropping this capability is how a scan is stopped.
+    # Kept until the end: dropping this capability stops the scan.
     running = (await server.scan(watchSet=watch_set, request=request, sink=sink)).scan
     await asyncio.wait([sink.result, ended], return_when=asyncio.FIRST_COMPLETED)
     if not sink.result.done():
@@ -196,7 +196,7 @@ async def scan(server, watch_set, scan_range, take, ended):
 
 
 def refusal(refused):
-    # `position` says which descriptor, but only for the reasons that are about one.
+    # `position` is the descriptor's number, but only for reasons that concern one.
     which = f" (descriptor {refused.position})" if name_of(refused.reason) in ABOUT_ONE_DESCRIPTOR else ""
     return Refused(f"{name_of(refused.reason)}{which}: {refused.detail}")
 
@@ -211,7 +211,7 @@ def failure(failed):
 
 
 def range_of(from_height, to_height):
-    """`from` is a keyword of Python's, so that a dict is the easy way to set it."""
+    """A dict, since `from` is a keyword of Python."""
     return {"start": {"height": from_height}, "end": {"tip": None} if to_height is None else {"toHeight": to_height}}
 
 
@@ -242,8 +242,8 @@ def summary_line(summary):
     return f"{outcome}: heights {summary.fromHeight} to {summary.toHeight}, {transactions}, {coins} of {total} BTC unspent"
 
 
-def counted(count, what):
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def counted(count, noun):
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def parse_args():
