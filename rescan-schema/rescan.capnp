@@ -1,64 +1,65 @@
 @0xb97d25c4b5a3ab4e;
 
-# rescan: how a wallet asks the node's side of the fence for its own history.
+# rescan: a wallet's interface to its own history, served beside a node.
 #
 # Transport: Cap'n Proto RPC (two-party, level 1) on a Unix stream socket; the bootstrap capability is `Rescan`.
 #
 # Conventions, valid everywhere below:
 # - A hash is 32 bytes in internal order (as in a block header); printing reverses it.
 # - An amount is in satoshi; a time is seconds since 1970; a size is bytes; units stand last in a name.
-# - A capability is the owner of what it stands for: drop it and its state on the server is gone.
+# - A capability owns its state on the server: dropping it releases that state.
 # - A method fails with a Cap'n Proto exception only when the peer breaks the protocol or a limit of the connection
 #   (`ServerInfo.limits`). A caller's mistake (`Refusal`), a failure (`Failure`) and an outcome are values.
 # - Everything that can grow crosses in `-> stream` calls, which carry flow control: a slow reader slows its own
 #   scan and nothing else.
 # - New fields and methods may be added at the end. A client ignores fields that it does not know, treats an unknown
-#   enumerant or union member as "newer than I am", and asks `Rescan.info` before it relies on a feature.
+#   enumerant or union member as "newer than this client", and checks `Rescan.info` before it relies on a feature.
 
 interface Rescan {
   # The bootstrap object, one per connection.
 
   info @0 () -> (info :ServerInfo);
-  # What the server is and what it sees now. Cheap; answers while the chain is still being read.
+  # The server, its limits and its present view of the chain. Cheap; answers while the chain is still being read.
 
   newWatchSet @1 () -> (watchSet :WatchSet);
   # An empty watch set, to be filled, sealed and scanned for any number of times.
 
   scan @2 (watchSet :WatchSet, request :ScanRequest, sink :ReportSink) -> (scan :Scan);
-  # Starts a scan for a sealed watch set. Returns at once; everything that happens reaches `sink`, the last of it
-  # `sink.done`, which comes exactly once unless the scan is dropped or the connection ends. Drop `scan` and it stops
-  # within one block.
+  # Starts a scan for a sealed watch set. Returns at once; all results reach `sink`. The last call is `sink.done`, which
+  # comes exactly once unless the scan is dropped or the connection ends. Dropping `scan` stops it within one block.
 
   blocks @3 (range :Range, sink :BlockSink) -> (scan :Scan);
-  # Ships whole blocks of a range, in height order, as serialised with witnesses. For wallets that would rather not show
-  # their scripts, and for measuring against. Otherwise like `scan`.
+  # Ships whole blocks of a range, in height order, as serialised with witnesses. For wallets that prefer to hide their
+  # scripts, and as a baseline for measurements. Otherwise like `scan`.
 
   locate @4 (hashes :List(Data)) -> (found :BlockId);
-  # The highest block of the active chain that is among these, after the block files were looked at anew; an empty hash
-  # if none is. At most 4,096. For a wallet that goes on from a locator: what it knows above that block no longer stands.
+  # The highest of these blocks in the active chain, after a refresh from the block files; an empty hash if there is none.
+  # At most 4,096. For a wallet that resumes from a locator: its data above that block is void.
 
   matchBlock @5 (height :UInt32, hash :Data, scripts :List(Data), outpoints :List(Outpoint)) -> (result :BlockMatch);
   # One block of the active chain, whole, if anything in it matches: an output that pays one of the scripts, or an input that
   # spends one of the outpoints or a coin that the block itself makes for one of the scripts. For wallets that leave no
-  # state behind: nothing of the call is kept, so that a wallet which finds a coin adds it to the outpoints of later calls.
-  # An empty hash is whatever block the active chain has at that height, after the block files were looked at anew. With a
-  # hash, the active chain is that of the last second; where the block is its tip, and before it is said not to be in
-  # it, the block files are looked at anew too. So a walk from `next` to `next` that comes to a tip was of that tip's chain.
+  # state on the server: nothing of the call is kept. A wallet that finds a coin adds it to the outpoints of later calls.
+  #
+  # An empty hash means the active chain's block at that height, after a refresh from the block files. With a hash, the
+  # active chain may be a second old. If the block is its tip or not in it, there is a refresh before the answer. A walk
+  # from `next` to `next` that reaches a tip was therefore of that tip's chain.
 
   waitTip @6 (known :Data, timeoutMillis :UInt32) -> (tip :BlockId);
-  # The tip of the active chain as soon as it is another than `known`, or the same when the time is up; it may be lower than
-  # it was. The block files are looked at anew first, however long that takes where they are read for the first time: a tip which
-  # moved before the call is answered at once. An empty `known` is answered with whatever tip there is; an unset tip or an
-  # empty hash means that there is no block yet. More than 60,000 milliseconds count as 60,000. For a wallet that follows: it
-  # says that there is something to go on to and not what, so that nothing is lost or piled up for a wallet that is slow to ask
-  # again.
+  # The tip of the active chain as soon as it differs from `known`, or the same tip at the timeout. It may be lower than
+  # before. A refresh from the block files comes first, and takes its time on their first reading: a tip that moved before
+  # the call is returned at once. An empty `known` returns the present tip; an unset tip or an empty hash means that there
+  # is no block yet. More than 60,000 milliseconds count as 60,000.
+  #
+  # For a wallet that follows. The answer names a new tip, not the blocks up to it: nothing is lost or queued for a
+  # wallet that is slow to call again.
 }
 
-# --- What the server is ---------------------------------------------------------------------------------------------
+# --- The server -----------------------------------------------------------------------------------------------------
 
 struct ServerInfo {
   protocolVersion @0 :UInt32;
-  # 1 is what this file describes. It grows only when an old client would misread a new server.
+  # 1 is described in this file. It grows only if an old client would misread a new server.
   software @1 :Text;
   # Name and version of the server, for people.
   network @2 :Network;
@@ -79,7 +80,7 @@ enum Network {
 }
 
 enum Feature {
-  # What this server can do beyond what every server of protocol version 1 can.
+  # An ability beyond those of every server of protocol version 1.
   scan @0;
   blocks @1;
   birthday @2;
@@ -107,7 +108,7 @@ struct ChainInfo {
   # The lowest height from which every block up to the tip is on disk; 0 on a node that is not pruned.
   source @4 :ChainSource;
   reading @5 :ReadingProgress;
-  # How far the server is in reading block files; done equals total when it has read all.
+  # Progress of reading the block files; done equals total at the end.
 }
 
 enum ChainState {
@@ -115,39 +116,39 @@ enum ChainState {
   # The block files are being read for the first time since the server started; scans wait for it.
   ready @1;
   failed @2;
-  # The block files could not be read; the server's log says why, and it tries again with the next scan.
+  # The block files could not be read; the server's log has the cause. The next scan tries again.
 }
 
 enum ChainSource {
   files @0;
   # The most-work chain of the block files, not confirmed by a node.
   node @1;
-  # The chain that the node itself says is active.
+  # The node's own active chain.
 }
 
 struct NodeLink {
-  # Whether the server is in touch with the node whose block files it reads.
+  # The link to the node whose block files the server reads.
   state @0 :NodeLinkState;
   sinceSeconds @1 :UInt64;
   # When that state began.
   tip @2 :NodeTip;
   # The tip that the node named last. Unset before it named one.
   reason @3 :Text;
-  # For people: why the link is `lost` or `refused`, or what it waits for; else empty.
+  # For people: the cause of `lost` or `refused`, or the awaited event; else empty.
 }
 
 enum NodeLinkState {
   off @0;
-  # The server was told not to ask a node. What a server says that does not know of this field.
+  # The server is configured not to ask a node. Also the value of older servers, which lack this field.
   absent @1;
-  # There is no socket where the node's is looked for.
+  # There is no socket at the node's path.
   connecting @2;
-  # A node listens, and has not answered yet: while it starts, it lets its callers wait.
+  # A node listens and has not answered yet: it makes callers wait while it starts.
   connected @3;
   lost @4;
-  # There was a link, or the socket is there and nobody listens. It is tried again by itself.
+  # There was a link, or the socket exists and nobody listens. The server retries.
   refused @5;
-  # What listens is no node that can be asked: too old, or another user's. It is tried again by itself.
+  # The listener is no suitable node: too old, or another user's. The server retries.
 }
 
 struct NodeTip {
@@ -172,42 +173,42 @@ struct Limits {
   # A larger message ends the connection: upload watch sets in chunks well below it.
   connectionsMax @1 :UInt32;
   scansPerConnectionMax @2 :UInt32;
-  # A call to `matchBlock` counts as one while it is under way.
+  # A running call to `matchBlock` counts as one.
   watchSetsPerConnectionMax @3 :UInt32;
   scriptsPerWatchSetMax @4 :UInt64;
   # Given scripts and those derived from keychains, together.
   outpointsPerWatchSetMax @5 :UInt64;
-  # What follows is 0 where the server does not say.
+  # The fields below are 0 if the server does not report them.
   entryBytesPerWatchSetMax @6 :UInt64;
   # Of the descriptors and scripts that are given to one watch set.
   watchedPerConnectionMax @7 :UInt64;
   # Scripts and outpoints in all watch sets and scans of a connection, derived ones included; a descriptor counts as 20 more.
   watchedPool @8 :UInt64;
-  # As many may all connections watch together, beyond 10,000 that each has for itself.
+  # A quota shared by all connections, beyond 10,000 guaranteed to each.
   scansMax @9 :UInt32;
   # Of all connections together.
   callsOpenMax @10 :UInt32;
-  # Calls of one connection that are not yet answered, or that the client has not yet finished with. More end it.
+  # Calls of one connection that are not yet answered, or not yet finished by the client. More end the connection.
   callsWaitingMax @11 :UInt32;
-  # Of these, the ones that wait for something to happen on the server. A call more is `overloaded`.
+  # Those of them that wait for an event on the server. One more is `overloaded`.
   capabilitiesMax @12 :UInt32;
-  # That came with calls of one connection which are not yet answered. More end it.
+  # Received in unanswered calls of one connection. More end the connection.
   unansweredBytesMax @13 :UInt64;
-  # Of messages of one connection that have half arrived, or whose calls are not yet answered. More end it.
+  # Of messages of one connection that have half arrived, or whose calls are not yet answered. More end the connection.
   unansweredBytesPool @14 :UInt64;
-  # As many may all connections have of those together, beyond 1 MiB that each has for itself.
+  # A quota of those shared by all connections, beyond 1 MiB guaranteed to each.
   stalledAfterMillis @15 :UInt32;
-  # A wallet that takes nothing of its scan for so long has it cancelled.
+  # After this time in which a wallet takes nothing of its scan, the scan is cancelled.
   unreadAfterMillis @16 :UInt32;
-  # A client that reads nothing for so long while something is to be sent loses its connection.
+  # After this time in which a client reads none of the pending bytes, its connection ends.
   messageAfterMillis @17 :UInt32;
-  # So does one that takes so long to send one message.
+  # A message that takes longer to arrive ends the connection.
 }
 
 struct Figures {
-  # Counts since the server started, and what is so at the moment: what it gives as metrics too.
+  # Counts since the server started, and present values; the metrics have the same.
   scansBegun @0 :UInt64;
-  # Scans, and shipments of whole blocks. Those that did not end in one of the following ways are under way.
+  # Scans, and shipments of whole blocks. Those not counted as one of the following ends are still running.
   scansComplete @1 :UInt64;
   scansCancelled @2 :UInt64;
   scansPruned @3 :UInt64;
@@ -215,34 +216,34 @@ struct Figures {
   scansRefused @5 :UInt64;
   scansFailed @6 :UInt64;
   scansAbandoned @7 :UInt64;
-  # Their wallets left, or let go of them.
+  # Their wallets disconnected or dropped them.
   blockMatches @8 :UInt64;
   # Calls to `matchBlock`.
   blocksWalked @9 :UInt64;
   bytesWalked @10 :UInt64;
   lastScanBytesPerSecond @11 :UInt64;
-  # How fast the scan that ended last walked its blocks; 0 before the first.
+  # The walking speed of the scan that ended last; 0 before the first.
   transactionsReported @12 :UInt64;
   # By scans that ended in an outcome.
   connectionsNow @13 :UInt32;
   connectionsAccepted @14 :UInt64;
   connectionsTurnedAway @15 :UInt64;
-  # The server had `Limits.connectionsMax` already.
+  # The server already had `Limits.connectionsMax`.
   connectionsOfOtherUsers @16 :UInt64;
   # Closed before a byte was read.
   connectionsBroken @17 :UInt64;
   # The peer broke the protocol.
   refusals @18 :List(RefusalCount);
-  # Calls that were answered by one: to `seal`, `scan`, `blocks`, `matchBlock`. A reason that is missing was never given.
+  # Of calls to `seal`, `scan`, `blocks` and `matchBlock`. A missing reason never occurred.
   failures @19 :List(FailureCount);
-  # Of scans, calls to `matchBlock`, and looks at the block files. A kind that is missing never happened.
+  # Of scans, calls to `matchBlock`, and refreshes from the block files. A missing kind never occurred.
   nodeTip :union {
     notAsked @20 :Void;
     # No node is asked.
     unreachable @21 :Void;
     # It does not answer at the moment.
     height @22 :UInt32;
-    # Its tip, as it last said.
+    # The tip that it last named.
   }
 }
 
@@ -256,11 +257,11 @@ struct FailureCount {
   count @1 :UInt64;
 }
 
-# --- What a scan looks for ------------------------------------------------------------------------------------------
+# --- Watch sets -----------------------------------------------------------------------------------------------------
 
 interface WatchSet {
-  # Scripts and outpoints to look for. Fill it, seal it, scan for it. The `add` methods never fail for what they are
-  # given: the first entry that cannot be watched is remembered, and `seal` says which it was and why.
+  # Scripts and outpoints to look for. Fill it, seal it, scan for it. The `add` methods never fail because of an entry:
+  # `seal` names the first entry that cannot be watched, and the reason.
 
   addKeychains @0 (keychains :List(Keychain)) -> stream;
   # Keychains are numbered from 0 in the order in which they are added, over all calls.
@@ -272,21 +273,21 @@ interface WatchSet {
   # Coins that exist before the range and whose spends are wanted, numbered likewise.
 
   seal @3 () -> (result :SealResult);
-  # Ends the filling. Derives and compiles; sealing again gives the same answer. A sealed watch set takes no more entries:
-  # what is added later is never watched, and the next `seal` says `alreadySealed`.
+  # Ends the filling, derives and compiles; sealing again returns the same answer. A sealed watch set takes no more
+  # entries: later ones are never watched, and the next `seal` returns `alreadySealed`.
 }
 
 struct Keychain {
   descriptor @0 :Text;
   # An output descriptor with public keys only; its checksum, if given, is verified. Single-path: a client expands
-  # multipath descriptors into one keychain a path, so that what comes back names the path.
+  # multipath descriptors into one keychain a path, and results name the path.
   gapLimit @1 :UInt32 = 1000;
   # Indexes 0 to (last used or revealed, whichever is higher) plus this are watched; before any use, 0 to this less one.
-  # From 1 to 1,000,000; of no meaning where the descriptor is not ranged.
+  # From 1 to 1,000,000; ignored if the descriptor is not ranged.
   revealed :union {
     nothing @2 :Void;
     lastIndex @3 :UInt32;
-    # The highest index that the wallet has given out. Without it, a scan that begins after the first uses may stop short.
+    # The highest index that the wallet has revealed. Without it, a scan that begins after the first uses may stop short.
   }
 }
 
@@ -295,7 +296,7 @@ struct GivenOutpoint {
   known :union {
     nothing @1 :Void;
     output @2 :Output;
-    # What the coin is, if the wallet knows: the value comes back with the spend.
+    # The coin's output, if the wallet knows it: the value returns with the spend.
   }
 }
 
@@ -327,9 +328,9 @@ struct Refusal {
   # A mistake of the caller's. Nothing was started.
   reason @0 :RefusalReason;
   position @1 :UInt64;
-  # Which keychain, script or outpoint, by the numbering above, where the reason is about one of them.
+  # The keychain, script or outpoint, by the numbering above, if the reason concerns one of them.
   detail @2 :Text;
-  # The same for people: what was expected and what was found. Never contains key material.
+  # The same for people: the expected and the found value. Never contains key material.
 }
 
 enum RefusalReason {
@@ -343,12 +344,12 @@ enum RefusalReason {
   badRange @7;
   # Upside down, or above the tip.
   foreignWatchSet @8;
-  # The watch set is not one of this connection's.
+  # The watch set belongs to another connection.
   tooManyScans @9;
   badGapLimit @10;
   # A gap limit or a revealed index out of bounds.
   notInChain @11;
-  # A range after a locator none of whose blocks is in the active chain, or a block that is not: ask `Rescan.locate`.
+  # No block of the range's locator, or not the named block, is in the active chain: call `Rescan.locate`.
   badCoverage @12;
   # `ScanRequest.covered` does not fit the range or the watch set.
 }
@@ -366,25 +367,25 @@ struct ScanRequest {
   markMillis @5 :UInt32;
   # How often `sink.settled` may be called, in milliseconds; 0 is never.
   covered @6 :Covered;
-  # For a scan that goes on where another one ended; unset otherwise.
+  # For a scan that resumes another one; unset otherwise.
 }
 
 enum Deliver {
   history @0;
-  # Reports of all that matched.
+  # Reports of all matches.
   coins @1;
-  # No reports: what is unspent at the end, in `sink.coins`.
+  # No reports: the coins unspent at the end, in `sink.coins`.
 }
 
 struct Covered {
-  # What earlier scans of the same keychains have been through: the blocks from `fromHeight` up to where this range begins.
+  # The blocks that earlier scans of the same keychains covered: from `fromHeight` up to the start of this range.
   fromHeight @0 :UInt32;
   keychains @1 :List(WatchedIndexes);
-  # One a keychain, in their order. Where this scan comes to watch more, it goes over those blocks too, for the rest alone.
+  # One a keychain, in their order. If this scan later watches more, it rescans those blocks for the additions alone.
 }
 
 struct WatchedIndexes {
-  # Which indexes of a keychain were watched over all of a range, with every match among them reported.
+  # The indexes of a keychain that were watched over a whole range, with every match among them reported.
   union {
     none @0 :Void;
     through @1 :UInt32;
@@ -411,7 +412,7 @@ enum Verify {
   reported @0;
   # Every block that is reported is proven first: its transactions hash to the merkle root of its header.
   all @1;
-  # Every block walked is proven, so that a flipped bit cannot hide a match either.
+  # Every block walked is proven: a flipped bit cannot hide a match either.
   none @2;
   # The disk is trusted, as Bitcoin Core's own rescan trusts it.
 }
@@ -419,9 +420,9 @@ enum Verify {
 interface Scan {
   progress @0 () -> (progress :Progress);
   cancel @1 () -> ();
-  # Asks the scan to end early: `sink.done` comes with the outcome `cancelled` and a locator to go on from.
+  # Asks the scan to end early: `sink.done` comes with the outcome `cancelled` and a locator to resume from.
   blockIds @2 (heights :List(UInt32)) -> (ids :List(BlockId));
-  # Hash and time of blocks of the chain that this scan is pinned to; a height outside it gives an entry with an
+  # Hash and time of blocks of the chain that this scan is pinned to; a height outside it returns an entry with an
   # empty hash. At most 4,096 heights a call. Waits until the scan has begun.
 }
 
@@ -452,7 +453,7 @@ interface ReportSink {
   coins @2 (batch :List(Coin)) -> stream;
   # Called only if the request's `deliver` is `coins`: by ascending height, index in block and output; before `done`.
   settled @3 (mark :Mark) -> stream;
-  # Called only if the request's `markMillis` is not 0: everything up to a block was reported by the calls before.
+  # Called only if the request's `markMillis` is not 0: earlier calls have reported everything up to a block.
 }
 
 struct Mark {
@@ -485,17 +486,17 @@ struct ScanResult {
 }
 
 struct BlockReport {
-  # What one block yields. Only blocks that match are reported.
+  # The matches of one block. Only blocks that match are reported.
   height @0 :UInt32;
   hash @1 :Data;
   timeSeconds @2 :UInt32;
   transactions @3 :List(TransactionReport);
   # By ascending index in the block.
   isLate @4 :Bool;
-  # Scripts that came to be watched only later were found in a block that was passed before. It carries the new matches
-  # alone: merge them with those of other reports by block hash and txid.
+  # The block was passed before its scripts were watched. The report holds the new matches alone: merge them with those
+  # of other reports by block hash and txid.
   header @5 :Data;
-  # 80 bytes, where merkle branches were asked for; else empty.
+  # 80 bytes if merkle branches were requested; else empty.
 }
 
 struct TransactionReport {
@@ -506,9 +507,9 @@ struct TransactionReport {
   spent @3 :List(Spent);
   # By ascending vin.
   raw @4 :Data;
-  # Consensus serialisation with witnesses, where asked for; else empty.
+  # Consensus serialisation with witnesses, if requested; else empty.
   merkleBranch @5 :List(Data);
-  # The siblings from the transaction up to the root, where asked for. Empty too where the block has one transaction.
+  # The siblings from the transaction up to the root, if requested. Also empty if the block has one transaction.
 }
 
 struct Received {
@@ -516,7 +517,7 @@ struct Received {
   vout @0 :UInt32;
   output @1 :Output;
   origins @2 :List(Origin);
-  # Everything in the watch set that this script belongs to, in its order; never empty.
+  # All owners of this script in the watch set, in its order; never empty.
 }
 
 struct Spent {
@@ -531,7 +532,7 @@ struct Spent {
 }
 
 struct Origin {
-  # Why something matched.
+  # The entry of the watch set that matched.
   union {
     keychain @0 :KeychainScript;
     script @1 :UInt32;
@@ -559,20 +560,20 @@ struct Summary {
   transactions @4 :UInt64;
   # Distinct transactions reported.
   unspentCount @5 :UInt64;
-  # Coins created in the range and unspent at its end (of an early outcome: at the end of what was scanned).
+  # Coins created in the range and unspent at its end (after an early outcome: at the end of the scanned part).
   unspentSat @6 :UInt64;
   keychains @7 :List(KeychainUse);
   # One a keychain, in their order.
   blocksScanned @8 :UInt64;
   bytesScanned @9 :UInt64;
   prepareMicroseconds @10 :UInt64;
-  # Derivation before the walk; 0 where the watch set was derived already.
+  # Derivation before the walk; 0 if the watch set was already derived.
   elapsedMicroseconds @11 :UInt64;
   # Everything, from the call to this summary.
   locator @12 :List(Data);
-  # Hashes of blocks up to the last one scanned, newest first, ever further apart: what to resume from.
+  # Hashes of blocks up to the last one scanned, newest first, ever further apart: a scan resumes from them.
   passes @13 :UInt32;
-  # How often blocks were gone over: 1, and 1 for each time that more came to be watched than had been derived ahead.
+  # Passes over the blocks: 1, and 1 more each time the gap limit passed the lookahead.
 }
 
 struct Outcome {
@@ -582,7 +583,7 @@ struct Outcome {
     prunedBelow @2 :UInt32;
     # Blocks of the range are not on disk. The lowest height that is complete to the range's end.
     reorganisedFrom @3 :UInt32;
-    # The chain that the scan was pinned to was left. Reports at and above this height no longer stand.
+    # The active chain abandoned the scan's chain. Reports at and above this height are void.
   }
 }
 
@@ -594,27 +595,27 @@ struct KeychainUse {
     # The descriptor is not ranged, and was used.
   }
   watched @3 :WatchedIndexes;
-  # What was watched over all of the range, and may be given as `Covered` when going on.
+  # The indexes watched over the whole range; `Covered` of a resumed scan takes them.
 }
 
 struct Failure {
-  # Not an outcome: something is broken. Nothing that was reported before is false.
+  # Not an outcome: something is broken. All earlier reports are true.
   kind @0 :FailureKind;
   detail @1 :Text;
-  # For people: what was expected, what was found.
+  # For people: the expected and the found value.
   at @2 :FailurePlace;
-  # Unset where the failure is not about one place on disk.
+  # Unset if the failure does not concern one place on disk.
 }
 
 enum FailureKind {
   corruptBlock @0;
-  # A block does not hash to what its header says, or is not made as blocks are made.
+  # A block does not match its header, or is malformed.
   unreadable @1;
-  # The operating system would not give the bytes.
+  # The operating system could not read the bytes.
   internal @2;
   # A defect of the server's.
   limitReached @3;
-  # The gap rule asks for more scripts than a watch set holds.
+  # The gap limit needs more scripts than a watch set holds.
 }
 
 struct FailurePlace {
@@ -643,21 +644,21 @@ struct FullBlock {
 # --- One block a call -----------------------------------------------------------------------------------------------
 
 struct BlockMatch {
-  # What `Rescan.matchBlock` comes to.
+  # The result of `Rescan.matchBlock`.
   block @0 :BlockId;
-  # The block that was asked for; unset where the call is refused.
+  # The requested block; unset if the call is refused.
   next @1 :BlockId;
-  # The block after it in the same chain, to be asked for next; unset where it is the tip, and where the call is refused.
+  # The block after it in the same chain, for the next call; unset if it is the tip or the call is refused.
   union {
     nothing @2 :Void;
-    # Nothing in it matches. Nothing is proven, as with a scan that proves what it reports.
+    # Nothing in it matches. Nothing is proven, as in a scan that proves its reported blocks.
     data @3 :Data;
-    # Something does: the whole block, proven, in the consensus serialisation with witnesses; at most 4,000,000 bytes.
+    # Something matches: the whole block, proven, in the consensus serialisation with witnesses; at most 4,000,000 bytes.
     notOnDisk @4 :Void;
     # The node has pruned it.
     refused @5 :Refusal;
-    # `notInChain` where the active chain has another block at that height, `badRange` where it has none yet; an entry that
-    # a watch set would refuse is refused here too, by its number in the call.
+    # `notInChain` if the active chain has another block at that height, `badRange` if it has none yet. An entry that a
+    # watch set would refuse is refused here too, by its number in the call.
     failed @6 :Failure;
   }
 }
