@@ -7,7 +7,7 @@
 use bitcoin::{Transaction, consensus};
 use rescan_core::blocks::merkle;
 use rescan_core::coins::Coin;
-use rescan_core::report::{BlockReport, Ending, Mark, Origin, TransactionReport};
+use rescan_core::report::{BlockReport, Ending, Origin, ResumePoint, TransactionReport};
 use rescan_core::request::{Deliver, Extras};
 
 use crate::error::CallError;
@@ -64,7 +64,7 @@ impl Asked {
         Ok(coins)
     }
 
-    pub(crate) fn check_mark(self, mark: Mark) -> Result<Mark, CallError> {
+    pub(crate) fn check_mark(self, mark: ResumePoint) -> Result<ResumePoint, CallError> {
         if !self.wants_marks {
             return Err(breach("a mark, and none was asked for"));
         }

@@ -105,7 +105,7 @@ pub enum ConnectError {
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// The most hashes that [`Client::locate`](crate::Client::locate) takes. A server refuses more, since each costs it a look.
-pub const LOCATE_HASHES_MAX: usize = 4_096;
+pub const LOCATE_HASHES_MAX: usize = rescan_core::protocol::BLOCK_IDS_PER_CALL_MAX as usize; // 4,096
 
 /// Why a call to a connected server did not give its answer.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -205,10 +205,10 @@ pub use rescan_core::block_match::{MatchContent, MatchEntries, MatchedBlock};
 pub use rescan_core::blocks::merkle;
 pub use rescan_core::coins::Coin;
 pub use rescan_core::history::History;
-pub use rescan_core::report::Mark;
+pub use rescan_core::report::ResumePoint;
 pub use rescan_core::request::{
-    Covered, Deliver, Extras, GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenKeychain, GivenOutpoint, INDEX_MAX, RangeEnd,
-    RangeRequest, RangeStart, Verify,
+    Deliver, Extras, GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenKeychain, GivenOutpoint, INDEX_MAX, RangeEnd, RangeRequest,
+    RangeStart, Scanned, Verify,
 };
 pub use rescan_core::watching::descriptor;
 pub use rescan_core::{coins, history, position, report, server_info};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bitcoin::{BlockHash, ScriptBuf};
 use rescan_core::position::Height;
 use rescan_core::request::{
-    self, Covered, Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, Verify,
+    self, Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, Scanned, Verify,
 };
 
 /// The methods of a request and of a wallet alike that add to their lists of what is watched.
@@ -58,10 +58,10 @@ pub struct ScanRequest {
     pub deliver: Deliver,
     /// What comes with each reported transaction. It is checked as it arrives.
     pub extras: Extras,
-    /// How often a [`Mark`](rescan_core::report::Mark) comes, from which the scan could be gone on with; never where none.
+    /// How often a [`ResumePoint`](rescan_core::report::ResumePoint) comes, from which the scan could be gone on with; never where none.
     pub mark_every: Option<Duration>,
     /// What earlier scans of the same keychains have been through, where this one goes on.
-    pub covered: Option<Covered>,
+    pub scanned: Option<Scanned>,
 }
 
 impl Default for ScanRequest {
@@ -75,7 +75,7 @@ impl Default for ScanRequest {
             deliver: Deliver::default(),
             extras: Extras::default(),
             mark_every: None,
-            covered: None,
+            scanned: None,
         }
     }
 }
@@ -156,8 +156,8 @@ impl ScanRequest {
 
     /// Goes on where earlier scans of the same keychains ended.
     #[must_use]
-    pub fn covered(mut self, covered: Covered) -> Self {
-        self.covered = Some(covered);
+    pub fn scanned(mut self, scanned: Scanned) -> Self {
+        self.scanned = Some(scanned);
         self
     }
 
@@ -169,7 +169,7 @@ impl ScanRequest {
             deliver: self.deliver,
             extras: self.extras,
             mark_every: self.mark_every,
-            covered: self.covered.clone(),
+            scanned: self.scanned.clone(),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use futures::Stream;
 use rescan_core::coins::Coin;
 use rescan_core::position::Height;
-use rescan_core::report::{BlockId, BlockReport, FullBlock, Mark, Progress, Summary};
+use rescan_core::report::{BlockId, BlockReport, FullBlock, Progress, ResumePoint, Summary};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::Connection;
@@ -37,7 +37,7 @@ pub enum ScanEvent {
     Coin(Coin),
     /// Everything up to a block was reported for the indexes that the mark names, where marks were asked for: what came
     /// before it and the mark together are a state to go on from.
-    Settled(Mark),
+    Settled(ResumePoint),
     /// The scan came to its end; nothing follows. The times in the summary are the wallet's: upload and derivation of the
     /// watch set are added to what the server measured.
     Finished(Summary),

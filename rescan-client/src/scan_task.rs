@@ -8,10 +8,9 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use bitcoin::Amount;
 use futures::FutureExt;
 use rescan_core::position::{Height, HeightRange};
-use rescan_core::report::{BlockId, KeychainUse, Outcome, Phase, Progress, Summary};
+use rescan_core::report::{BlockId, Phase, Progress, Summary};
 use rescan_core::request::{self, RangeEnd, RangeRequest, RangeStart};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan, watch_set};
 use rescan_core::wire;
@@ -236,23 +235,8 @@ async fn nothing_scanned(
         RangeEnd::Tip => tip.height,
         RangeEnd::Height(height) => height,
     };
-    let elapsed_micros = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok(Summary {
-        outcome: Outcome::Cancelled,
-        range: HeightRange::new(first, last.max(first)).expect("no height is above itself or a higher one"),
-        tip,
-        transactions: 0,
-        unspent_count: 0,
-        unspent: Amount::ZERO,
-        keychains: vec![KeychainUse::Unused; keychains],
-        watched_through: vec![None; keychains],
-        blocks_scanned: 0,
-        bytes_scanned: 0,
-        prepare_micros: elapsed_micros,
-        elapsed_micros,
-        locator,
-        passes: 0,
-    })
+    let range = HeightRange::new(first, last.max(first)).expect("no height is above itself or a higher one");
+    Ok(Summary::cancelled(range, tip, keychains, locator, asked.elapsed()))
 }
 
 /// What the server does before there is a scan to ask: it takes in the watch set and derives its scripts.

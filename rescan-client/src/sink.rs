@@ -138,7 +138,7 @@ impl report_sink::Server for Sink<ScanEvent> {
         params: report_sink::SettledParams,
     ) -> Result<(), capnp::Error> {
         let read = params.get().and_then(report_sink::settled_params::Reader::get_mark).map_err(CallError::from);
-        let read = read.and_then(|mark| Ok(wire::read_mark(mark)?));
+        let read = read.and_then(|mark| Ok(wire::read_resume_point(mark)?));
         drop(params);
         let checked = read.and_then(|mark| self.asked.check_mark(mark));
         self.batch(checked.map(|mark| vec![ScanEvent::Settled(mark)])).await

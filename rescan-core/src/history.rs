@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use bitcoin::BlockHash;
 
 use crate::position::Height;
-use crate::report::{BlockReport, Received, Spent, TransactionReport};
+use crate::report::{BlockReport, Received, Spent, TransactionReport, merge_origins};
 
 /// Reports in chain order, each block once and each transaction whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,20 +96,14 @@ fn join(known: &mut TransactionReport, new: TransactionReport) {
     for Received { vout, value, script_pubkey, origins } in new.received {
         let empty = || Received { vout, value, script_pubkey, origins: Vec::new() };
         let output = entry(&mut known.received, vout, |received| received.vout, empty);
-        unite(&mut output.origins, origins);
+        merge_origins(&mut output.origins, origins);
     }
     for Spent { vin, prevout, value, origins } in new.spent {
         let empty = || Spent { vin, prevout, value: None, origins: Vec::new() };
         let input = entry(&mut known.spent, vin, |spent| spent.vin, empty);
         input.value = input.value.or(value);
-        unite(&mut input.origins, origins);
+        merge_origins(&mut input.origins, origins);
     }
-}
-
-fn unite<T: Ord>(known: &mut Vec<T>, new: Vec<T>) {
-    known.extend(new);
-    known.sort_unstable();
-    known.dedup();
 }
 
 /// The item of that key in a list that ascends by key; a new one, in its place, where there is none.

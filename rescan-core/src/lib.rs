@@ -10,6 +10,7 @@
 
 pub mod position;
 
+pub mod protocol;
 pub mod report;
 pub mod request;
 

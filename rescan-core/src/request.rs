@@ -23,7 +23,7 @@ pub struct ScanRequest {
     /// How often the wallet is told up to where everything was reported; never where none. In whole milliseconds.
     pub mark_every: Option<Duration>,
     /// What earlier scans have been through, where this one goes on.
-    pub covered: Option<Covered>,
+    pub scanned: Option<Scanned>,
 }
 
 impl ScanRequest {
@@ -31,7 +31,7 @@ impl ScanRequest {
     #[must_use]
     pub fn history(range: RangeRequest, verify: Verify) -> Self {
         let (deliver, extras) = (Deliver::History, Extras::default());
-        Self { range, verify, deliver, extras, mark_every: None, covered: None }
+        Self { range, verify, deliver, extras, mark_every: None, scanned: None }
     }
 }
 
@@ -56,7 +56,7 @@ pub struct Extras {
 
 /// What earlier scans of the same keychains have been through: all blocks from a height up to where the range begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Covered {
+pub struct Scanned {
     /// The lowest of those blocks.
     pub from: Height,
     /// The highest index of each keychain that was watched there; one a keychain, in their order.

@@ -8,7 +8,7 @@ use rescan_client::{Client, Coin, GivenKeychain, ScanRequest};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin as BuiltCoin};
 use rescan_fixtures::core_datadir::{ExpectedWallet, Which};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, TestServer, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, TestServer, patiently, scan};
 
 fn request(wallet: &ExpectedWallet) -> ScanRequest {
     wallet.descriptors.iter().fold(ScanRequest::new(), |request, entry| request.keychain(entry.descriptor.as_str()))
@@ -18,7 +18,7 @@ fn plainly(coins: &[Coin]) -> Vec<(OutPoint, Amount, u32, ScriptBuf)> {
     coins.iter().map(|coin| (coin.outpoint, coin.value, coin.height.0, coin.script_pubkey.clone())).collect()
 }
 
-fn assert_totals(found: &Scanned, context: &str) {
+fn assert_totals(found: &ScanRecord, context: &str) {
     let summary = found.summary();
     assert_eq!(summary.outcome, Outcome::Complete, "{context}");
     assert!(found.reports.is_empty(), "history was told of {context}");
@@ -74,7 +74,7 @@ fn bustling(wallet: &TestWallet, pairs: u32) -> ChainBuilder {
     chain
 }
 
-async fn received_for(client: &Client, request: ScanRequest) -> (Scanned, u64) {
+async fn received_for(client: &Client, request: ScanRequest) -> (ScanRecord, u64) {
     let before = client.bytes_received();
     let found = scan(client, request).await;
     (found, client.bytes_received() - before)
@@ -120,7 +120,7 @@ fn coins_are_those_at_the_end_of_the_range_and_only_of_coins_that_it_made() {
     chain.mine(1);
     let scene = Scene::serve(chain, Manner::default());
     let watch = || ScanRequest::new().keychain(wallet.descriptor(ScriptKind::P2tr)).coins();
-    let outpoints = |found: &Scanned| found.told_coins.iter().map(|coin| coin.outpoint).collect::<Vec<_>>();
+    let outpoints = |found: &ScanRecord| found.told_coins.iter().map(|coin| coin.outpoint).collect::<Vec<_>>();
     patiently(async {
         let client = scene.server.client().await;
         let whole = scan(&client, watch()).await;

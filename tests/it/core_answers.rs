@@ -3,13 +3,13 @@
 use rescan_client::report::{Outcome, Summary};
 use rescan_client::{ScanRequest, Verify};
 use rescan_fixtures::core_datadir::{CoreDatadir, ExpectedTransaction, ExpectedWallet, Which};
-use rescan_tests::{Manner, Scanned, TestServer, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, TestServer, patiently, scan};
 
 fn request(wallet: &ExpectedWallet) -> ScanRequest {
     wallet.descriptors.iter().fold(ScanRequest::new(), |request, entry| request.keychain(entry.descriptor.as_str()))
 }
 
-fn assert_is_cores(found: &Scanned, wallet: &ExpectedWallet, context: &str) {
+fn assert_is_cores(found: &ScanRecord, wallet: &ExpectedWallet, context: &str) {
     let history: Vec<ExpectedTransaction> = found
         .transactions()
         .map(|(report, transaction)| ExpectedTransaction {

@@ -10,7 +10,7 @@ use rescan_client::{ScanError, ScanRequest, Verify};
 use rescan_core::position::FileNumber;
 use rescan_fixtures::chain_builder::{ChainBuilder, Record};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
 fn script() -> bitcoin::ScriptBuf {
     TestWallet::new("frank").script(ScriptKind::P2wpkh, 0)
@@ -36,7 +36,7 @@ fn each_way_to_read() -> impl Iterator<Item = Scene> {
 }
 
 /// All that a wallet can hear of a chain that is whole.
-fn assert_whole(scene: &Scene, found: &Scanned) {
+fn assert_whole(scene: &Scene, found: &ScanRecord) {
     assert_eq!(found.summary().outcome, Outcome::Complete);
     assert_eq!(found.summary().tip.hash, scene.chain.tip_hash());
     let heard: Vec<_> = found.reports.iter().map(|report| (report.height.0, report.hash)).collect();
@@ -45,12 +45,12 @@ fn assert_whole(scene: &Scene, found: &Scanned) {
 }
 
 /// Nothing that a wallet heard is of a block that the chain does not have.
-fn assert_true(scene: &Scene, found: &Scanned) {
+fn assert_true(scene: &Scene, found: &ScanRecord) {
     assert!(found.reports.iter().all(|report| scene.is_active(&report.hash)), "a false report");
 }
 
 /// The server looks at its files, they change, and change back.
-fn while_changed(scene: &Scene, change: impl FnOnce(), look: impl FnOnce(&Scanned), back: impl FnOnce()) {
+fn while_changed(scene: &Scene, change: impl FnOnce(), look: impl FnOnce(&ScanRecord), back: impl FnOnce()) {
     patiently(async {
         let client = scene.server.client().await;
         assert_whole(scene, &scan(&client, watch()).await);
@@ -69,7 +69,7 @@ fn a_finished_file(scene: &mut Scene) -> std::path::PathBuf {
     scene.files.files().path(FileNumber(1))
 }
 
-fn is_pruned(found: &Scanned) {
+fn is_pruned(found: &ScanRecord) {
     assert!(matches!(found.summary().outcome, Outcome::PrunedBelow(_)), "{:?}", found.end);
     assert!(found.reports.is_empty());
 }
@@ -120,7 +120,7 @@ fn a_file_that_shrinks_and_grows_again_gives_what_it_has_each_time() {
         let path = a_finished_file(&mut scene);
         let whole = fs::read(&path).unwrap();
         // The end of a finished file may be a block whose last bytes are wrong: that is told as such.
-        let is_gone = |found: &Scanned| match &found.end {
+        let is_gone = |found: &ScanRecord| match &found.end {
             Err(ScanError::Failed(failure)) => {
                 assert_eq!(failure.at.as_ref().map(|at| &at.path), Some(&path), "{failure}");
             }
@@ -140,7 +140,7 @@ fn a_file_that_shrinks_and_grows_again_gives_what_it_has_each_time() {
 fn a_directory_that_is_away_is_named_and_its_blocks_are_there_when_it_is_back() {
     for scene in each_way_to_read() {
         let (blocks, aside) = (scene.server.blocks_dir(), scene.server.beside("unmounted"));
-        let names = |found: &Scanned| {
+        let names = |found: &ScanRecord| {
             let text = found.failure().to_string();
             assert!(text.contains(&blocks.display().to_string()), "{text}");
         };
@@ -150,7 +150,7 @@ fn a_directory_that_is_away_is_named_and_its_blocks_are_there_when_it_is_back() 
             fs::rename(&blocks, &aside).unwrap();
             fs::create_dir(&blocks).unwrap();
         };
-        let is_told = |found: &Scanned| {
+        let is_told = |found: &ScanRecord| {
             let text = found.failure().to_string();
             assert!(text.contains("xor.dat") && text.contains("is its disk mounted"), "{text}");
         };
@@ -168,7 +168,7 @@ fn another_key_is_refused_until_the_old_one_is_back() {
         let key = scene.server.blocks_dir().join("xor.dat");
         let old = fs::read(&key).unwrap();
         for (new, says) in [(&[0; 8][..], "restart rescan-server"), (&[1; 3][..], "3 bytes")] {
-            let is_told = |found: &Scanned| {
+            let is_told = |found: &ScanRecord| {
                 let text = found.failure().to_string();
                 assert!(text.contains("xor.dat") && text.contains(says), "{text}");
             };
@@ -246,7 +246,7 @@ fn a_scan_under_way_when_its_directory_goes_ends_with_a_word() {
             // It walks once it answers for its chain; what it tells does not fit between here and there.
             held.handle().block_ids(vec![]).await.unwrap();
             fs::rename(&blocks, &aside).unwrap();
-            let told = Scanned::of(held).await;
+            let told = ScanRecord::of(held).await;
             assert_true(&scene, &told);
             let Err(ScanError::Failed(failure)) = &told.end else { panic!("{:?}", told.end) };
             assert!(failure.to_string().contains(&blocks.display().to_string()), "{failure}");

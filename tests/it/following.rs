@@ -10,7 +10,7 @@ use rescan_client::report::Outcome;
 use rescan_client::{ScanEvent, ScanRequest, Verify};
 use rescan_fixtures::chain_builder::{ChainBuilder, Record};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
 fn wallet() -> TestWallet {
     TestWallet::new("carol")
@@ -107,7 +107,7 @@ fn a_running_scan_keeps_its_chain_while_another_sees_the_new_one() {
         let second = scan(&scene.server.client().await, watch().from_height(Height(150))).await;
         assert_eq!(second.summary().tip.hash, scene.chain.hash_at(151));
         // What came in the meantime is not part of the first, and takes nothing from it.
-        let rest = Scanned::of(first).await;
+        let rest = ScanRecord::of(first).await;
         assert_eq!((rest.reports.len(), rest.summary().outcome), (149, Outcome::Complete));
         assert_eq!(rest.summary().tip.hash, scene.chain.hash_at(150));
     });
@@ -129,7 +129,7 @@ fn a_scan_whose_chain_is_left_says_from_which_height_and_nothing_false_stands() 
         assert_eq!(second.heights(), (1..=140).collect::<Vec<_>>());
         let pinned = handle.block_ids(vec![Height(145)]).await.unwrap();
         assert_eq!(pinned[0].unwrap().hash, left, "the first scan answers for its own chain");
-        let rest = Scanned::of(first).await;
+        let rest = ScanRecord::of(first).await;
         assert_eq!(rest.summary().outcome, Outcome::ReorganisedFrom(Height(141)));
         let on = rest.summary().locator.iter().find(|hash| scene.is_active(hash));
         assert!(on.is_some(), "there is something to go on from");
@@ -150,7 +150,7 @@ fn a_scan_that_is_cancelled_after_its_chain_was_left_says_that_it_was() {
         scene.append();
         assert_eq!(scan(&scene.server.client().await, watch()).await.heights(), [1]);
         let handle = first.handle();
-        let (cancelled, rest) = tokio::join!(handle.cancel(), Scanned::of(first));
+        let (cancelled, rest) = tokio::join!(handle.cancel(), ScanRecord::of(first));
         cancelled.unwrap();
         assert_eq!(rest.summary().outcome, Outcome::ReorganisedFrom(Height(2)));
     });

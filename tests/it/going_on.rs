@@ -7,12 +7,12 @@ use bitcoin::{Amount, BlockHash, OutPoint, TxOut, Txid};
 use rescan_client::coins::CoinLedger;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockReport, KeychainUse, Origin, Outcome, RefusalReason};
-use rescan_client::{Client, Covered, GAP_LIMIT_MAX, GivenKeychain, GivenOutpoint, History, ScanRequest};
+use rescan_client::{Client, GAP_LIMIT_MAX, GivenKeychain, GivenOutpoint, History, ScanRequest, Scanned};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
 use rescan_fixtures::closure::random::{Case, random_case};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_fixtures::{assemble, closure};
-use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
 /// What a wallet keeps between two scans.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ impl Kept {
         self.locator = locator.to_vec();
     }
 
-    fn take_all(&mut self, found: &Scanned) {
+    fn take_all(&mut self, found: &ScanRecord) {
         let summary = found.summary();
         assert_eq!((summary.outcome, summary.range.first()), (Outcome::Complete, self.from));
         self.take(&found.reports, &summary.keychains, &summary.watched_through, &summary.locator);
@@ -72,8 +72,8 @@ impl Kept {
         request.outpoints.retain(|given| !live.contains_key(&given.outpoint));
         let live = live.into_iter().map(|(outpoint, output)| GivenOutpoint { outpoint, output: Some(output) });
         request.outpoints.extend(live);
-        let covered = Covered { from: self.from, watched_through: self.watched_through.clone() };
-        request.after(self.locator.clone()).covered(covered)
+        let covered = Scanned { from: self.from, watched_through: self.watched_through.clone() };
+        request.after(self.locator.clone()).scanned(covered)
     }
 }
 
@@ -280,7 +280,7 @@ fn what_cannot_be_gone_on_from_is_refused_and_told_apart() {
     let keychain = || GivenKeychain::new(wallet.descriptor(ScriptKind::P2wpkh));
     let watch = || ScanRequest::new().keychain(keychain());
     let locator = vec![scene.chain.hash_at(50)];
-    let covered = |from, keychains| Covered { from: Height(from), watched_through: vec![Some(9); keychains] };
+    let covered = |from, keychains| Scanned { from: Height(from), watched_through: vec![Some(9); keychains] };
     let mut foreign = ChainBuilder::new();
     foreign.coinbase_to(&wallet.script(ScriptKind::P2tr, 0)).mine(3);
     // All but genesis, which all chains of a network share.
@@ -288,11 +288,11 @@ fn what_cannot_be_gone_on_from_is_refused_and_told_apart() {
     let mistakes = [
         ("a foreign locator", watch().after(foreign), RefusalReason::NotInChain),
         ("an empty locator", watch().after(vec![]), RefusalReason::NotInChain),
-        ("no keychain covered", watch().after(locator.clone()).covered(covered(0, 0)), RefusalReason::BadCoverage),
-        ("one too many covered", watch().after(locator.clone()).covered(covered(0, 2)), RefusalReason::BadCoverage),
+        ("no keychain covered", watch().after(locator.clone()).scanned(covered(0, 0)), RefusalReason::BadCoverage),
+        ("one too many covered", watch().after(locator.clone()).scanned(covered(0, 2)), RefusalReason::BadCoverage),
         (
             "covered from where it begins",
-            watch().after(locator.clone()).covered(covered(51, 1)),
+            watch().after(locator.clone()).scanned(covered(51, 1)),
             RefusalReason::BadCoverage,
         ),
         ("no gap", ScanRequest::new().keychain(keychain().gap_limit(0)), RefusalReason::BadGapLimit),
@@ -308,7 +308,7 @@ fn what_cannot_be_gone_on_from_is_refused_and_told_apart() {
             let found = scan(&client, request).await;
             assert_eq!(found.refusal().reason, reason, "{mistake}: {}", found.refusal());
         }
-        let on = scan(&client, watch().after(locator).covered(covered(50, 1))).await;
+        let on = scan(&client, watch().after(locator).scanned(covered(50, 1))).await;
         assert_eq!(on.summary().outcome, Outcome::Complete, "one block may be covered");
     });
 }

@@ -6,7 +6,7 @@ use rescan_client::{ScanError, ScanRequest};
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::session::guard::limits::SessionLimits;
-use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
 const XPRV: &str =
     "tprv8ZgxMBicQKsPd7Uf69XL1XwhmjHopUGep8GuEiJDZmbQz6o58LninorQAfcKZWARbtRtfnLcJ5MQ2AtHcQJCCRUcMRvmDUjyEmNUWwx8UbK";
@@ -89,7 +89,7 @@ fn block_files_that_cannot_be_read_are_a_failure_until_they_can() {
         let watch = || ScanRequest::new().script(bitcoin::ScriptBuf::from(vec![0x51]));
         assert_eq!(scan(&client, watch()).await.summary().outcome, Outcome::Complete);
         std::fs::rename(&blocks, &away).unwrap();
-        let found: Scanned = scan(&client, watch()).await;
+        let found: ScanRecord = scan(&client, watch()).await;
         assert_eq!(found.failure().kind, FailureKind::Unreadable);
         assert!(found.failure().detail.contains(blocks.to_str().unwrap()), "{}", found.failure());
         std::fs::rename(&away, &blocks).unwrap();

@@ -7,7 +7,7 @@ use rescan_client::report::{BlockReport, Outcome};
 use rescan_client::{History, ScanEvent, ScanRequest};
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
 const DEPTH_MAX: u32 = 100;
 
@@ -78,7 +78,7 @@ fn every_depth_above(fork: u32, depth_min: u32) -> usize {
             let common = client.locate(left).await.unwrap().unwrap();
             assert_eq!((common.height.0, common.hash), (fork, scene.chain.hash_at(fork)));
 
-            let mut told = Scanned::of(held).await;
+            let mut told = ScanRecord::of(held).await;
             told.reports.insert(0, first);
             let summary = told.summary();
             assert_eq!(summary.outcome, Outcome::ReorganisedFrom(Height(fork + 1)), "depth {depth}");

@@ -10,12 +10,12 @@ use rescan_client::{Client, MatchContent, MatchEntries, ScanError, ScanRequest};
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::core_datadir::Which;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, TestServer, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, TestServer, patiently, scan};
 
 /// What matches, by height: the transactions of each block, each with its matching outputs and inputs.
 type Found = BTreeMap<u32, Vec<(Txid, Vec<u32>, Vec<u32>)>>;
 
-fn told_by(scanned: &Scanned) -> Found {
+fn told_by(scanned: &ScanRecord) -> Found {
     let mut found = Found::new();
     for report in scanned.history().reports() {
         let transactions = report.transactions.iter().map(|transaction| {

@@ -5,7 +5,7 @@ use rescan_client::report::{Outcome, Phase};
 use rescan_client::{CallError, ScanEvent, ScanRequest, ScanStream};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::session::guard::limits::SessionLimits;
-use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
 const BLOCKS: u32 = 150;
 
@@ -38,7 +38,7 @@ fn a_wallet_that_reads_slowly_holds_its_own_scan_back_and_no_other() {
         }
         let progress = slow.progress().await.unwrap();
         assert_eq!(progress.phase, Phase::Walking);
-        let rest = Scanned::of(slow).await;
+        let rest = ScanRecord::of(slow).await;
         assert_eq!(rest.reports.len(), BLOCKS as usize - 1);
         assert_eq!(rest.summary().outcome, Outcome::Complete);
     });
@@ -85,7 +85,7 @@ fn a_scan_that_is_cancelled_keeps_what_it_told_and_says_how_far_it_came() {
         let mut stream = client.scan(watch()).await.unwrap();
         first_report(&mut stream).await;
         let handle = stream.handle();
-        let (cancelled, rest) = tokio::join!(handle.cancel(), Scanned::of(stream));
+        let (cancelled, rest) = tokio::join!(handle.cancel(), ScanRecord::of(stream));
         cancelled.unwrap();
         let summary = rest.summary();
         assert_eq!(summary.outcome, Outcome::Cancelled);

@@ -6,7 +6,7 @@ use rescan_client::{GivenOutpoint, ScanRequest};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
 use rescan_fixtures::oracle::{self, Watched};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
 /// Pays each kind of script twice and spends one of the two, in a block of its own or in the same.
 fn busy_chain(wallet: &TestWallet) -> ChainBuilder {
@@ -30,7 +30,7 @@ fn stranger() -> ScriptBuf {
 }
 
 /// Txid, height, matched outputs and spent prevouts of each transaction, and the coins left.
-fn assert_equals_oracle(found: &Scanned, chain: &ChainBuilder, watched: &Watched) {
+fn assert_equals_oracle(found: &ScanRecord, chain: &ChainBuilder, watched: &Watched) {
     let expected = oracle::scan(chain.active(), watched);
     let told: Vec<_> = found
         .transactions()

@@ -3,7 +3,7 @@
 use rescan_client::position::Height;
 use rescan_client::report::Outcome;
 use rescan_client::{RangeEnd, RangeRequest, RangeStart};
-use rescan_tests::{Manner, Scanned, eventually, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, eventually, patiently, scan};
 
 use crate::scene::{LiveScene, PATIENCE};
 
@@ -25,7 +25,7 @@ fn scans_beside_a_node_that_mines_and_rolls_its_files_over_are_right_at_every_mo
                 let before = scene.node.tip().0;
                 let running = client.scan(scene.watch()).await.unwrap();
                 scene.mine(50);
-                let found = Scanned::of(running).await;
+                let found = ScanRecord::of(running).await;
                 // It was pinned to a chain of some moment in between, whose answer is a beginning of the last one's.
                 assert_eq!(found.summary().outcome, Outcome::Complete);
                 let to = found.summary().range.last().0;
@@ -49,7 +49,7 @@ fn a_range_whose_files_the_node_prunes_ends_as_pruned_and_what_is_left_is_right(
         for below in [300, 550, 700] {
             let running = client.scan(scene.watch()).await.unwrap();
             scene.node.rpc(&["pruneblockchain", &below.to_string()]);
-            let during = Scanned::of(running).await;
+            let during = ScanRecord::of(running).await;
             match during.summary().outcome {
                 Outcome::Complete => assert_eq!(during.heights().last(), Some(&1_000)),
                 Outcome::PrunedBelow(_) => {}

@@ -1,7 +1,7 @@
 //! A node that leaves blocks, is ended at any moment, and comes back with less than it had.
 
 use rescan_client::report::Outcome;
-use rescan_tests::{Manner, Scanned, patiently};
+use rescan_tests::{Manner, ScanRecord, patiently};
 
 use crate::scene::LiveScene;
 
@@ -18,7 +18,7 @@ fn reorganisations_of_any_depth_under_a_running_scan_leave_nothing_false() {
         for depth in 1..=DEPTH_MAX {
             let running = client.scan(scene.watch()).await.unwrap();
             let left = scene.reorganise(depth);
-            let found = Scanned::of(running).await;
+            let found = ScanRecord::of(running).await;
             match found.summary().outcome {
                 Outcome::Complete | Outcome::ReorganisedFrom(_) => {}
                 outcome => panic!("{outcome:?} where {depth} blocks were left"),
@@ -64,7 +64,7 @@ fn a_node_that_was_killed_and_rewrites_its_finished_files_is_answered_as_it_is_n
         let client = scene.server.client().await;
         let running = client.scan(scene.watch()).await.unwrap();
         scene.node.kill();
-        drop(Scanned::of(running).await);
+        drop(ScanRecord::of(running).await);
         scene.node.restart();
         let back_to = scene.node.tip().0;
         assert!(back_to < 800, "the node had written everything, and goes back to {back_to}: nothing is tested");

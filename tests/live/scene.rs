@@ -8,7 +8,7 @@ use bitcoin::{BlockHash, ScriptBuf};
 use rescan_client::report::Outcome;
 use rescan_client::{Client, ScanRequest};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{LiveNode, Manner, Scanned, TestServer, eventually, scan};
+use rescan_tests::{LiveNode, Manner, ScanRecord, TestServer, eventually, scan};
 
 /// How long the server may take to come to the node's chain.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -97,7 +97,7 @@ impl LiveScene {
     }
 
     /// The answer of a scan that ended at the node's tip, which may move meanwhile.
-    pub(crate) async fn scanned_at_the_tip(&self, client: &Client, request: ScanRequest) -> Scanned {
+    pub(crate) async fn scanned_at_the_tip(&self, client: &Client, request: ScanRequest) -> ScanRecord {
         eventually("a complete scan up to the node's tip", PATIENCE, || async {
             let found = scan(client, request.clone()).await;
             let is_there =

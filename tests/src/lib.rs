@@ -1,7 +1,7 @@
 //! What whole-product tests are made of: a real server on a private socket, in this process or as one of its own.
 //!
 //! [`TestServer`] runs the server's library on a thread; [`ServerProcess`] runs its program, for tests of signals, logs
-//! and memory. [`Scene`] is a scenario on disk that goes on while it is served. [`Scanned`] is what a wallet hears.
+//! and memory. [`Scene`] is a scenario on disk that goes on while it is served. [`ScanRecord`] is what a wallet hears.
 //!
 //! [`LiveNode`] is a real node on a regtest chain, where one is to be had; [`load`] is clients that misbehave.
 //!
@@ -20,7 +20,7 @@ mod test_server;
 
 pub use json_rpc::JsonRpc;
 pub use live_node::{LiveNode, eventually};
-pub use scanned::{Scanned, patiently, scan, shipped};
+pub use scanned::{ScanRecord, patiently, scan, shipped};
 pub use scene::Scene;
 pub use server_process::ServerProcess;
 pub use skipping::say_skipped;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bitcoin::{Amount, OutPoint, ScriptBuf};
 use futures::StreamExt;
 use rescan_client::coins::CoinLedger;
-use rescan_client::report::{BlockReport, Failure, FullBlock, Mark, Refusal, Summary, TransactionReport};
+use rescan_client::report::{BlockReport, Failure, FullBlock, Refusal, ResumePoint, Summary, TransactionReport};
 use rescan_client::{BlockEvent, BlockStream, Client, Coin, History, ScanError, ScanEvent, ScanRequest, ScanStream};
 
 /// Long enough for the longest test beside a node, on a machine that is busy with ten other things: whoever waits for a test that hangs
@@ -24,13 +24,13 @@ pub fn patiently<T>(test: impl Future<Output = T>) -> T {
 
 /// A scan's answer.
 #[derive(Debug)]
-pub struct Scanned {
+pub struct ScanRecord {
     /// The reports, as they came.
     pub reports: Vec<BlockReport>,
     /// The coins, as they came, where they were asked for.
     pub told_coins: Vec<Coin>,
     /// The marks, as they came, where they were asked for, each with how many reports came before it.
-    pub marks: Vec<(usize, Mark)>,
+    pub marks: Vec<(usize, ResumePoint)>,
     /// What came after all that.
     pub end: Result<Summary, ScanError>,
 }
@@ -40,8 +40,8 @@ pub struct Scanned {
 /// # Panics
 ///
 /// If the connection is gone before the scan begins.
-pub async fn scan(client: &Client, request: ScanRequest) -> Scanned {
-    Scanned::of(client.scan(request).await.expect("the connection takes a request")).await
+pub async fn scan(client: &Client, request: ScanRequest) -> ScanRecord {
+    ScanRecord::of(client.scan(request).await.expect("the connection takes a request")).await
 }
 
 /// Takes whole blocks to the end.
@@ -61,7 +61,7 @@ pub async fn shipped(mut stream: BlockStream) -> (Vec<FullBlock>, Result<Summary
     }
 }
 
-impl Scanned {
+impl ScanRecord {
     /// Reads a stream to its end.
     ///
     /// # Panics

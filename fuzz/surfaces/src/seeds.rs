@@ -12,11 +12,11 @@ use rescan_core::chain::network::Network;
 use rescan_core::coins::Coin;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{
-    BlockId, BlockReport, Ending, Failure, FailureKind, FailurePlace, KeychainUse, Mark, Origin, Outcome, Received,
-    Refusal, RefusalReason, Spent, Summary, TransactionReport,
+    BlockId, BlockReport, Ending, Failure, FailureKind, FailurePlace, KeychainUse, Origin, Outcome, Received, Refusal,
+    RefusalReason, ResumePoint, Spent, Summary, TransactionReport,
 };
 use rescan_core::request::{
-    Covered, Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanRequest, Verify,
+    Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanRequest, Scanned, Verify,
 };
 use rescan_core::wire;
 use rescan_fixtures::chain_builder::ChainBuilder;
@@ -167,7 +167,7 @@ pub fn wire() -> Vec<Vec<u8>> {
         deliver: Deliver::Coins,
         extras: Extras { raw_transactions: true, merkle_branches: true },
         mark_every: Some(Duration::from_secs(1)),
-        covered: Some(Covered { from: Height(1), watched_through: vec![Some(9), None] }),
+        scanned: Some(Scanned { from: Height(1), watched_through: vec![Some(9), None] }),
         ..ScanRequest::history(range, Verify::All)
     };
     wire::write_scan_request(&asked, request.init_root()).expect(WRITTEN);
@@ -178,8 +178,8 @@ pub fn wire() -> Vec<Vec<u8>> {
     wire::write_block_id(&tip, id.init_root());
     wire::write_given_keychain(&GivenKeychain::new("wpkh(02)").gap_limit(20).revealed(7), keychain.init_root());
     let (from, keychains) = (Height(1), vec![KeychainUse::LastUsed(4)]);
-    let settled = Mark { from, block: tip, locator: vec![hash; 2], keychains, watched_through: vec![Some(9)] };
-    wire::write_mark(&settled, mark.init_root()).expect(WRITTEN);
+    let settled = ResumePoint { from, block: tip, locator: vec![hash; 2], keychains, watched_through: vec![Some(9)] };
+    wire::write_resume_point(&settled, mark.init_root()).expect(WRITTEN);
     let (value, script_pubkey) = (Amount::from_sat(7), ScriptBuf::from_bytes(vec![0x51; 22]));
     let origins = vec![Origin::Keychain { keychain: 0, index: Some(5) }];
     let left = Coin { height: Height(9), block_hash: hash, tx_index: 4, outpoint, value, script_pubkey, origins };

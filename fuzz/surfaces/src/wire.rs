@@ -42,7 +42,7 @@ fn read_as_everything(message: &Reader<impl ReaderSegments>) {
     again::<s::scan_request::Owned, _>(message, c::read_scan_request, c::write_scan_request);
     again::<s::range::Owned, _>(message, c::read_range, c::write_range);
     again::<s::block_match::Owned, _>(message, c::read_block_match, c::write_block_match);
-    again::<s::mark::Owned, _>(message, c::read_mark, c::write_mark);
+    again::<s::mark::Owned, _>(message, c::read_resume_point, c::write_resume_point);
     again::<s::coin::Owned, _>(message, c::read_coin, c::write_coin);
     again::<s::keychain::Owned, _>(message, c::read_given_keychain, |it, to| {
         c::write_given_keychain(it, to);

@@ -8,7 +8,7 @@ use rescan_client::History;
 use rescan_client::bitcoin::Amount;
 use rescan_client::coins::{Coin, CoinLedger};
 use rescan_client::position::Height;
-use rescan_client::report::{BlockReport, KeychainUse, Origin, Summary};
+use rescan_client::report::{BlockReport, KeychainUse, Summary};
 
 use super::WalletSet;
 
@@ -79,19 +79,9 @@ impl WalletResult {
         let transactions = self.reports.iter().flat_map(|report| &report.transactions);
         let received = transactions.flat_map(|transaction| &transaction.received);
         for origin in received.flat_map(|received| &received.origins) {
-            note_use(&mut summary.keychains, *origin);
+            KeychainUse::record_origin(&mut summary.keychains, *origin);
         }
     }
-}
-
-fn note_use(keychains: &mut [KeychainUse], origin: Origin) {
-    let Origin::Keychain { keychain, index } = origin else { return };
-    let Some(used) = usize::try_from(keychain).ok().and_then(|number| keychains.get_mut(number)) else { return };
-    *used = match (*used, index) {
-        (KeychainUse::LastUsed(last), Some(index)) => KeychainUse::LastUsed(last.max(index)),
-        (_, Some(index)) => KeychainUse::LastUsed(index),
-        (_, None) => KeychainUse::UsedSingle,
-    };
 }
 
 fn count(length: usize) -> u64 {

@@ -16,7 +16,7 @@ use super::error::BdkError;
 use crate::{CallError, Client, LOCATE_HASHES_MAX, ScanHandle};
 
 /// Heights in one question for block ids: what a server answers at most.
-const HEIGHTS_MAX: usize = 4_096;
+const HEIGHTS_MAX: usize = rescan_core::protocol::BLOCK_IDS_PER_CALL_MAX as usize; // 4,096
 
 /// The wallet's highest block that is active. It may be left again before a scan begins.
 pub(super) async fn find_common(client: &Client, wallet: &CheckPoint) -> Result<BlockId, BdkError> {

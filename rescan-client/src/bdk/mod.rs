@@ -51,7 +51,7 @@ pub use self::wallet_request::WalletRequest;
 use crate::{Client, RangeStart, ScanError};
 
 /// How long one question for a tip may take: as long as a server lets it.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = rescan_core::protocol::TIP_WAIT_MAX;
 
 /// How often a scan is begun again because a reorganisation took the block that it was to begin after, or a reported one.
 /// A reorganisation is rare, and a second one within one scan a sign that something else is the matter.

@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, HashMap};
 use bitcoin::{BlockHash, OutPoint, Txid};
 use rescan_core::coins::Coin;
 use rescan_core::position::Height;
-use rescan_core::report::{BlockReport, Origin, Spent};
+use rescan_core::report::{BlockReport, Origin, Spent, merge_origins};
 use rescan_core::watching::matching::can_be_coin;
 
 /// How many of the last blocks can be taken back: two days of them. Bitcoin Core keeps as many undisturbed by pruning
 /// (`MIN_BLOCKS_TO_KEEP`, `src/validation.h`).
-pub(super) const UNDO_BLOCKS: u32 = 288;
+pub(super) const UNDO_BLOCKS: u32 = rescan_core::protocol::REORG_BLOCKS_MAX;
 
 /// A block that had reports.
 pub(super) type BlockKey = (Height, BlockHash);
@@ -260,13 +260,6 @@ fn merge_uses(into: &mut Uses, more: &Uses) {
     for (keychain, index) in more {
         note_use(into, Origin::Keychain { keychain: *keychain, index: *index });
     }
-}
-
-/// Ascending and each once, as a report has them.
-pub(super) fn merge_origins(into: &mut Vec<Origin>, more: Vec<Origin>) {
-    into.extend(more);
-    into.sort_unstable();
-    into.dedup();
 }
 
 /// The first key of a height is one with this hash.

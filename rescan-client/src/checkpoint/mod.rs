@@ -23,8 +23,8 @@ use bitcoin::hashes::Hash;
 use bitcoin::{Amount, BlockHash, TxOut, Txid};
 use rescan_core::coins::Coin;
 use rescan_core::position::{Height, HeightRange};
-use rescan_core::report::{BlockId, BlockReport, KeychainUse, Mark, Origin, Outcome, Summary};
-use rescan_core::request::{Covered, GivenOutpoint, RangeStart};
+use rescan_core::report::{BlockId, BlockReport, KeychainUse, Origin, Outcome, ResumePoint, Summary};
+use rescan_core::request::{GivenOutpoint, RangeStart, Scanned};
 
 use crate::error::LOCATE_HASHES_MAX;
 use crate::request::ScanRequest;
@@ -121,7 +121,7 @@ impl Checkpoint {
     }
 
     /// Takes in that everything up to a block was reported.
-    pub fn settle(&mut self, mark: &Mark) {
+    pub fn settle(&mut self, mark: &ResumePoint) {
         self.cover(mark.from, mark.block, &mark.locator, &mark.watched_through);
     }
 
@@ -213,7 +213,7 @@ impl Checkpoint {
         let Some(covered) = &self.covered else { return Resume { request, first_carried, carried: Vec::new() } };
         request.range.from = RangeStart::After(vec![covered.block.hash]);
         let watched_through = self.ledger.watched_through.clone();
-        request.covered = Some(Covered { from: covered.from, watched_through });
+        request.scanned = Some(Scanned { from: covered.from, watched_through });
         request.outpoints.extend(self.coins().map(given));
         Resume { request, first_carried, carried: self.coins().map(|coin| coin.origins.clone()).collect() }
     }
@@ -274,7 +274,7 @@ impl Resume {
                 None => vec![origin],
             };
             spent.origins = spent.origins.drain(..).flat_map(real).collect();
-            ledger::merge_origins(&mut spent.origins, Vec::new());
+            rescan_core::report::merge_origins(&mut spent.origins, Vec::new());
         }
     }
 }

@@ -57,8 +57,8 @@ fn report(height: u32, branch: u8, transactions: Vec<(Vec<Received>, Vec<Spent>)
     BlockReport { height, hash, time, is_late: false, header: None, transactions: transactions.collect() }
 }
 
-fn mark(height: u32, branch: u8, watched: u32) -> Mark {
-    Mark {
+fn mark(height: u32, branch: u8, watched: u32) -> ResumePoint {
+    ResumePoint {
         from: Height(1),
         block: id(height, branch),
         locator: (1..=height).rev().map(|height| hash(height, branch)).collect(),
@@ -268,7 +268,7 @@ fn the_request_that_goes_on_gives_the_coins_and_the_last_uses_and_its_answers_lo
     let resume = checkpoint.request(&base);
     let request = &resume.request;
     assert_eq!(request.range.from, RangeStart::After(vec![hash(10, 0)]));
-    assert_eq!(request.covered, Some(Covered { from: Height(1), watched_through: vec![Some(30); 2] }));
+    assert_eq!(request.scanned, Some(Scanned { from: Height(1), watched_through: vec![Some(30); 2] }));
     assert_eq!(request.keychains.iter().map(|it| it.last_revealed).collect::<Vec<_>>(), [Some(20), Some(9)]);
     assert_eq!(request.outpoints.len(), 3);
     assert_eq!(request.outpoints[0], given);

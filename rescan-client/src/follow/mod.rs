@@ -31,7 +31,7 @@ use crate::resume::{Call, ResumableScan, ResumeEvent};
 use crate::scan_stream::ScanHandle;
 
 /// How long one question for a tip may take: as long as a server lets it.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = rescan_core::protocol::TIP_WAIT_MAX;
 
 /// Something that happened to a wallet that follows.
 ///

@@ -12,10 +12,10 @@ use crate::error::CallError;
 use crate::scan_stream::ScanHandle;
 
 /// How many blocks can be named when the chain leaves them: as many as a checkpoint can take back.
-const RECENT_BLOCKS_MAX: u32 = 288;
+const RECENT_BLOCKS_MAX: u32 = rescan_core::protocol::REORG_BLOCKS_MAX;
 
 /// Heights in one question for block ids: what a server answers at most.
-const HEIGHTS_MAX: u32 = 4_096;
+const HEIGHTS_MAX: u32 = rescan_core::protocol::BLOCK_IDS_PER_CALL_MAX;
 
 /// Heights asked for beyond the tip that is expected, since blocks may have come while the scan began.
 const SPARE_HEIGHTS: u32 = 8;

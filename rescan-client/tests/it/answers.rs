@@ -13,9 +13,9 @@ use rescan_client::bitcoin::{
 use rescan_client::coins::Coin;
 use rescan_client::position::Height;
 use rescan_client::report::{
-    BlockId, BlockReport, KeychainUse, Mark, Origin, Outcome, Received, Spent, TransactionReport,
+    BlockId, BlockReport, KeychainUse, Origin, Outcome, Received, ResumePoint, Spent, TransactionReport,
 };
-use rescan_client::{CallError, Covered, Deliver, LOCATE_HASHES_MAX, RangeStart, ScanError, ScanEvent, ScanRequest};
+use rescan_client::{CallError, Deliver, LOCATE_HASHES_MAX, RangeStart, ScanError, ScanEvent, ScanRequest, Scanned};
 
 use crate::library::{connected, last_error, one_script};
 use rescan_tests::fake::{Script, Step, complete, report};
@@ -39,9 +39,9 @@ fn coin(height: u32, origin: Origin) -> Coin {
     }
 }
 
-fn mark(height: u32, keychains: usize) -> Mark {
+fn mark(height: u32, keychains: usize) -> ResumePoint {
     let hash = BlockHash::from_byte_array([3; 32]);
-    Mark {
+    ResumePoint {
         from: Height(1),
         block: BlockId { height: Height(height), hash, time: 4 },
         locator: vec![hash],
@@ -110,7 +110,7 @@ async fn marks_come_between_the_reports_that_they_are_about() {
 #[tokio::test]
 async fn everything_that_a_request_says_reaches_the_server() {
     let (fake, client) = connected(Script::new(vec![complete()])).await;
-    let covered = Covered { from: Height(2), watched_through: vec![] };
+    let scanned = Scanned { from: Height(2), watched_through: vec![] };
     let locator = vec![BlockHash::from_byte_array([1; 32]), BlockHash::from_byte_array([2; 32])];
     let request = one_script()
         .after(locator.clone())
@@ -118,12 +118,12 @@ async fn everything_that_a_request_says_reaches_the_server() {
         .raw_transactions()
         .merkle_branches()
         .mark_every(Duration::from_secs(5))
-        .covered(covered.clone());
+        .scanned(scanned.clone());
     assert_eq!(client.scan(request).await.unwrap().count().await, 1);
     let seen = fake.seen.lock().unwrap().request.clone().unwrap();
     assert_eq!((seen.range.from, seen.deliver), (RangeStart::After(locator), Deliver::Coins));
     assert!(seen.extras.raw_transactions && seen.extras.merkle_branches);
-    assert_eq!((seen.mark_every, seen.covered), (Some(Duration::from_secs(5)), Some(covered)));
+    assert_eq!((seen.mark_every, seen.scanned), (Some(Duration::from_secs(5)), Some(scanned)));
 }
 
 #[tokio::test]

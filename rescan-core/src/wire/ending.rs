@@ -10,7 +10,7 @@ use super::request::{read_watched, write_watched};
 use super::{WireError, list_length, newer, read_hashes, write_hashes};
 use crate::position::{Height, HeightRange};
 use crate::report::{
-    Ending, Failure, FailureKind, FailurePlace, KeychainUse, Mark, Outcome, Refusal, RefusalReason, Summary,
+    Ending, Failure, FailureKind, FailurePlace, KeychainUse, Outcome, Refusal, RefusalReason, ResumePoint, Summary,
 };
 use crate::rescan_capnp::{self as capnp_types, failure, keychain_use, mark, outcome, refusal, scan_result, summary};
 
@@ -83,9 +83,9 @@ fn write_summary(summary: &Summary, mut builder: summary::Builder<'_>) -> Result
 ///
 /// # Errors
 /// [`WireError`] if the message is malformed.
-pub fn read_mark(reader: mark::Reader<'_>) -> Result<Mark, WireError> {
+pub fn read_resume_point(reader: mark::Reader<'_>) -> Result<ResumePoint, WireError> {
     let (keychains, watched_through) = read_keychains(reader.get_keychains()?)?;
-    Ok(Mark {
+    Ok(ResumePoint {
         from: Height(reader.get_from_height()),
         block: read_block_id(reader.get_block()?)?.ok_or(WireError::Empty { field: "mark.block" })?,
         locator: read_hashes("mark.locator", reader.get_locator()?)?,
@@ -98,7 +98,7 @@ pub fn read_mark(reader: mark::Reader<'_>) -> Result<Mark, WireError> {
 ///
 /// # Errors
 /// [`WireError`] if a list is longer than a message can carry.
-pub fn write_mark(mark: &Mark, mut builder: mark::Builder<'_>) -> Result<(), WireError> {
+pub fn write_resume_point(mark: &ResumePoint, mut builder: mark::Builder<'_>) -> Result<(), WireError> {
     builder.set_from_height(mark.from.0);
     write_block_id(&mark.block, builder.reborrow().init_block());
     let length = list_length("mark.locator", mark.locator.len())?;

@@ -25,7 +25,8 @@ use capnp::{data_list, struct_list};
 
 pub use block_match::{read_block_match, read_outpoints, write_block_match, write_outpoints, write_scripts};
 pub use ending::{
-    read_ending, read_failure, read_mark, read_refusal, write_ending, write_failure, write_mark, write_refusal,
+    read_ending, read_failure, read_refusal, read_resume_point, write_ending, write_failure, write_refusal,
+    write_resume_point,
 };
 pub use report::{
     coin_bytes, read_block_id, read_blocks, read_coin, read_coins, read_full_block, read_progress, read_report,

@@ -8,7 +8,7 @@ use bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
 use super::{WireError, list_length, newer, read_hashes, txid, write_hashes};
 use crate::position::Height;
 use crate::request::{
-    Covered, Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanRequest, Verify,
+    Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanRequest, Scanned, Verify,
     WatchSetSize,
 };
 use crate::rescan_capnp::{
@@ -33,14 +33,14 @@ pub fn read_scan_request(reader: scan_request::Reader<'_>) -> Result<ScanRequest
     let extras =
         Extras { raw_transactions: reader.get_raw_transactions(), merkle_branches: reader.get_merkle_branches() };
     let mark_every = Some(reader.get_mark_millis()).filter(|millis| *millis > 0);
-    let covered = if reader.has_covered() { Some(read_covered(reader.get_covered()?)?) } else { None };
+    let scanned = if reader.has_covered() { Some(read_scanned(reader.get_covered()?)?) } else { None };
     Ok(ScanRequest {
         range: read_range(reader.get_range()?)?,
         verify,
         deliver,
         extras,
         mark_every: mark_every.map(|millis| Duration::from_millis(millis.into())),
-        covered,
+        scanned,
     })
 }
 
@@ -63,25 +63,25 @@ pub fn write_scan_request(request: &ScanRequest, mut builder: scan_request::Buil
     // What is asked for more often than every millisecond is asked for as often as can be.
     let millis = request.mark_every.map(|every| u32::try_from(every.as_millis()).unwrap_or(u32::MAX).max(1));
     builder.set_mark_millis(millis.unwrap_or(0));
-    if let Some(covered) = &request.covered {
-        write_covered(covered, builder.reborrow().init_covered())?;
+    if let Some(scanned) = &request.scanned {
+        write_scanned(scanned, builder.reborrow().init_covered())?;
     }
     write_range(&request.range, builder.init_range())
 }
 
-fn read_covered(reader: covered::Reader<'_>) -> Result<Covered, WireError> {
+fn read_scanned(reader: covered::Reader<'_>) -> Result<Scanned, WireError> {
     let keychains = reader.get_keychains()?;
-    Ok(Covered {
+    Ok(Scanned {
         from: Height(reader.get_from_height()),
         watched_through: keychains.iter().map(read_watched).collect::<Result<_, _>>()?,
     })
 }
 
-fn write_covered(covered: &Covered, mut builder: covered::Builder<'_>) -> Result<(), WireError> {
-    builder.set_from_height(covered.from.0);
-    let length = list_length("covered.keychains", covered.watched_through.len())?;
+fn write_scanned(scanned: &Scanned, mut builder: covered::Builder<'_>) -> Result<(), WireError> {
+    builder.set_from_height(scanned.from.0);
+    let length = list_length("covered.keychains", scanned.watched_through.len())?;
     let mut keychains = builder.init_keychains(length);
-    for (index, watched) in (0..length).zip(&covered.watched_through) {
+    for (index, watched) in (0..length).zip(&scanned.watched_through) {
         write_watched(*watched, keychains.reborrow().get(index));
     }
     Ok(())

@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use crate::refresh::refresher::{NotSeen, Refresher};
 
 /// The longest that a call waits. A client that is gone without a word is noticed by then, and one that is there asks again.
-pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
+pub(crate) const WAIT_MAX: Duration = rescan_core::protocol::TIP_WAIT_MAX;
 
 /// How old what was last seen of the chain may get while somebody waits. All who wait share the looks, so that their
 /// number costs nothing; a look takes a hundredth of a second where there are thousands of block files.

@@ -267,7 +267,7 @@ impl rescan::Server for Session {
         let request = wire::read_scan_request(params.get_request()?).map_err(|error| failed(&error))?;
         let keychain_count = Rc::default();
         let prepare = prepare(Rc::clone(&self), params.get_watch_set()?, Rc::clone(&keychain_count));
-        let going_on = GoingOn { covered: request.covered.clone(), mark_every: request.mark_every };
+        let going_on = GoingOn { covered: request.scanned.clone(), mark_every: request.mark_every };
         let range = request.range.clone();
         let start = move |shared: &Shared, control: &Control, sealed: Sealed, pinned: Pinned| {
             start_scan(shared, control, &request, sealed, pinned)

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use rescan_client::report::Outcome;
 use rescan_client::{Client, ConnectError, ScanError, ScanRequest};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, patiently, shipped};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, shipped};
 use rustix::process::Signal;
 
 use crate::start;
@@ -23,7 +23,7 @@ const MOMENT_MAX_MICROS: u64 = 120_000;
 async fn ask(client: &Client, request: ScanRequest, what: u64) -> Result<(), ScanError> {
     match what {
         0 => {
-            let told = Scanned::of(client.scan(request).await?).await;
+            let told = ScanRecord::of(client.scan(request).await?).await;
             told.end.map(|summary| assert_eq!(summary.outcome, Outcome::Complete))
         }
         1 => shipped(client.blocks(request.range).await?).await.1.map(drop),

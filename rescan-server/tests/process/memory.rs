@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use rescan_client::{BlockEvent, ScanEvent, ScanRequest};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
 use crate::start;
 
@@ -45,7 +45,7 @@ fn wallets_that_read_nothing_cost_a_bounded_amount_and_hold_up_nobody() {
         );
         // What they held back is still theirs to have.
         for (reports, _) in stalled {
-            assert_eq!(Scanned::of(reports).await.reports.len(), BLOCKS as usize - 1);
+            assert_eq!(ScanRecord::of(reports).await.reports.len(), BLOCKS as usize - 1);
         }
     });
 }

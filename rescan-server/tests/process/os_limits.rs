@@ -6,7 +6,7 @@ use rescan_client::report::Outcome;
 use rescan_client::{ScanError, ScanRequest};
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 use rustix::process::Resource;
 
 use crate::start;
@@ -84,7 +84,7 @@ fn a_server_without_memory_for_a_watch_set_ends_with_a_word_and_the_next_one_ser
         let many = (0..400_000u32).fold(watch(), |request, number| {
             request.script(bitcoin::ScriptBuf::from_bytes(number.to_le_bytes().repeat(8)))
         });
-        let told = Scanned::of(client.scan(many).await.unwrap()).await;
+        let told = ScanRecord::of(client.scan(many).await.unwrap()).await;
         match told.end {
             Ok(summary) => panic!("8 MiB do not hold 400,000 scripts: {summary:?}"),
             Err(ScanError::Call(error)) => assert!(error.to_string().contains("the server is gone"), "{error}"),

@@ -4,7 +4,7 @@ use rescan_client::report::Outcome;
 use rescan_client::{Client, ScanRequest};
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, patiently, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 use rustix::process::Signal;
 
 use crate::start;
@@ -30,7 +30,7 @@ fn a_wallet_whose_server_is_told_to_stop_hears_how_far_its_scan_came() {
         // It walks once it answers for its chain; what it tells does not fit between here and there.
         stream.handle().block_ids(vec![]).await.unwrap();
         server.signal(Signal::TERM);
-        let told = Scanned::of(stream).await;
+        let told = ScanRecord::of(stream).await;
         assert_eq!(told.summary().outcome, Outcome::Cancelled);
         let through = u32::try_from(told.reports.len()).unwrap();
         assert!(through < 150);

@@ -9,7 +9,7 @@ use bitcoin::ScriptBuf;
 use rescan_client::report::Outcome;
 use rescan_client::{Checkpoint, ScanError, ScanRequest};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, ServerProcess, patiently, say_skipped, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, ServerProcess, patiently, say_skipped, scan};
 
 use crate::following::hear;
 use crate::program;
@@ -95,13 +95,13 @@ impl Mounted {
     }
 
     /// That whole chain, and nothing else.
-    fn assert_whole(&self, found: &Scanned) {
+    fn assert_whole(&self, found: &ScanRecord) {
         assert_eq!(found.summary().outcome, Outcome::Complete);
         assert_eq!(found.heights(), (1..=self.scene.chain.tip_height()).collect::<Vec<_>>());
     }
 
     /// That the directory cannot be read, and which it is.
-    fn assert_said(&self, found: &Scanned) {
+    fn assert_said(&self, found: &ScanRecord) {
         let Err(ScanError::Failed(failure)) = &found.end else { panic!("{:?}", found.end) };
         let blocks = self.scene.server.beside("blocks").display().to_string();
         assert!(failure.to_string().contains(&blocks), "{failure}");
@@ -137,7 +137,7 @@ fn unmount_and_mount_again(disk: Disk, access: &str, key: [u8; 8]) {
         let refused = mounted.within(r#"umount "$BLOCKS""#);
         assert!(String::from_utf8_lossy(&refused.stderr).contains("busy"), "{refused:?}");
         mounted.done_within(r#"umount --lazy "$BLOCKS""#);
-        let told = Scanned::of(held).await;
+        let told = ScanRecord::of(held).await;
         assert_eq!(told.heights(), (1..=u32::try_from(told.reports.len()).unwrap()).collect::<Vec<_>>());
         mounted.assert_said(&told);
         mounted.assert_said(&scan(&client, watch()).await);

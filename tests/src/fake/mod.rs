@@ -17,7 +17,7 @@ use capnp_rpc::twoparty::VatNetwork;
 use capnp_rpc::{RpcSystem, new_client};
 use rescan_client::bitcoin::{BlockHash, OutPoint};
 use rescan_client::coins::Coin;
-use rescan_client::report::{BlockReport, Ending, FullBlock, Mark, Refusal};
+use rescan_client::report::{BlockReport, Ending, FullBlock, Refusal, ResumePoint};
 use rescan_core::block_match::BlockMatch;
 use rescan_core::request::{GivenKeychain, GivenOutpoint, ScanRequest};
 use rescan_core::rescan_capnp::rescan;
@@ -33,7 +33,7 @@ pub use self::says::{block_id, complete, flat_ending, flat_info, info, progress,
 pub enum Step {
     Reports(Vec<BlockReport>),
     Coins(Vec<Coin>),
-    Settled(Mark),
+    Settled(ResumePoint),
     Blocks(Vec<FullBlock>),
     End(Ending),
     /// Ends with a message as it lies in memory, whatever it says.

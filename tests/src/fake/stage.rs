@@ -70,7 +70,7 @@ impl Stage {
             }
             (Step::Settled(mark), Sink::Reports(sink)) => {
                 let mut push = sink.settled_request();
-                wire::write_mark(&mark, push.get().init_mark()).unwrap();
+                wire::write_resume_point(&mark, push.get().init_mark()).unwrap();
                 push.send().await?;
             }
             (Step::Blocks(blocks), Sink::Blocks(sink)) => {

@@ -113,9 +113,9 @@ fn keychains() -> impl Strategy<Value = (Vec<KeychainUse>, Vec<Option<u32>>)> {
     vec((keychain_uses(), option::of(any::<u32>())), 0..4).prop_map(|both| both.into_iter().unzip())
 }
 
-pub(crate) fn marks() -> impl Strategy<Value = Mark> {
+pub(crate) fn marks() -> impl Strategy<Value = ResumePoint> {
     (heights(), block_ids(), vec(block_hashes(), 0..4), keychains()).prop_map(
-        |(from, block, locator, (keychains, watched_through))| Mark {
+        |(from, block, locator, (keychains, watched_through))| ResumePoint {
             from,
             block,
             locator,
@@ -131,16 +131,16 @@ pub(crate) fn scan_requests() -> impl Strategy<Value = ScanRequest> {
     let extras =
         any::<[bool; 2]>().prop_map(|[raw_transactions, merkle_branches]| Extras { raw_transactions, merkle_branches });
     let mark_every = option::of((1..=u32::MAX).prop_map(|millis| Duration::from_millis(millis.into())));
-    let covered = (heights(), vec(option::of(any::<u32>()), 0..4))
-        .prop_map(|(from, watched_through)| Covered { from, watched_through });
-    (ranges(), verify, deliver, extras, mark_every, option::of(covered)).prop_map(
-        |(range, verify, deliver, extras, mark_every, covered)| ScanRequest {
+    let scanned = (heights(), vec(option::of(any::<u32>()), 0..4))
+        .prop_map(|(from, watched_through)| Scanned { from, watched_through });
+    (ranges(), verify, deliver, extras, mark_every, option::of(scanned)).prop_map(
+        |(range, verify, deliver, extras, mark_every, scanned)| ScanRequest {
             range,
             verify,
             deliver,
             extras,
             mark_every,
-            covered,
+            scanned,
         },
     )
 }

@@ -53,7 +53,7 @@ fn read_as_everything(flat: &[u8]) {
     drop(message.get_root().map(read_range));
     drop(message.get_root().map(read_given_outpoint));
     drop(message.get_root().map(read_given_keychain));
-    drop(message.get_root().map(read_mark));
+    drop(message.get_root().map(read_resume_point));
     drop(message.get_root().map(read_coin));
     drop(message.get_root().map(read_server_info));
     drop(message.get_root().map(read_progress).map(|_progress| ()));

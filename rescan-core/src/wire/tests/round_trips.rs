@@ -92,8 +92,8 @@ proptest! {
     #[test]
     fn a_mark_is_read_as_it_was_written(mark in marks()) {
         let read = through_a_message::<wire::mark::Owned, _>(
-            |builder| write_mark(&mark, builder).unwrap(),
-            |reader| read_mark(reader).unwrap(),
+            |builder| write_resume_point(&mark, builder).unwrap(),
+            |reader| read_resume_point(reader).unwrap(),
         );
         prop_assert_eq!(read, mark);
     }

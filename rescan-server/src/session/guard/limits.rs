@@ -106,7 +106,7 @@ pub const UNREAD_AFTER: Duration = Duration::from_secs(120);
 pub const MESSAGE_AFTER: Duration = Duration::from_secs(60);
 
 /// Heights in one call for block ids, as the schema has it.
-pub const BLOCK_IDS_PER_CALL_MAX: u32 = 4_096;
+pub const BLOCK_IDS_PER_CALL_MAX: u32 = rescan_core::protocol::BLOCK_IDS_PER_CALL_MAX;
 
 /// Refused scans of one connection whose refusal the client has not yet taken.
 pub const REFUSALS_WAITING_MAX: u32 = 16;

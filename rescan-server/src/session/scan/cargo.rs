@@ -2,7 +2,7 @@
 
 use capnp::capability::{Promise, Response};
 use rescan_core::coins::Coin;
-use rescan_core::report::{BlockReport, Ending, FullBlock, Mark};
+use rescan_core::report::{BlockReport, Ending, FullBlock, ResumePoint};
 use rescan_core::rescan_capnp::{block_sink, report_sink};
 use rescan_core::wire;
 
@@ -34,7 +34,7 @@ pub(crate) trait Cargo: Sized + 'static {
     ///
     /// # Errors
     /// If the mark cannot be said in a message.
-    fn mark(_sink: &Self::Sink, _mark: &Mark) -> capnp::Result<Promise<(), capnp::Error>> {
+    fn mark(_sink: &Self::Sink, _mark: &ResumePoint) -> capnp::Result<Promise<(), capnp::Error>> {
         Ok(Promise::ok(()))
     }
 }
@@ -61,9 +61,9 @@ impl Cargo for BlockReport {
         Ok(taken(request.send().promise))
     }
 
-    fn mark(sink: &Self::Sink, mark: &Mark) -> capnp::Result<Promise<(), capnp::Error>> {
+    fn mark(sink: &Self::Sink, mark: &ResumePoint) -> capnp::Result<Promise<(), capnp::Error>> {
         let mut request = sink.settled_request();
-        said(wire::write_mark(mark, request.get().init_mark()))?;
+        said(wire::write_resume_point(mark, request.get().init_mark()))?;
         Ok(request.send())
     }
 }

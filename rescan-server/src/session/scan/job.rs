@@ -13,9 +13,9 @@ use bitcoin::Amount;
 use futures::FutureExt;
 use rescan_core::position::{Height, HeightRange};
 use rescan_core::report::{
-    BlockId, Ending, Failure, FailureKind, KeychainUse, Mark, Outcome, Refusal, RefusalReason, Summary,
+    BlockId, Ending, Failure, FailureKind, KeychainUse, Outcome, Refusal, RefusalReason, ResumePoint, Summary,
 };
-use rescan_core::request::{Covered, RangeRequest};
+use rescan_core::request::{RangeRequest, Scanned};
 use tokio::time::timeout;
 
 use crate::chain::ActiveChain;
@@ -44,7 +44,7 @@ pub(crate) struct Job<S: Source> {
 /// What a scan that goes on where another ended has to do with that.
 #[derive(Default)]
 pub(crate) struct GoingOn {
-    pub(crate) covered: Option<Covered>,
+    pub(crate) covered: Option<Scanned>,
     pub(crate) mark_every: Option<Duration>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Pinned {
     /// What of it is to be walked; none where there is nothing.
     pub(crate) walked: Option<HeightRange>,
     /// What earlier scans covered, up to where this one begins.
-    pub(crate) covered: Option<Covered>,
+    pub(crate) covered: Option<Scanned>,
     /// Where blocks of the range are missing, the lowest height that is complete to its end.
     pruned_below: Option<Height>,
     tip: BlockId,
@@ -83,7 +83,7 @@ pub(crate) struct Pinned {
 
 impl Pinned {
     /// Takes as long as a walk over all heights does.
-    fn new(request: &RangeRequest, covered: Option<Covered>, seen: Seen, prepare_micros: u64) -> Result<Self, Early> {
+    fn new(request: &RangeRequest, covered: Option<Scanned>, seen: Seen, prepare_micros: u64) -> Result<Self, Early> {
         let span = range::definite(request, &seen.chain).map_err(Early::Refused)?;
         let first = match &covered {
             Some(covered) if covered.from >= span.first => {
@@ -357,10 +357,10 @@ fn log(ending: &Ending) {
 }
 
 /// Where a wallet may go on from; none where something is still to be told of what is settled.
-fn mark_of<S: Source>(pinned: &Pinned, source: &S) -> Option<Mark> {
+fn mark_of<S: Source>(pinned: &Pinned, source: &S) -> Option<ResumePoint> {
     let height = source.settled().filter(|_| source.is_even())?;
     let totals = source.totals();
-    Some(Mark {
+    Some(ResumePoint {
         from: pinned.range.first(),
         block: pinned.chain.id(height)?,
         locator: pinned.chain.locator(height),

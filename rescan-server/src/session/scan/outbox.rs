@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use capnp::capability::Promise;
 use rescan_core::position::Height;
-use rescan_core::report::Mark;
+use rescan_core::report::ResumePoint;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::session::scan::cargo::Cargo;
@@ -88,7 +88,7 @@ impl<C: Cargo> Outbox<C> {
     }
 
     /// Sends the batch, then says that everything up to a block has been sent.
-    pub(crate) async fn mark(&mut self, mark: &Mark) -> Result<(), Blocked> {
+    pub(crate) async fn mark(&mut self, mark: &ResumePoint) -> Result<(), Blocked> {
         self.flush().await?;
         let room = C::mark(&self.sink, mark).map_err(Blocked::Gone)?;
         self.wait_for(room).await

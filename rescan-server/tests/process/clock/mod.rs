@@ -12,7 +12,7 @@ use futures::StreamExt;
 use rescan_client::report::Outcome;
 use rescan_client::{Checkpoint, Client, ScanEvent, ScanRequest};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_tests::{Manner, Scanned, Scene, ServerProcess, eventually, patiently, say_skipped, scan};
+use rescan_tests::{Manner, ScanRecord, Scene, ServerProcess, eventually, patiently, say_skipped, scan};
 
 use crate::following::hear;
 use crate::metrics::{GET, ask_at, value};
@@ -89,7 +89,7 @@ async fn scan_through(client: &Client, set: impl FnOnce()) -> Vec<u32> {
         }
     };
     set();
-    let rest = Scanned::of(running).await;
+    let rest = ScanRecord::of(running).await;
     assert_eq!(rest.summary().outcome, Outcome::Complete);
     [first].into_iter().chain(rest.heights()).collect()
 }
