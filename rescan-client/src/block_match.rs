@@ -1,7 +1,7 @@
-//! One block a call, as a wallet asks: the entries into a message, the answer held against the question.
+//! The call `matchBlock`: writes the entries into a message, and checks the answer against the question.
 //!
-//! An answer about another block than the one asked for, or bytes that are not that block's, is a breach of the protocol.
-//! What is not checked is what cannot be: whether a block that is said not to match does.
+//! An answer about another block, or with another block's bytes, is a breach of the protocol. It cannot be checked whether
+//! the server missed a match.
 
 use std::sync::Arc;
 
@@ -21,20 +21,20 @@ const SCRIPT_BYTES: u64 = 16;
 /// An outpoint has a struct of two words, and a txid of four.
 const OUTPOINT_BYTES: u64 = 48;
 
-/// What the rest of the message takes, in bytes, generously.
+/// The rest of the message, in bytes: a generous bound.
 const CALL_BYTES: u64 = 1_024;
 
-/// What is asked.
+/// One call.
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) height: Height,
-    /// None is whatever block the chain has there.
+    /// None for the chain's own block at that height.
     pub(crate) hash: Option<BlockHash>,
     pub(crate) entries: Arc<MatchEntries>,
 }
 
 impl Question {
-    /// Whether the server can be asked that.
+    /// Checks that the server knows the call, and reads a message of that size.
     pub(crate) fn check(&self, server: &ServerInfo) -> Result<(), CallError> {
         if !server.features.contains(&Feature::MatchBlock) {
             let software = &server.software;
@@ -49,7 +49,7 @@ impl Question {
     }
 }
 
-/// Asks, and waits for the answer.
+/// Makes the call and returns its answer.
 pub(crate) async fn ask(rescan: &rescan::Client, question: &Question) -> Result<MatchedBlock, ScanError> {
     let Question { height, hash, entries } = question;
     let response = send(rescan, *height, *hash, entries).await?;
@@ -73,19 +73,19 @@ async fn send(
     if let Some(hash) = hash {
         params.set_hash(hash.as_ref());
     }
-    // What is checked before keeps both far below what a list holds.
+    // The check of the message's size keeps both far below the limit of a list.
     let length = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     wire::write_scripts(&entries.scripts, params.reborrow().init_scripts(length(entries.scripts.len())));
     wire::write_outpoints(&entries.outpoints, params.init_outpoints(length(entries.outpoints.len())));
     Ok(call.send().promise.await?)
 }
 
-/// That the answer is about the block that was asked for, and the bytes are that block's.
+/// Checks that the answer is about the block of the call, and that the bytes are that block's.
 fn checked(matched: MatchedBlock, height: Height, hash: Option<BlockHash>) -> Result<MatchedBlock, CallError> {
     let block = matched.block;
     if block.height != height || hash.is_some_and(|hash| hash != block.hash) {
         let asked = hash.map_or_else(String::new, |hash| format!("{hash} "));
-        return Err(breach(format!(
+        return Err(CallError::protocol(format!(
             "asked for block {asked}at height {height}, found {} at height {}",
             block.hash, block.height
         )));
@@ -93,17 +93,20 @@ fn checked(matched: MatchedBlock, height: Height, hash: Option<BlockHash>) -> Re
     if let Some(next) = matched.next
         && Some(next.height) != height.next()
     {
-        return Err(breach(format!("the block after height {height} is said to be at height {}", next.height)));
+        return Err(CallError::protocol(format!(
+            "expected the next block one above height {height}, found height {}",
+            next.height
+        )));
     }
     if let MatchContent::Block(data) = &matched.content {
         let header: Option<Header> = data.get(..Header::SIZE).and_then(|bytes| consensus::deserialize(bytes).ok());
         if header.is_none_or(|header| header.block_hash() != block.hash) {
-            return Err(breach(format!("the {} bytes of block {} are another's", data.len(), block.hash)));
+            return Err(CallError::protocol(format!(
+                "the {} bytes sent for block {} are of another block",
+                data.len(),
+                block.hash
+            )));
         }
     }
     Ok(matched)
-}
-
-fn breach(detail: String) -> CallError {
-    CallError::Protocol { detail }
 }

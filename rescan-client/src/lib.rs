@@ -45,7 +45,7 @@
 //!
 //! A keychain is watched by its gap limit: indexes 0 to (last used or revealed) plus [`GivenKeychain::gap_limit`], whatever
 //! the order of use. Where a use reaches scripts that were used in blocks passed before, reports of those come late, with
-//! the new matches alone; [`History`] puts them where they belong.
+//! the new matches alone; [`history::History`] puts them where they belong.
 //!
 //! # Coins
 //!
@@ -174,28 +174,28 @@
 //! reported ends the scan with [`CallError::Protocol`]. That a header is of the chain with the most work is for the wallet
 //! to know, and that nothing was left out is for no one to prove.
 
-mod asked;
-#[cfg(feature = "bdk")]
-pub mod bdk;
-mod block_match;
-pub mod checkpoint;
-mod client;
-mod connect;
 mod connection;
 mod counting;
 mod error;
-mod follow;
+
+mod block_match;
+mod calls;
 mod request;
+mod scan;
+
+mod client;
+
+mod checkpoint;
+mod follow;
 mod resume;
-mod scan_stream;
-mod scan_task;
-mod sink;
-mod upload;
+
 pub mod wallets;
-mod watched_set;
+
+#[cfg(feature = "bdk")]
+pub mod bdk;
 
 pub use bitcoin;
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, LoadError, ResumeError, Reverted, SaveError};
 pub use client::Client;
 pub use counting::{ByteCount, Traffic};
 pub use error::{CallError, ConnectError, LOCATE_HASHES_MAX, SOCKET_PATH_BYTES_MAX, ScanError};
@@ -203,9 +203,6 @@ pub use follow::{FollowEvent, Follower};
 pub use request::ScanRequest;
 pub use rescan_core::block_match::{MatchContent, MatchEntries, MatchedBlock};
 pub use rescan_core::blocks::merkle;
-pub use rescan_core::coins::Coin;
-pub use rescan_core::history::History;
-pub use rescan_core::report::ResumePoint;
 pub use rescan_core::request::{
     Deliver, Extras, GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenKeychain, GivenOutpoint, INDEX_MAX, RangeEnd, RangeRequest,
     RangeStart, Scanned, Verify,
@@ -213,4 +210,4 @@ pub use rescan_core::request::{
 pub use rescan_core::watching::descriptor;
 pub use rescan_core::{coins, history, position, report, server_info};
 pub use resume::{ResumableScan, ResumeEvent};
-pub use scan_stream::{BlockEvent, BlockStream, PreparedScan, ScanEvent, ScanHandle, ScanStream};
+pub use scan::{BlockEvent, BlockStream, ScanEvent, ScanHandle, ScanStream, WatchSet};

@@ -19,13 +19,11 @@ use rescan_core::position::Height;
 use rescan_core::report::{BlockId, BlockReport, Outcome, RefusalReason, Summary};
 use rescan_core::request::{GivenKeychain, GivenOutpoint};
 
-use crate::checkpoint::{Checkpoint, ForeignCheckpoint, Resume, Reverted};
+use crate::checkpoint::{Checkpoint, Resume, ResumeError, Reverted};
 use crate::client::Client;
 use crate::error::{CallError, LOCATE_HASHES_MAX, ScanError};
 use crate::request::ScanRequest;
-use crate::scan_stream::{ScanEvent, ScanHandle, ScanStream};
-use crate::scan_task::Terms;
-use crate::watched_set::WatchedSet;
+use crate::scan::{ScanEvent, ScanHandle, ScanStream, WatchSet};
 
 /// How often marks are asked for where the request does not say.
 const MARK_EVERY: Duration = Duration::from_secs(1);
@@ -43,7 +41,7 @@ pub enum ResumeEvent {
     /// of it comes anew. What is known of it was withdrawn just before.
     Restarted,
     /// The server was asked to scan; the handle asks how far it is, and ends it. It may come again.
-    Began(ScanHandle),
+    Started(ScanHandle),
     /// A block that touches the watch set, as [`ScanEvent::Report`].
     Report(BlockReport),
     /// The checkpoint covers everything that came before this. Once that is safe, it may be saved.
@@ -77,7 +75,7 @@ enum Stage {
     Locating(Call<Option<BlockId>>),
     /// To be asked for. Apart from the stages before, so that what was withdrawn is told even if this fails.
     Ready,
-    Sending(Box<Resume>, Call<WatchedSet>),
+    Sending(Box<Resume>, Call<WatchSet>),
     /// What it watches is on its way to the server or there.
     Sent(Box<Resume>),
     Beginning(Box<Resume>, Call<ScanStream>),
@@ -105,7 +103,7 @@ struct Running {
 struct Watched {
     keychains: Vec<GivenKeychain>,
     outpoints: Vec<GivenOutpoint>,
-    set: WatchedSet,
+    set: WatchSet,
 }
 
 impl Client {
@@ -113,8 +111,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ForeignCheckpoint`] if the checkpoint is of another request, or of another network than the server's.
-    pub fn resume(&self, request: ScanRequest, checkpoint: Checkpoint) -> Result<ResumableScan, ForeignCheckpoint> {
+    /// [`ResumeError`] if the checkpoint is of another request, or of another network than the server's.
+    pub fn resume(&self, request: ScanRequest, checkpoint: Checkpoint) -> Result<ResumableScan, ResumeError> {
         checkpoint.check(self.server_info().chain.genesis, &request)?;
         Ok(ResumableScan {
             client: self.clone(),
@@ -188,8 +186,8 @@ impl ResumableScan {
     ///
     /// # Errors
     ///
-    /// [`ForeignCheckpoint`] if the server is one of another network; nothing is changed then.
-    pub(crate) fn reconnect(&mut self, client: Client) -> Result<(), ForeignCheckpoint> {
+    /// [`ResumeError`] if the server is one of another network; nothing is changed then.
+    pub(crate) fn reconnect(&mut self, client: Client) -> Result<(), ResumeError> {
         self.checkpoint.check(client.server_info().chain.genesis, &self.base)?;
         self.client = client;
         (self.watched, self.over) = (None, None);
@@ -251,7 +249,7 @@ impl ResumableScan {
             Stage::Beginning(resume, call) => {
                 let stream = ready!(call.poll_unpin(cx))?;
                 self.over = None;
-                self.events.push_back(ResumeEvent::Began(stream.handle()));
+                self.events.push_back(ResumeEvent::Started(stream.handle()));
                 Stage::Running(Box::new(Running { stream, resume: Resume::clone(resume) }))
             }
             Stage::Running(running) => {
@@ -362,9 +360,9 @@ impl ResumableScan {
     }
 }
 
-fn begin(set: &WatchedSet, resume: Box<Resume>) -> Stage {
-    let (set, terms) = (set.clone(), Terms::of(&resume.request));
-    Stage::Beginning(resume, async move { set.scan(terms).await }.boxed())
+fn begin(set: &WatchSet, resume: Box<Resume>) -> Stage {
+    let (set, request) = (set.clone(), resume.request.clone());
+    Stage::Beginning(resume, async move { set.scan_as(&request).await }.boxed())
 }
 
 /// The highest known block below a height that is in the active chain: after a reorganisation, what is above it no longer
@@ -388,6 +386,6 @@ async fn standing_below(
 
 impl fmt::Debug for ResumableScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResumableScan").field("covered_to", &self.checkpoint.covered_to()).finish_non_exhaustive()
+        f.debug_struct("ResumableScan").field("scanned_to", &self.checkpoint.scanned_to()).finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@
 //! use rescan_client::ScanRequest;
 //! use rescan_client::wallets::{Wallet, Wallets};
 //!
-//! # fn main() -> Result<(), rescan_client::wallets::SameName> {
+//! # fn main() -> Result<(), rescan_client::wallets::DuplicateNameError> {
 //! let mut wallets = Wallets::new();
 //! wallets.add("savings", Wallet::new().keychain("wpkh(xpub.../0/*)"))?;
 //! wallets.add("shop", Wallet::new().keychain("tr(xpub.../0/*)").keychain("tr(xpub.../1/*)"))?;
@@ -82,7 +82,7 @@ struct Place {
 /// Two wallets of one name could not be told apart.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("wallets number {earlier} and {later} (counted from 0) have the same name: give each its own")]
-pub struct SameName {
+pub struct DuplicateNameError {
     /// The number of the one that has the name.
     pub earlier: usize,
     /// The number that the other one would have had.
@@ -100,12 +100,12 @@ impl Wallets {
     ///
     /// # Errors
     ///
-    /// [`SameName`] if there is one of that name already; nothing was added then.
-    pub fn add(&mut self, name: impl Into<String>, wallet: Wallet) -> Result<usize, SameName> {
+    /// [`DuplicateNameError`] if there is one of that name already; nothing was added then.
+    pub fn add(&mut self, name: impl Into<String>, wallet: Wallet) -> Result<usize, DuplicateNameError> {
         let (name, number) = (name.into(), self.wallets.len());
         if !self.taken.insert(name.clone()) {
             let earlier = self.wallets.iter().position(|placed| placed.name == name).unwrap_or_default();
-            return Err(SameName { earlier, later: number });
+            return Err(DuplicateNameError { earlier, later: number });
         }
         let first = self.keychains.len();
         let places = |count: usize| (0..).take(count).map(move |own| Place { wallet: number, number: own });

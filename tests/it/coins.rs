@@ -1,10 +1,10 @@
 //! Coins instead of history: what is unspent at the end of the range, and nothing of how it came to be.
 
 use bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
-use rescan_client::coins::CoinLedger;
+use rescan_client::coins::{Coin, CoinLedger};
 use rescan_client::position::Height;
 use rescan_client::report::{Origin, Outcome};
-use rescan_client::{Client, Coin, GivenKeychain, ScanRequest};
+use rescan_client::{Client, GivenKeychain, ScanRequest};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin as BuiltCoin};
 use rescan_fixtures::core_datadir::{ExpectedWallet, Which};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};

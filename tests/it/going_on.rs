@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bitcoin::{Amount, BlockHash, OutPoint, TxOut, Txid};
 use rescan_client::coins::CoinLedger;
+use rescan_client::history::History;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockReport, KeychainUse, Origin, Outcome, RefusalReason};
-use rescan_client::{Client, GAP_LIMIT_MAX, GivenKeychain, GivenOutpoint, History, ScanRequest, Scanned};
+use rescan_client::{Client, GAP_LIMIT_MAX, GivenKeychain, GivenOutpoint, ScanRequest, Scanned};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
 use rescan_fixtures::closure::random::{Case, random_case};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};

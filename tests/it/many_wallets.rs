@@ -1,8 +1,9 @@
 //! A thousand wallets in one pass hear what a thousand scans would have told them.
 
 use bitcoin::{Amount, TxOut};
+use rescan_client::history::History;
 use rescan_client::wallets::{Wallet, Wallets};
-use rescan_client::{GivenKeychain, History, ScanRequest};
+use rescan_client::{GivenKeychain, ScanRequest};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{Manner, Scene, patiently, scan};

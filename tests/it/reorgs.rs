@@ -2,9 +2,10 @@
 
 use bitcoin::{BlockHash, ScriptBuf};
 use futures::StreamExt;
+use rescan_client::history::History;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockReport, Outcome};
-use rescan_client::{History, ScanEvent, ScanRequest};
+use rescan_client::{ScanEvent, ScanRequest};
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};

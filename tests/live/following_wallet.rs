@@ -43,7 +43,7 @@ impl View {
                 assert!(self.tip.is_none_or(|tip| tip == block.hash), "another block goes than the last");
                 (self.height, self.tip) = (Some(block.height.0 - 1), None);
             }
-            FollowEvent::Began(_) | FollowEvent::Settled => {}
+            FollowEvent::Started(_) | FollowEvent::Settled => {}
             other => panic!("{other:?}"),
         }
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bitcoin::{Amount, OutPoint, ScriptBuf};
 use futures::StreamExt;
-use rescan_client::coins::CoinLedger;
+use rescan_client::coins::{Coin, CoinLedger};
+use rescan_client::history::History;
 use rescan_client::report::{BlockReport, Failure, FullBlock, Refusal, ResumePoint, Summary, TransactionReport};
-use rescan_client::{BlockEvent, BlockStream, Client, Coin, History, ScanError, ScanEvent, ScanRequest, ScanStream};
+use rescan_client::{BlockEvent, BlockStream, Client, ScanError, ScanEvent, ScanRequest, ScanStream};
 
 /// Long enough for the longest test beside a node, on a machine that is busy with ten other things: whoever waits for a test that hangs
 /// waits for that.

@@ -1,8 +1,8 @@
 //! Errors of the client library, each with the next step.
 
-use rescan_client::checkpoint::{ForeignCheckpoint, LoadError, SaveError};
 use rescan_client::report::{Failure, FailureKind, Refusal, RefusalReason};
 use rescan_client::{CallError, ConnectError, ScanError};
+use rescan_client::{LoadError, ResumeError, SaveError};
 use rescan_core::causes::with_causes;
 
 use super::CliError;
@@ -17,7 +17,7 @@ impl From<ConnectError> for CliError {
             ConnectError::PermissionDenied { .. } => {
                 "the socket belongs to the user who runs rescan-server: run rescan as that user, or start the server with another --socket"
             }
-            ConnectError::NobodyListens { .. } => {
+            ConnectError::ConnectionRefused { .. } => {
                 "rescan-server ended without removing its socket; start it again, it replaces the socket"
             }
             ConnectError::PathTooLong { .. } => "start rescan-server with a shorter --socket PATH",
@@ -83,8 +83,8 @@ impl From<SaveError> for CliError {
     }
 }
 
-impl From<ForeignCheckpoint> for CliError {
-    fn from(error: ForeignCheckpoint) -> Self {
+impl From<ResumeError> for CliError {
+    fn from(error: ResumeError) -> Self {
         Self::usage(
             error.to_string(),
             "use the arguments of the first run, or another --checkpoint file; this file was not changed",

@@ -1,6 +1,6 @@
 //! Lines of text for the events of a chain that is followed. No contract: scripts use `--json`.
 
-use rescan_client::checkpoint::Reverted;
+use rescan_client::Reverted;
 use rescan_client::report::{BlockId, BlockReport, Summary, TransactionReport};
 use rescan_compare::units;
 

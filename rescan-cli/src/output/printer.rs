@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rescan_client::checkpoint::Reverted;
+use rescan_client::Reverted;
 use rescan_client::coins::Coin;
 use rescan_client::report::{BlockId, BlockReport, Outcome, Summary};
 use rescan_client::{Deliver, ScanHandle};

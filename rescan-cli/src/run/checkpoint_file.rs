@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rescan_client::Checkpoint;
-use rescan_client::checkpoint::{LoadError, SaveError};
+use rescan_client::{LoadError, SaveError};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 

@@ -43,7 +43,7 @@ impl Reconnection {
                 Ok(client) => return Ok(client),
                 Err(
                     ConnectError::Missing { .. }
-                    | ConnectError::NobodyListens { .. }
+                    | ConnectError::ConnectionRefused { .. }
                     | ConnectError::HungUp
                     | ConnectError::Busy { .. }
                     | ConnectError::NoAnswer { .. },

@@ -2,7 +2,7 @@
 //! followed.
 
 use futures::StreamExt;
-use rescan_client::checkpoint::Reverted;
+use rescan_client::Reverted;
 use rescan_client::coins::Coin;
 use rescan_client::report::{BlockId, BlockReport, Summary};
 use rescan_client::{
@@ -72,7 +72,7 @@ impl From<ScanEvent> for Event {
 impl From<ResumeEvent> for Event {
     fn from(event: ResumeEvent) -> Self {
         match event {
-            ResumeEvent::Began(handle) => Self::Began(handle),
+            ResumeEvent::Started(handle) => Self::Began(handle),
             ResumeEvent::Reverted(reverted) => Self::Reverted(reverted),
             ResumeEvent::Restarted => Self::Restarted,
             ResumeEvent::Report(report) => Self::Report(report),
@@ -86,7 +86,7 @@ impl From<ResumeEvent> for Event {
 impl From<FollowEvent> for Event {
     fn from(event: FollowEvent) -> Self {
         match event {
-            FollowEvent::Began(handle) => Self::Began(handle),
+            FollowEvent::Started(handle) => Self::Began(handle),
             FollowEvent::Reverted(reverted) => Self::Reverted(reverted),
             FollowEvent::Restarted => Self::Restarted,
             FollowEvent::Report(report) => Self::Report(report),

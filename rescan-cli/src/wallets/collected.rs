@@ -4,9 +4,9 @@
 //! above it. With the reports kept until the end, those blocks can be dropped and the rest counted again. The other
 //! fields of the summary (range, locator, statistics) stay the server's.
 
-use rescan_client::History;
 use rescan_client::bitcoin::Amount;
 use rescan_client::coins::{Coin, CoinLedger};
+use rescan_client::history::History;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockReport, KeychainUse, Summary};
 

@@ -29,7 +29,7 @@ fn a_file_that_is_no_socket_is_told_apart() {
 fn a_socket_that_nobody_listens_on_is_told_apart() {
     let (_dir, socket) = dir();
     drop(UnixListener::bind(&socket).unwrap());
-    assert_trouble(&run(&["info", "--socket", &socket]), 1, "nobody listens");
+    assert_trouble(&run(&["info", "--socket", &socket]), 1, "no server listens");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn a_server_that_has_stopped_has_no_socket_and_one_that_was_killed_has_no_listen
     let words = ["--descriptor", "raw(51)"];
     Ended::of(&mut scan(&scene.server, &words)).assert_trouble(1, "no socket at");
     drop(std::os::unix::net::UnixListener::bind(scene.server.socket()).unwrap());
-    Ended::of(&mut scan(&scene.server, &words)).assert_trouble(1, "nobody listens");
+    Ended::of(&mut scan(&scene.server, &words)).assert_trouble(1, "no server listens");
     // A server that starts takes the place of the one that was killed.
     scene.server.start();
     assert_serves(&scene.server);

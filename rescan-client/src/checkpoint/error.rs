@@ -67,7 +67,7 @@ pub struct SaveError {
 /// A checkpoint of something else than what is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ForeignCheckpoint {
+pub enum ResumeError {
     /// Of another chain.
     #[error("the checkpoint is of another network: expected one with genesis block {expected}, found {found}")]
     Network {
@@ -92,9 +92,9 @@ pub enum ForeignCheckpoint {
 /// The chain left more blocks than a checkpoint can take back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the chain was left {}, deeper than the {} blocks that a checkpoint can take back", above(*fork), super::ledger::UNDO_BLOCKS)]
-pub struct TooDeep {
+pub(crate) struct TooDeepError {
     /// The highest block that still stands; none where none is known.
-    pub fork: Option<Height>,
+    pub(crate) fork: Option<Height>,
 }
 
 fn above(fork: Option<Height>) -> String {

@@ -29,7 +29,9 @@ use rescan_core::request::{GivenOutpoint, RangeStart, Scanned};
 use crate::error::LOCATE_HASHES_MAX;
 use crate::request::ScanRequest;
 
-pub use error::{ForeignCheckpoint, LoadError, SaveError, TooDeep};
+pub use error::{LoadError, ResumeError, SaveError};
+
+use error::TooDeepError;
 use ledger::Ledger;
 use subject::Subject;
 
@@ -67,9 +69,9 @@ pub struct Reverted {
 
 /// A request that goes on from a checkpoint, and what makes its answers those of a scan that never stopped.
 #[derive(Clone, Debug)]
-pub struct Resume {
+pub(crate) struct Resume {
     /// What to ask.
-    pub request: ScanRequest,
+    pub(crate) request: ScanRequest,
     /// The number of the first outpoint that the checkpoint added.
     first_carried: usize,
     /// What the coins at the outpoints that the checkpoint added belong to, in their order.
@@ -88,14 +90,14 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`ForeignCheckpoint`] says what differs.
-    pub fn check(&self, genesis: BlockHash, request: &ScanRequest) -> Result<(), ForeignCheckpoint> {
+    /// [`ResumeError`] says what differs.
+    pub(crate) fn check(&self, genesis: BlockHash, request: &ScanRequest) -> Result<(), ResumeError> {
         self.subject.check(&Subject::of(genesis, request))
     }
 
     /// The last block up to which everything was reported; none before the first.
     #[must_use]
-    pub fn covered_to(&self) -> Option<BlockId> {
+    pub fn scanned_to(&self) -> Option<BlockId> {
         self.covered.as_ref().map(|covered| covered.block)
     }
 
@@ -105,8 +107,7 @@ impl Checkpoint {
     }
 
     /// Where the range begins, once a scan has told.
-    #[must_use]
-    pub fn range_start(&self) -> Option<Height> {
+    fn range_start(&self) -> Option<Height> {
         self.covered.as_ref().map(|covered| covered.from)
     }
 
@@ -116,21 +117,21 @@ impl Checkpoint {
     }
 
     /// Takes in a report, late or not. One that came before changes nothing.
-    pub fn apply(&mut self, report: &BlockReport) {
+    pub(crate) fn apply(&mut self, report: &BlockReport) {
         self.ledger.apply(report);
     }
 
     /// Takes in that everything up to a block was reported.
-    pub fn settle(&mut self, mark: &ResumePoint) {
+    pub(crate) fn settle(&mut self, mark: &ResumePoint) {
         self.cover(mark.from, mark.block, &mark.locator, &mark.watched_through);
     }
 
     /// Takes in how a scan ended. Only a complete one says exactly up to where; of another, the last mark stands. One that
     /// was reorganised needs [`rewind_to`](Checkpoint::rewind_to) after this.
-    pub fn finish(&mut self, summary: &Summary) {
+    pub(crate) fn finish(&mut self, summary: &Summary) {
         // A scan that had nothing to walk may have watched nothing; one whose last mark was at its end may have watched more
         // since.
-        let is_further = self.covered_to().is_none_or(|block| block.hash != summary.tip.hash);
+        let is_further = self.scanned_to().is_none_or(|block| block.hash != summary.tip.hash);
         let watched = self.ledger.watched_through.iter().zip(&summary.watched_through);
         let is_wider = watched.into_iter().all(|(before, after)| before <= after);
         if summary.outcome == Outcome::Complete && (is_further || is_wider) {
@@ -140,8 +141,7 @@ impl Checkpoint {
 
     /// Blocks that this checkpoint knows, to be asked for by [`Client::locate`](crate::Client::locate): those that it can
     /// go back to, the highest first, then those of its locator.
-    #[must_use]
-    pub fn known_blocks(&self) -> Vec<BlockHash> {
+    pub(crate) fn known_blocks(&self) -> Vec<BlockHash> {
         let undo = self.ledger.undo.keys().rev().map(|(_, hash)| *hash);
         let (block, locator) = match &self.covered {
             Some(covered) => (Some(covered.block.hash), &covered.locator[..]),
@@ -158,15 +158,15 @@ impl Checkpoint {
     /// reports above it, so that the coins they spent are alive again, and says which, the last first. None where no
     /// known block is in the chain.
     ///
-    /// Reports above [`covered_to`](Checkpoint::covered_to) are taken back too, in silence where they still stand: they
+    /// Reports above [`scanned_to`](Checkpoint::scanned_to) are taken back too, in silence where they still stand: they
     /// come again.
     ///
     /// # Errors
     ///
-    /// [`TooDeep`] where reports above the fork are older than what is kept to take back: the checkpoint is as it was, and
+    /// [`TooDeepError`] where reports above the fork are older than what is kept to take back: the checkpoint is as it was, and
     /// the way on is [`start_over`](Checkpoint::start_over).
-    pub fn rewind_to(&mut self, fork: Option<BlockId>) -> Result<Vec<Reverted>, TooDeep> {
-        let too_deep = TooDeep { fork: fork.map(|fork| fork.height) };
+    pub(crate) fn rewind_to(&mut self, fork: Option<BlockId>) -> Result<Vec<Reverted>, TooDeepError> {
+        let too_deep = TooDeepError { fork: fork.map(|fork| fork.height) };
         let key = fork.map_or((Height::GENESIS, BlockHash::all_zeros()), |fork| (fork.height, fork.hash));
         let target = match (&self.covered, fork) {
             (Some(covered), Some(fork)) if fork.height >= covered.from => {
@@ -191,7 +191,7 @@ impl Checkpoint {
 
     /// Forgets everything but what it is of; says which reports could still have been taken back, the last first. All
     /// others are void too.
-    pub fn start_over(&mut self) -> Vec<Reverted> {
+    pub(crate) fn start_over(&mut self) -> Vec<Reverted> {
         let ledger = std::mem::take(&mut self.ledger);
         self.covered = None;
         let blocks = ledger.undo.into_iter().rev();
@@ -200,8 +200,7 @@ impl Checkpoint {
     }
 
     /// The request that goes on from here, of the one that this checkpoint is of.
-    #[must_use]
-    pub fn request(&self, base: &ScanRequest) -> Resume {
+    pub(crate) fn request(&self, base: &ScanRequest) -> Resume {
         let mut request = base.clone();
         let first_carried = request.outpoints.len();
         for (keychain, last_used) in self.ledger.uses() {
@@ -220,8 +219,7 @@ impl Checkpoint {
 
     /// A summary of the last scan made one of all scans: where the range began, what is unspent, how far keychains were
     /// used. What was counted and measured stays that of the last scan.
-    #[must_use]
-    pub fn summary(&self, mut summary: Summary) -> Summary {
+    pub(crate) fn summary(&self, mut summary: Summary) -> Summary {
         let from = self.range_start().unwrap_or(summary.range.first());
         summary.range = HeightRange::new(from, summary.range.last()).unwrap_or(summary.range);
         summary.unspent_count = u64::try_from(self.ledger.coins.len()).unwrap_or(u64::MAX);
@@ -261,7 +259,7 @@ impl CoveredTo {
 impl Resume {
     /// A coin that an earlier scan found is a given outpoint to this one. Makes its spend belong to what the coin belongs
     /// to, as if one scan had found both.
-    pub fn restore_origins(&self, report: &mut BlockReport) {
+    pub(crate) fn restore_origins(&self, report: &mut BlockReport) {
         let carried = |origin: &Origin| match *origin {
             Origin::Outpoint(number) => {
                 usize::try_from(number).ok().and_then(|number| number.checked_sub(self.first_carried))

@@ -7,7 +7,7 @@ use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, HashEngine, sha256};
 use rescan_core::request::RangeStart;
 
-use super::error::ForeignCheckpoint;
+use super::error::ResumeError;
 use crate::request::ScanRequest;
 
 /// See the module.
@@ -24,13 +24,13 @@ impl Subject {
 
     /// # Errors
     ///
-    /// [`ForeignCheckpoint`] if this is not the subject that is `asked` for.
-    pub(super) fn check(&self, asked: &Self) -> Result<(), ForeignCheckpoint> {
+    /// [`ResumeError`] if this is not the subject that is `asked` for.
+    pub(super) fn check(&self, asked: &Self) -> Result<(), ResumeError> {
         if self.genesis != asked.genesis {
-            return Err(ForeignCheckpoint::Network { expected: asked.genesis, found: self.genesis });
+            return Err(ResumeError::Network { expected: asked.genesis, found: self.genesis });
         }
         if self.fingerprint != asked.fingerprint {
-            return Err(ForeignCheckpoint::Request { expected: asked.fingerprint, found: self.fingerprint });
+            return Err(ResumeError::Request { expected: asked.fingerprint, found: self.fingerprint });
         }
         Ok(())
     }

@@ -170,7 +170,7 @@ proptest! {
         let withdrawn: Vec<_> = withdrawn.iter().map(|it| (it.height, it.block_hash, it.txid)).collect();
         prop_assert_eq!(withdrawn, txids(&above).into_iter().rev().collect::<Vec<_>>());
         prop_assert_eq!(known(&checkpoint), replayed(&below));
-        prop_assert_eq!(checkpoint.covered_to(), (fork > 0).then(|| id(fork, 0)));
+        prop_assert_eq!(checkpoint.scanned_to(), (fork > 0).then(|| id(fork, 0)));
         let branch = grow(&below, 1, fork + 1, &second);
         branch.iter().for_each(|report| checkpoint.apply(report));
         prop_assert_eq!(known(&checkpoint), replayed(&branch));
@@ -215,13 +215,13 @@ fn a_fork_is_gone_back_to_within_288_blocks_and_no_deeper() {
     busy(1..=400).iter().for_each(|report| checkpoint.apply(report));
     checkpoint.settle(&mark(400, 0, 500));
     let before = checkpoint.clone();
-    assert_eq!(checkpoint.rewind_to(Some(id(111, 0))), Err(TooDeep { fork: Some(Height(111)) }));
-    assert_eq!(checkpoint.rewind_to(None), Err(TooDeep { fork: None }));
+    assert_eq!(checkpoint.rewind_to(Some(id(111, 0))), Err(TooDeepError { fork: Some(Height(111)) }));
+    assert_eq!(checkpoint.rewind_to(None), Err(TooDeepError { fork: None }));
     assert_eq!(checkpoint, before);
     assert_eq!(checkpoint.rewind_to(Some(id(112, 0))).unwrap().len(), 288);
     let mut checkpoint = before;
     assert_eq!(checkpoint.start_over().len(), 288);
-    assert_eq!((checkpoint.covered_to(), checkpoint.coins().count()), (None, 0));
+    assert_eq!((checkpoint.scanned_to(), checkpoint.coins().count()), (None, 0));
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_wallet_that_was_quiet_goes_back_as_deep_as_it_was_quiet() {
     busy(1..=3).iter().for_each(|report| checkpoint.apply(report));
     checkpoint.settle(&mark(5_000, 0, 100));
     assert_eq!(checkpoint.rewind_to(Some(id(4, 0))), Ok(Vec::new()));
-    assert_eq!(checkpoint.covered_to(), Some(id(4, 0)));
+    assert_eq!(checkpoint.scanned_to(), Some(id(4, 0)));
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn reports_above_the_last_mark_come_again_and_are_withdrawn_only_if_they_fell() 
     let withdrawn = checkpoint.rewind_to(Some(id(17, 0))).unwrap();
     assert_eq!(withdrawn.iter().map(|it| it.height.0).collect::<Vec<_>>(), [20, 19, 18]);
     assert_eq!(known(&checkpoint), replayed(&reports[..10]));
-    assert_eq!(checkpoint.covered_to(), Some(id(10, 0)));
+    assert_eq!(checkpoint.scanned_to(), Some(id(10, 0)));
 }
 
 #[test]
@@ -363,10 +363,10 @@ fn a_checkpoint_of_another_network_or_request_is_refused_and_of_another_gap_limi
     later.keychains[0] = "first#checksum".into();
     later.keychains[1].gap_limit = 20;
     assert_eq!(checkpoint.check(genesis, &later), Ok(()));
-    assert!(matches!(checkpoint.check(hash(1, 1), &base()), Err(ForeignCheckpoint::Network { .. })));
+    assert!(matches!(checkpoint.check(hash(1, 1), &base()), Err(ResumeError::Network { .. })));
     for other in
         [base().keychain("third"), base().from_height(Height(0)), base().birthday(1), base().script(ScriptBuf::new())]
     {
-        assert!(matches!(checkpoint.check(genesis, &other), Err(ForeignCheckpoint::Request { .. })), "{other:?}");
+        assert!(matches!(checkpoint.check(genesis, &other), Err(ResumeError::Request { .. })), "{other:?}");
     }
 }

@@ -23,12 +23,12 @@ use rescan_core::report::{BlockId, BlockReport, Outcome, RefusalReason, Summary}
 use rescan_core::request::{Deliver, RangeEnd, RangeStart};
 
 use self::recent::RecentBlocks;
-use crate::checkpoint::{Checkpoint, ForeignCheckpoint, Reverted};
+use crate::checkpoint::{Checkpoint, ResumeError, Reverted};
 use crate::client::Client;
 use crate::error::{CallError, ScanError};
 use crate::request::ScanRequest;
 use crate::resume::{Call, ResumableScan, ResumeEvent};
-use crate::scan_stream::ScanHandle;
+use crate::scan::ScanHandle;
 
 /// How long one question for a tip may take: as long as a server lets it.
 const WAIT_MAX: Duration = rescan_core::protocol::TIP_WAIT_MAX;
@@ -41,7 +41,7 @@ const WAIT_MAX: Duration = rescan_core::protocol::TIP_WAIT_MAX;
 pub enum FollowEvent {
     /// The server was asked to scan what there is before the following begins; the handle asks how far it is. It may come
     /// again.
-    Began(ScanHandle),
+    Started(ScanHandle),
     /// A transaction that was reported before is in a block that the chain has left. The last come first.
     Reverted(Reverted),
     /// The chain left more blocks than can be taken back: everything that was told before is void, blocks too. All of it
@@ -129,8 +129,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ForeignCheckpoint`] if the checkpoint is of another request, or of another network than the server's.
-    pub fn follow(&self, mut request: ScanRequest, checkpoint: Checkpoint) -> Result<Follower, ForeignCheckpoint> {
+    /// [`ResumeError`] if the checkpoint is of another request, or of another network than the server's.
+    pub fn follow(&self, mut request: ScanRequest, checkpoint: Checkpoint) -> Result<Follower, ResumeError> {
         let lowest = match request.range.from {
             RangeStart::Height(height) => height,
             RangeStart::Birthday(_) | RangeStart::After(_) => Height::GENESIS,
@@ -179,8 +179,8 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// [`ForeignCheckpoint`] if the server is one of another network; nothing is changed then.
-    pub fn reconnect(&mut self, client: Client) -> Result<(), ForeignCheckpoint> {
+    /// [`ResumeError`] if the server is one of another network; nothing is changed then.
+    pub fn reconnect(&mut self, client: Client) -> Result<(), ResumeError> {
         self.scan.reconnect(client.clone())?;
         self.client = client;
         self.unaligned = None;
@@ -195,7 +195,7 @@ impl Follower {
         match &mut self.stage {
             Stage::Ended => {}
             Stage::Reading => {
-                if !self.client.can_wait() {
+                if self.client.check_can_wait().is_err() {
                     return Poll::Ready(Err(CallError::Unsupported { detail: "waitTip".to_owned() }.into()));
                 }
                 match ready!(self.scan.poll_event(cx)) {
@@ -252,15 +252,15 @@ impl Follower {
 
     fn take_in(&mut self, event: ResumeEvent) -> Result<(), ScanError> {
         match event {
-            ResumeEvent::Began(handle) => match &mut self.recent {
+            ResumeEvent::Started(handle) => match &mut self.recent {
                 Some(recent) => {
-                    let covered = self.scan.checkpoint().covered_to().map(|block| block.height);
+                    let covered = self.scan.checkpoint().scanned_to().map(|block| block.height);
                     let (first, expected) = (recent.begin_to_align(covered), self.expected);
                     let blocks = async move { recent::blocks_from(&handle, first, expected).await };
                     self.unaligned = None;
                     self.stage = Stage::Aligning(blocks.boxed());
                 }
-                None => self.events.push_back(FollowEvent::Began(handle)),
+                None => self.events.push_back(FollowEvent::Started(handle)),
             },
             ResumeEvent::Reverted(withdrawn) => self.events.push_back(FollowEvent::Reverted(withdrawn)),
             ResumeEvent::Restarted => {
@@ -307,7 +307,7 @@ impl Follower {
     }
 
     fn settle(&mut self) -> Result<(), ScanError> {
-        if let Some(covered) = self.checkpoint().covered_to() {
+        if let Some(covered) = self.checkpoint().scanned_to() {
             self.connect_to(covered.height)?;
         }
         self.events.push_back(FollowEvent::Settled);
@@ -324,7 +324,7 @@ impl Follower {
 
     /// Tells which blocks the chain has left, and keeps those that came until their reports do.
     fn align(&mut self, blocks: Vec<BlockId>) {
-        let covered = self.scan.checkpoint().covered_to().map(|block| block.height);
+        let covered = self.scan.checkpoint().scanned_to().map(|block| block.height);
         let Some(recent) = &mut self.recent else { return };
         match recent.align(covered, blocks) {
             Some(left) => self.events.extend(left.into_iter().map(FollowEvent::Disconnected)),
@@ -336,7 +336,7 @@ impl Follower {
     /// The last block that was told: the server is asked for another.
     fn tip(&self) -> Option<BlockHash> {
         let told = self.recent.as_ref().and_then(RecentBlocks::tip);
-        told.or_else(|| self.checkpoint().covered_to()).map(|block| block.hash)
+        told.or_else(|| self.checkpoint().scanned_to()).map(|block| block.hash)
     }
 
     fn connect_to(&mut self, height: Height) -> Result<(), ScanError> {

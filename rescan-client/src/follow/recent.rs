@@ -9,7 +9,7 @@ use rescan_core::position::Height;
 use rescan_core::report::BlockId;
 
 use crate::error::CallError;
-use crate::scan_stream::ScanHandle;
+use crate::scan::ScanHandle;
 
 /// How many blocks can be named when the chain leaves them: as many as a checkpoint can take back.
 const RECENT_BLOCKS_MAX: u32 = rescan_core::protocol::REORG_BLOCKS_MAX;

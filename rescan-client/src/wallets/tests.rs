@@ -151,6 +151,6 @@ fn a_list_of_keychains_is_told_apart() {
 #[test]
 fn a_second_wallet_of_a_name_is_refused_and_changes_nothing() {
     let mut wallets = two_that_share_a_script();
-    assert_eq!(wallets.add("b", Wallet::new().keychain("n")), Err(SameName { earlier: 1, later: 2 }));
+    assert_eq!(wallets.add("b", Wallet::new().keychain("n")), Err(DuplicateNameError { earlier: 1, later: 2 }));
     assert_eq!((wallets.len(), wallets.watched_by(ScanRequest::new()).keychains.len()), (2, 3));
 }

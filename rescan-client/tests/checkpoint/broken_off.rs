@@ -28,7 +28,7 @@ fn a_scan_in_two_parts_hears_what_one_hears_and_its_summary_is_of_both() {
         let mut first = request();
         first.range.to = RangeEnd::Height(rescan_client::position::Height(half));
         let (checkpoint, _) = run_through(&client, &first, new(&client, &first), &mut heard).await;
-        assert_eq!(checkpoint.covered_to().unwrap().height.0, half);
+        assert_eq!(checkpoint.scanned_to().unwrap().height.0, half);
         let parts = heard.transactions.len();
         let (checkpoint, last) = run_through(&client, &request(), checkpoint, &mut heard).await;
         assert!(0 < parts && parts < heard.transactions.len());
@@ -110,7 +110,7 @@ fn a_cancelled_scan_is_gone_on_with() {
         while let Some(event) = scan.next().await.unwrap() {
             match event {
                 crate::ResumeEvent::Report(report) => heard.add(report),
-                crate::ResumeEvent::Began(handle) => handle.cancel().await.unwrap(),
+                crate::ResumeEvent::Started(handle) => handle.cancel().await.unwrap(),
                 crate::ResumeEvent::Finished(summary) => outcome = Some(summary.outcome),
                 _ => {}
             }

@@ -7,8 +7,8 @@ mod reorganised;
 
 use std::collections::BTreeMap;
 
+use rescan_client::Reverted;
 use rescan_client::bitcoin::{BlockHash, ScriptBuf, Txid};
-use rescan_client::checkpoint::Reverted;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockReport, Received, Spent, Summary};
 use rescan_client::{Checkpoint, Client, ResumeEvent, ScanRequest};

@@ -71,16 +71,16 @@ async fn coins_come_in_the_order_in_which_they_were_told_and_then_the_summary() 
 #[tokio::test]
 async fn what_was_not_asked_for_is_refused() {
     let coins = || vec![Step::Coins(vec![coin(1, Origin::Script(0))]), complete()];
-    assert_breach(told(one_script(), coins()).await, "only history was asked for");
+    assert_breach(told(one_script(), coins()).await, "asked for history only");
     let reports = vec![Step::Reports(vec![report(1, 1)]), complete()];
-    assert_breach(told(one_script().coins(), reports).await, "only coins were asked for");
-    assert_breach(told(one_script(), vec![Step::Settled(mark(1, 0)), complete()]).await, "none was asked for");
+    assert_breach(told(one_script().coins(), reports).await, "asked for coins only");
+    assert_breach(told(one_script(), vec![Step::Settled(mark(1, 0)), complete()]).await, "asked for none");
 }
 
 #[tokio::test]
 async fn a_coin_or_a_mark_of_something_never_sent_is_refused() {
     let steps = vec![Step::Coins(vec![coin(1, Origin::Script(1))]), complete()];
-    assert_breach(told(one_script().coins(), steps).await, "belongs to");
+    assert_breach(told(one_script().coins(), steps).await, "which is not in the watch set");
     let marked = one_script().mark_every(Duration::from_secs(1));
     assert_breach(told(marked, vec![Step::Settled(mark(1, 1)), complete()]).await, "a mark of 1 keychains");
 }
@@ -220,14 +220,14 @@ async fn a_report_that_does_not_prove_what_it_says_is_refused() {
     type Lie = fn(&mut BlockReport);
     let lies: [(&str, Lie); 9] = [
         ("no header", |report| report.header = None),
-        ("another's", |report| report.hash = BlockHash::all_zeros()),
-        ("another's", |report| report.time += 1),
+        ("of another block", |report| report.hash = BlockHash::all_zeros()),
+        ("of another block", |report| report.time += 1),
         ("of block", |report| report.transactions[0].tx_index = 0),
         ("of block", |report| report.transactions[0].merkle_branch = None),
         ("without its bytes", |report| report.transactions[0].raw = None),
-        ("are none", |report| report.transactions[0].raw = Some(vec![1, 2, 3])),
-        ("do not have what", |report| report.transactions[0].received[0].value = Amount::from_sat(10)),
-        ("do not have what", |report| report.transactions[0].spent[0].prevout.vout = 5),
+        ("do not decode", |report| report.transactions[0].raw = Some(vec![1, 2, 3])),
+        ("contradict", |report| report.transactions[0].received[0].value = Amount::from_sat(10)),
+        ("contradict", |report| report.transactions[0].spent[0].prevout.vout = 5),
     ];
     for (says, lie) in lies {
         let mut report = proven();

@@ -12,12 +12,11 @@ pub(super) async fn go(ground: Ground<'_>) -> Result<Gone, CompareError> {
     let Ground { asked: client, meter, pinned, watched } = ground;
     let mut request = ScanRequest::new();
     request.scripts = watched.scripts.clone();
-    request.range = pinned.request();
-    let mut prepared = client.prepare(request).await?;
-    prepared.ready().await;
+    let watch_set = client.watch(request).await?;
+    watch_set.ready().await?;
     let mut answer = Answer::default();
     let mut running = meter.start(pinned.range.count()).await?;
-    let mut stream = prepared.start();
+    let mut stream = watch_set.scan(pinned.request()).await?;
     loop {
         match stream.next().await.transpose()? {
             Some(ScanEvent::Report(report)) => {

@@ -48,7 +48,7 @@ fn is_settled(event: &FollowEvent) -> bool {
 /// But that it has been asked for a scan.
 async fn is_told_nothing(following: &mut Following) {
     while let Ok(told) = timeout(Duration::from_millis(300), following.follower.next()).await {
-        assert!(matches!(told, Some(Ok(FollowEvent::Began(_)))), "{told:?}");
+        assert!(matches!(told, Some(Ok(FollowEvent::Started(_)))), "{told:?}");
     }
 }
 
@@ -162,7 +162,7 @@ fn one_that_begins_above_the_chain_is_told_so() {
         let mut following = Following::begin(&client, &request);
         let error = loop {
             match following.follower.next().await.unwrap() {
-                Ok(FollowEvent::Began(_)) => {}
+                Ok(FollowEvent::Started(_)) => {}
                 Ok(other) => panic!("{other:?}"),
                 Err(error) => break error,
             }

@@ -143,7 +143,7 @@ impl Following {
         let tip = scene.chain.tip_hash();
         let is_there = |event: &FollowEvent| matches!(event, FollowEvent::CaughtUp(summary) if summary.tip.hash == tip);
         let events = self.take_until(is_there).await;
-        assert_eq!(self.follower.checkpoint().covered_to().map(|block| block.hash), Some(tip));
+        assert_eq!(self.follower.checkpoint().scanned_to().map(|block| block.hash), Some(tip));
         events
     }
 

@@ -1,6 +1,6 @@
 //! Lines about blocks and transactions that the chain gains or loses.
 
-use rescan_client::checkpoint::Reverted;
+use rescan_client::Reverted;
 use rescan_client::report::BlockId;
 use serde::Serialize;
 

@@ -9,8 +9,8 @@ use rescan_client::server_info::{
     ReadingProgress, ServerInfo,
 };
 
+use rescan_client::Reverted;
 use rescan_client::bitcoin::{Amount, Network};
-use rescan_client::checkpoint::Reverted;
 use rescan_client::coins::Coin;
 use rescan_client::report::{BlockReport, KeychainUse, Outcome, Received, Spent, Summary, TransactionReport};
 

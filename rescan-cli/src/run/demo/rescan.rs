@@ -2,9 +2,10 @@
 //! Core's own result. Then receives the same blocks whole, to measure their cost.
 
 use futures::StreamExt;
+use rescan_client::history::History;
 use rescan_client::position::Height;
 use rescan_client::{
-    BlockEvent, Client, GAP_LIMIT_DEFAULT, History, RangeEnd, RangeRequest, RangeStart, ScanEvent, ScanRequest,
+    BlockEvent, Client, GAP_LIMIT_DEFAULT, RangeEnd, RangeRequest, RangeStart, ScanEvent, ScanRequest,
 };
 use rescan_compare::units;
 

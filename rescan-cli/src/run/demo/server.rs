@@ -87,8 +87,8 @@ impl Server {
         loop {
             match Client::connect(&self.socket).await {
                 Ok(client) => return Ok(client),
-                Err(ConnectError::Missing { .. } | ConnectError::NobodyListens { .. }) if Instant::now() < deadline => {
-                }
+                Err(ConnectError::Missing { .. } | ConnectError::ConnectionRefused { .. })
+                    if Instant::now() < deadline => {}
                 Err(error) => return Err(error.into()),
             }
             if let Some(status) =

@@ -1,8 +1,8 @@
-//! The objects that the server calls with what it found.
+//! The objects that the server calls with its results.
 //!
-//! Each call is read whole and its message let go of before the wallet is waited for; while the wallet's channel is
-//! full the call stays open, and the server's flow control holds the scan. What was not asked for, or does not prove what
-//! was to be proven, is refused here, so that no one after this has to doubt it.
+//! Each call is read whole and its message freed before the wallet is waited for. While the wallet's channel is full the
+//! call stays open, and the server's flow control holds the scan. Answers that were not asked for, or whose proof fails,
+//! are refused here: no code after this has to check them.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,21 +13,21 @@ use rescan_core::rescan_capnp::{block_sink, report_sink};
 use rescan_core::wire;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::asked::Asked;
+use super::answer_check::AnswerCheck;
+use super::stream::{BlockEvent, Delivery, ScanEvent};
 use crate::error::{CallError, ScanError};
-use crate::scan_stream::{BlockEvent, Delivery, ScanEvent};
 
-/// What the wallet waited for before the server's own clock of the scan began.
+/// The wallet's waiting time before the server's own clock of the scan began.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Preparation {
+pub(super) struct Preparation {
     /// Upload and seal.
-    pub(crate) all: Duration,
-    /// The seal, which is where the server derives.
-    pub(crate) seal: Duration,
+    pub(super) all: Duration,
+    /// The seal, in which the server derives.
+    pub(super) seal: Duration,
 }
 
 impl Preparation {
-    /// The summary with the wallet's clock: `elapsed` is everything, and `prepare` all derivation before the walk.
+    /// The summary with the wallet's clock: `elapsed` is everything, `prepare` all derivation before the walk.
     fn added_to(self, mut summary: Summary) -> Summary {
         summary.prepare_micros = summary.prepare_micros.saturating_add(micros(self.seal));
         summary.elapsed_micros = summary.elapsed_micros.saturating_add(micros(self.all));
@@ -39,40 +39,40 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Takes in what a scan yields.
-pub(crate) struct Sink<T> {
+/// Delivers a scan's results to the wallet's stream.
+pub(super) struct Sink<T> {
     deliveries: mpsc::Sender<Delivery<T>>,
-    asked: Asked,
+    check: AnswerCheck,
     preparation: Rc<Cell<Preparation>>,
     ended: Rc<Cell<bool>>,
-    /// Dropped with the sink, when the server or the connection lets go of it.
+    /// Dropped with the sink, when the server or the connection drops it.
     _released: oneshot::Sender<()>,
 }
 
-/// What the scan's task keeps of its sink.
-pub(crate) struct SinkWatch {
+/// The scan task's view of its sink.
+pub(super) struct SinkWatch {
     ended: Rc<Cell<bool>>,
-    /// Resolves when the server lets go of the sink.
-    pub(crate) released: oneshot::Receiver<()>,
+    /// Resolves when the server drops the sink.
+    pub(super) released: oneshot::Receiver<()>,
 }
 
 impl SinkWatch {
-    /// Whether the stream has been told how the scan ended.
-    pub(crate) fn has_ended(&self) -> bool {
+    /// Whether the end of the scan was delivered.
+    pub(super) fn has_ended(&self) -> bool {
         self.ended.get()
     }
 }
 
 impl<T> Sink<T> {
-    pub(crate) fn new(
+    pub(super) fn new(
         deliveries: mpsc::Sender<Delivery<T>>,
-        asked: Asked,
+        check: AnswerCheck,
         preparation: Rc<Cell<Preparation>>,
     ) -> (Self, SinkWatch) {
         let (release, released) = oneshot::channel();
         let ended = Rc::new(Cell::new(false));
         (
-            Self { deliveries, asked, preparation, ended: ended.clone(), _released: release },
+            Self { deliveries, check, preparation, ended: ended.clone(), _released: release },
             SinkWatch { ended, released },
         )
     }
@@ -100,7 +100,7 @@ impl<T> Sink<T> {
 
     async fn end(&self, end: Result<Summary, ScanError>) -> Result<(), capnp::Error> {
         if self.ended.replace(true) {
-            return Err(capnp::Error::failed("the scan has ended already".to_owned()));
+            return Err(capnp::Error::failed("the scan has already ended".to_owned()));
         }
         self.deliver(Delivery::End(end)).await
     }
@@ -109,7 +109,7 @@ impl<T> Sink<T> {
         self.deliveries
             .send(delivery)
             .await
-            .map_err(|_delivery| capnp::Error::disconnected("the wallet has let go of the scan".to_owned()))
+            .map_err(|_delivery| capnp::Error::disconnected("the wallet has dropped the scan".to_owned()))
     }
 }
 
@@ -121,7 +121,7 @@ impl report_sink::Server for Sink<ScanEvent> {
         let read = params.get().and_then(report_sink::reports_params::Reader::get_batch).map_err(CallError::from);
         let read = read.and_then(|batch| Ok(wire::read_reports(batch)?));
         drop(params);
-        let checked = read.and_then(|reports| self.asked.check_reports(reports));
+        let checked = read.and_then(|reports| self.check.check_reports(reports));
         self.batch(checked.map(|reports| reports.into_iter().map(ScanEvent::Report).collect())).await
     }
 
@@ -129,7 +129,7 @@ impl report_sink::Server for Sink<ScanEvent> {
         let read = params.get().and_then(report_sink::coins_params::Reader::get_batch).map_err(CallError::from);
         let read = read.and_then(|batch| Ok(wire::read_coins(batch)?));
         drop(params);
-        let checked = read.and_then(|coins| self.asked.check_coins(coins));
+        let checked = read.and_then(|coins| self.check.check_coins(coins));
         self.batch(checked.map(|coins| coins.into_iter().map(ScanEvent::Coin).collect())).await
     }
 
@@ -140,7 +140,7 @@ impl report_sink::Server for Sink<ScanEvent> {
         let read = params.get().and_then(report_sink::settled_params::Reader::get_mark).map_err(CallError::from);
         let read = read.and_then(|mark| Ok(wire::read_resume_point(mark)?));
         drop(params);
-        let checked = read.and_then(|mark| self.asked.check_mark(mark));
+        let checked = read.and_then(|mark| self.check.check_mark(mark));
         self.batch(checked.map(|mark| vec![ScanEvent::Settled(mark)])).await
     }
 
@@ -151,7 +151,7 @@ impl report_sink::Server for Sink<ScanEvent> {
     ) -> Result<(), capnp::Error> {
         let read = params.get().and_then(report_sink::done_params::Reader::get_result).map_err(CallError::from);
         let read =
-            read.and_then(|result| Ok(wire::read_ending(result)?)).and_then(|ending| self.asked.check_ending(ending));
+            read.and_then(|result| Ok(wire::read_ending(result)?)).and_then(|ending| self.check.check_ending(ending));
         drop(params);
         Sink::done(&self, read).await
     }

@@ -1,4 +1,4 @@
-//! How a watch set gets to the server: in chunks far below the size that a message may have.
+//! Uploads a watch set in chunks far below the size limit of a message.
 
 use bitcoin::ScriptBuf;
 use rescan_core::report::Refusal;
@@ -12,11 +12,11 @@ use crate::request::ScanRequest;
 /// A chunk closes at this many bytes. A server's message limit is megabytes; from 64 KiB on, larger chunks are no faster.
 const CHUNK_BYTES_MAX: usize = 128 * 1024;
 
-/// What an entry costs besides its bytes: its pointer and its struct, in bytes.
+/// The overhead of an entry, in bytes: its pointer and its struct.
 const ENTRY_BYTES: usize = 64;
 
-/// A watch set of what the request watches, to be sealed.
-pub(crate) async fn upload(rescan: &rescan::Client, request: &ScanRequest) -> Result<watch_set::Client, CallError> {
+/// Uploads the request's entries. The watch set is still to be sealed.
+pub(super) async fn upload(rescan: &rescan::Client, request: &ScanRequest) -> Result<watch_set::Client, CallError> {
     let response = rescan.new_watch_set_request().send().promise.await?;
     let watch_set = response.get()?.get_watch_set()?;
     add_all(&watch_set, request).await?;
@@ -27,8 +27,8 @@ pub(crate) async fn upload(rescan: &rescan::Client, request: &ScanRequest) -> Re
 ///
 /// # Errors
 ///
-/// [`ScanError::Refused`] for the first entry that cannot be watched; else what the call says.
-pub(crate) async fn seal(watch_set: &watch_set::Client) -> Result<(), ScanError> {
+/// [`ScanError::Refused`] for the first entry that cannot be watched; else the error of the call.
+pub(super) async fn seal(watch_set: &watch_set::Client) -> Result<(), ScanError> {
     match ask_seal(watch_set).await? {
         None => Ok(()),
         Some(refusal) => Err(ScanError::Refused(refusal)),
@@ -66,7 +66,7 @@ async fn ask_seal(watch_set: &watch_set::Client) -> Result<Option<Refusal>, Call
         Ok(seal_result::Sealed(_size)) => Ok(None),
         Ok(seal_result::Refused(refusal)) => Ok(Some(wire::read_refusal(refusal?)?)),
         Err(capnp::NotInSchema(found)) => {
-            Err(CallError::Protocol { detail: format!("seal answered with {found}, which is newer than this client") })
+            Err(CallError::protocol(format!("unknown result {found} of seal, from a newer server")))
         }
     }
 }

@@ -1,8 +1,7 @@
-//! What a scan asked for, to hold against what the server says.
+//! Checks the server's answers against the request.
 //!
-//! A report, a coin or a summary that names an entry which was never sent, a kind of answer that was not asked for, and a
-//! proof that does not prove are all breaches of the protocol. What is not checked is what cannot be: whether the server
-//! left something out.
+//! A report, coin or summary that names an entry never sent, a kind of answer that was not asked for, and a proof that fails
+//! are breaches of the protocol. It cannot be checked whether the server left something out.
 
 use bitcoin::{Transaction, consensus};
 use rescan_core::blocks::merkle;
@@ -13,9 +12,9 @@ use rescan_core::request::{Deliver, Extras};
 use crate::error::CallError;
 use crate::request::ScanRequest;
 
-/// How many entries of each kind were sent, and what was to come of them.
+/// The counts of the entries that were sent, and the kinds of answers that were asked for.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Asked {
+pub(super) struct AnswerCheck {
     keychains: usize,
     scripts: usize,
     outpoints: usize,
@@ -24,8 +23,8 @@ pub(crate) struct Asked {
     wants_marks: bool,
 }
 
-impl Asked {
-    pub(crate) fn by(request: &ScanRequest) -> Self {
+impl AnswerCheck {
+    pub(super) fn of(request: &ScanRequest) -> Self {
         Self {
             keychains: request.keychains.len(),
             scripts: request.scripts.len(),
@@ -36,9 +35,14 @@ impl Asked {
         }
     }
 
-    pub(crate) fn check_reports(self, mut reports: Vec<BlockReport>) -> Result<Vec<BlockReport>, CallError> {
+    /// The number of keychains that were sent.
+    pub(super) fn keychains(self) -> usize {
+        self.keychains
+    }
+
+    pub(super) fn check_reports(self, mut reports: Vec<BlockReport>) -> Result<Vec<BlockReport>, CallError> {
         if self.deliver != Deliver::History {
-            return Err(breach("a report, and only coins were asked for"));
+            return Err(CallError::protocol("received a report, asked for coins only"));
         }
         for report in &mut reports {
             for transaction in &report.transactions {
@@ -56,23 +60,23 @@ impl Asked {
         Ok(reports)
     }
 
-    pub(crate) fn check_coins(self, coins: Vec<Coin>) -> Result<Vec<Coin>, CallError> {
+    pub(super) fn check_coins(self, coins: Vec<Coin>) -> Result<Vec<Coin>, CallError> {
         if self.deliver != Deliver::Coins {
-            return Err(breach("a coin, and only history was asked for"));
+            return Err(CallError::protocol("received a coin, asked for history only"));
         }
         coins.iter().try_for_each(|coin| self.check_origins(&coin.origins))?;
         Ok(coins)
     }
 
-    pub(crate) fn check_mark(self, mark: ResumePoint) -> Result<ResumePoint, CallError> {
+    pub(super) fn check_mark(self, mark: ResumePoint) -> Result<ResumePoint, CallError> {
         if !self.wants_marks {
-            return Err(breach("a mark, and none was asked for"));
+            return Err(CallError::protocol("received a mark, asked for none"));
         }
         self.check_keychains("mark", mark.keychains.len())?;
         Ok(mark)
     }
 
-    pub(crate) fn check_ending(self, ending: Ending) -> Result<Ending, CallError> {
+    pub(super) fn check_ending(self, ending: Ending) -> Result<Ending, CallError> {
         if let Ending::Summary(summary) = &ending {
             self.check_keychains("summary", summary.keychains.len())?;
         }
@@ -82,8 +86,8 @@ impl Asked {
     fn check_origins(self, origins: &[Origin]) -> Result<(), CallError> {
         match origins.iter().find(|origin| !self.has(**origin)) {
             None => Ok(()),
-            Some(stranger) => Err(breach(format!(
-                "a match belongs to {stranger:?}, and the watch set has {} keychains, {} scripts and {} outpoints",
+            Some(stranger) => Err(CallError::protocol(format!(
+                "a match of {stranger:?}, which is not in the watch set of {} keychains, {} scripts and {} outpoints",
                 self.keychains, self.scripts, self.outpoints
             ))),
         }
@@ -98,40 +102,46 @@ impl Asked {
         usize::try_from(number).is_ok_and(|number| number < count)
     }
 
-    /// A summary and a mark name each keychain that was sent.
+    /// A summary and a mark name each keychain of the watch set.
     fn check_keychains(self, of: &str, found: usize) -> Result<(), CallError> {
         if found == self.keychains {
             return Ok(());
         }
-        Err(breach(format!("a {of} of {found} keychains, expected {}", self.keychains)))
+        Err(CallError::protocol(format!("a {of} of {found} keychains, expected {}", self.keychains)))
     }
 }
 
-/// That the header is the block's, and that every transaction is where the report has it in the tree of that header.
+/// Checks that the header is the block's, and that its merkle root commits to each transaction at its index.
 fn check_branches(report: &mut BlockReport) -> Result<(), CallError> {
     let (height, hash) = (report.height, report.hash);
-    let header = report.header.ok_or_else(|| breach(format!("no header for block {hash} at height {height}")))?;
+    let header =
+        report.header.ok_or_else(|| CallError::protocol(format!("no header for block {hash} at height {height}")))?;
     if header.block_hash() != hash || header.time != report.time {
-        return Err(breach(format!("the header for block {hash} at height {height} is another's")));
+        return Err(CallError::protocol(format!(
+            "the header sent for block {hash} at height {height} is of another block"
+        )));
     }
     for transaction in &mut report.transactions {
         let TransactionReport { txid, tx_index, .. } = *transaction;
-        // That of a block's only transaction is empty, and may have been left out.
+        // The branch of a block's only transaction is empty, and may be absent.
         let branch = transaction.merkle_branch.get_or_insert_default();
         merkle::verify_branch(&header, txid, tx_index, branch)
-            .map_err(|error| breach(format!("transaction {txid} of block {hash}: {error}")))?;
+            .map_err(|error| CallError::protocol(format!("transaction {txid} of block {hash}: {error}")))?;
     }
     Ok(())
 }
 
-/// That the bytes are the transaction's, and hold what was reported of it.
+/// Checks that the bytes hash to the txid, and contain the reported outputs and inputs.
 fn check_raw(transaction: &TransactionReport) -> Result<(), CallError> {
     let txid = transaction.txid;
-    let raw = transaction.raw.as_deref().ok_or_else(|| breach(format!("transaction {txid} without its bytes")))?;
+    let raw = transaction
+        .raw
+        .as_deref()
+        .ok_or_else(|| CallError::protocol(format!("transaction {txid} without its bytes")))?;
     let whole: Transaction = consensus::deserialize(raw)
-        .map_err(|error| breach(format!("the bytes of transaction {txid} are none: {error}")))?;
+        .map_err(|error| CallError::protocol(format!("the bytes of transaction {txid} do not decode: {error}")))?;
     if whole.compute_txid() != txid {
-        return Err(breach(format!("the bytes of transaction {txid} hash to {}", whole.compute_txid())));
+        return Err(CallError::protocol(format!("the bytes of transaction {txid} hash to {}", whole.compute_txid())));
     }
     let at = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let pays = transaction.received.iter().all(|received| {
@@ -145,9 +155,5 @@ fn check_raw(transaction: &TransactionReport) -> Result<(), CallError> {
     if pays && spends {
         return Ok(());
     }
-    Err(breach(format!("the bytes of transaction {txid} do not have what was reported of it")))
-}
-
-fn breach(detail: impl Into<String>) -> CallError {
-    CallError::Protocol { detail: detail.into() }
+    Err(CallError::protocol(format!("the bytes of transaction {txid} contradict its report")))
 }
