@@ -16,10 +16,11 @@ use crate::config::ServerConfig;
 use crate::figures::LiveFigures;
 use crate::listener::{BindError, Listener};
 use crate::metrics::{MetricsError, MetricsListener};
-use crate::node::link::{Link, NodeNews};
+use crate::node::link::Link;
+use crate::node::tip_watcher::TipWatcher;
 use crate::reception::Reception;
 use crate::refresh::file_watch::FileWatch;
-use crate::refresh::poller::keep_up;
+use crate::refresh::poller::Poller;
 use crate::refresh::refresher::Refresher;
 use crate::scan::{PoolError, WorkerPool};
 use crate::service_manager::Outlook;
@@ -120,15 +121,23 @@ impl Server {
         let _exporter = metrics.map(|metrics| metrics.start(Arc::clone(&figures))).transpose()?;
         tracing::info!(socket = %listener.path().display(), network = %chain.network(), version = env!("CARGO_PKG_VERSION"), "serving");
         let files = FileWatch::new(chain.files().directory());
-        let (link, news) = match node_socket.map(Link::new) {
-            Some((link, news)) => (Some(link), news),
-            None => (None, NodeNews::off()),
+        let (link, node) = match node_socket.map(Link::new) {
+            Some((link, node)) => (Some(link), node),
+            None => (None, TipWatcher::disabled()),
         };
-        let (refresher, refreshing) = Refresher::new(Arc::clone(&chain), news.clone(), Arc::clone(&figures));
-        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, news.clone(), figures));
+        let (refresher, refreshing) = Refresher::new(Arc::clone(&chain), node.clone(), Arc::clone(&figures));
+        let refresher = Rc::new(refresher);
+        let poller = Poller {
+            chain: Arc::clone(&chain),
+            refresher: Rc::clone(&refresher),
+            figures: Arc::clone(&figures),
+            files,
+            node: node.clone(),
+        };
+        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, node, figures));
         serving.send_replace(true);
         let running = async {
-            let tasks = Tasks::spawn(&shared, refreshing, link, news, files);
+            let tasks = Tasks::spawn(&shared, refreshing, link, poller);
             let mut reception = Reception::new(Rc::clone(&shared), tasks.stop.subscribe());
             reception.receive(accepting, shutdown).await;
             tracing::info!("stopping");
@@ -147,7 +156,7 @@ struct Tasks {
     stop: watch::Sender<bool>,
     linking: Option<JoinHandle<()>>,
     refreshing: JoinHandle<()>,
-    keeping_up: JoinHandle<()>,
+    polling: JoinHandle<()>,
     house: JoinHandle<()>,
 }
 
@@ -156,14 +165,13 @@ impl Tasks {
         shared: &Rc<Shared>,
         refreshing: impl Future<Output = ()> + 'static,
         link: Option<Link>,
-        news: NodeNews,
-        files: FileWatch,
+        poller: Poller,
     ) -> Self {
         let stop = watch::Sender::new(false);
         Self {
-            linking: link.map(|link| spawn_local(link.keep(stop.subscribe()))),
+            linking: link.map(|link| spawn_local(link.run(stop.subscribe()))),
             refreshing: spawn_local(refreshing),
-            keeping_up: spawn_local(keep_up(Rc::clone(shared), files, news)),
+            polling: spawn_local(poller.run()),
             house: spawn_local(housekeeping::keep_house(Rc::clone(shared))),
             stop,
         }
@@ -181,7 +189,7 @@ impl Tasks {
             tracing::error!(%error, "the link to the node failed");
         }
         // The last to hold what refreshes the chain lets go of it, so that a walk under way ends.
-        self.keeping_up.abort();
+        self.polling.abort();
         self.house.abort();
         drop(shared);
         if let Err(error) = self.refreshing.await {

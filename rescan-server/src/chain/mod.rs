@@ -263,7 +263,7 @@ impl Chain {
     }
 
     /// What the node says now, or that nobody can ask it. The next refresh goes by it; if it is gone, no file is mapped from here on.
-    pub fn hear(&self, link: &NodeLink) {
+    pub fn on_tip(&self, link: &NodeLink) {
         let height = self.newest().and_then(|newest| newest.tip()).map(|tip| tip.height);
         let mut node = lock(&self.node);
         match link.tip.filter(|_| link.state == NodeLinkState::Connected) {

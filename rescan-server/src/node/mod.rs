@@ -1,14 +1,18 @@
-//! The node beside the server: whether it can be asked, and which block it says is its tip.
+//! The node beside the server: whether it can be queried, and the tip it reports.
 //!
-//! [`link`] keeps one connection to the node's IPC socket and makes it anew when it drops; [`socket`] says whom it may lead
-//! to; [`connection`] speaks the few calls of `schema/node.capnp` that are used. [`files`] watches the block files for
-//! where no node can be asked, and [`upkeep`] has the chain refreshed whenever any of them has news.
+//! [`link`] keeps one connection to the node's IPC socket and reconnects when it drops. [`socket`] checks whom it
+//! connects to, and `connection` makes the few calls of `schema/node.capnp` that are used. [`tip_watcher`] is the
+//! receiving side for the rest of the server.
 //!
-//! The node only ever says which block is its tip: headers, ancestors and blocks come from the files. Its interfaces may
-//! change with every release, and nothing outside this module knows them.
+//! The node reports nothing but its tip: headers, ancestors and blocks come from the files. Its interfaces may change
+//! with every release, and nothing outside this module knows them.
 
 mod connection;
 pub(crate) mod link;
 mod socket;
+pub(crate) mod tip_watcher;
+
+#[cfg(test)]
+pub(crate) mod fake_node;
 #[cfg(test)]
 mod tests;

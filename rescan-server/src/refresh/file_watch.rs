@@ -1,7 +1,7 @@
-//! Word of changes to the block files, for where no node can be asked.
+//! Notifications of changed block files, for a server without a linked node.
 //!
-//! It says that something changed, and not what: a refresh finds out. Word may be missing, as on a network file system, so that a
-//! slow poll goes on beneath it.
+//! A notification does not name the change: a refresh finds it. Notifications may be missing, as on a network file
+//! system, so a slow poll runs in addition.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,29 +12,29 @@ use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// How long writes may gather before they are told of: a node that catches up writes without a pause.
-const GATHERING: Duration = Duration::from_millis(50);
+/// How long writes are collected into one notification: a node that catches up writes without a pause.
+const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// A watched blocks directory.
 #[derive(Debug)]
 pub(crate) struct FileWatch {
-    /// Word comes for as long as this is held.
+    /// Notifications stop when this is dropped.
     _watcher: Option<RecommendedWatcher>,
     changed: Arc<Notify>,
 }
 
 impl FileWatch {
-    /// Watches `blocks_dir`. Where that cannot be done, it warns, and never tells of anything.
+    /// Watches `blocks_dir`. If that fails, it warns and never notifies.
     pub(crate) fn new(blocks_dir: &Path) -> Self {
         let changed = Arc::new(Notify::new());
-        let teller = Arc::clone(&changed);
-        let tell = move |event: notify::Result<Event>| {
-            // Word that was lost is word of a change.
+        let notifier = Arc::clone(&changed);
+        let on_event = move |event: notify::Result<Event>| {
+            // A lost event may have been a change.
             if event.map_or(true, |event| concerns_blocks(&event)) {
-                teller.notify_one();
+                notifier.notify_one();
             }
         };
-        let watching = notify::recommended_watcher(tell).and_then(|mut watcher| {
+        let watching = notify::recommended_watcher(on_event).and_then(|mut watcher| {
             watcher.watch(blocks_dir, RecursiveMode::NonRecursive)?;
             Ok(watcher)
         });
@@ -42,21 +42,21 @@ impl FileWatch {
             tracing::warn!(
                 directory = %blocks_dir.display(),
                 %error,
-                "the block files cannot be watched and are looked at every few seconds instead; raise fs.inotify.max_user_watches or \
-                 max_user_instances if they are spent"
+                "cannot watch block files; polling every few seconds; if limits are exhausted, raise fs.inotify.max_user_watches or \
+                 max_user_instances"
             );
         });
         Self { _watcher: watcher.ok(), changed }
     }
 
-    /// Waits for a change since the last call, and for those that come with it.
+    /// Waits for a change since the last call, and collects those that follow at once.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
-        sleep(GATHERING).await;
+        sleep(DEBOUNCE).await;
     }
 }
 
-/// Whether this is a change to a block file. That somebody read one is none.
+/// Whether an event changes a block file. Reading one does not.
 fn concerns_blocks(event: &Event) -> bool {
     let is_change = !matches!(event.kind, EventKind::Access(_));
     let is_block_file = |path: &Path| {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_file_that_is_made_written_or_taken_away_is_told_of() {
+    fn a_created_written_or_removed_block_file_is_notified() {
         run(async {
             let directory = tempfile::tempdir().unwrap();
             let watch = FileWatch::new(directory.path());
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_and_other_files_are_no_news() {
+    fn reads_and_other_files_are_not_notified() {
         let event = |kind, name: &str| Event::new(kind).add_path(Path::new("/blocks").join(name));
         use notify::event::{AccessKind, AccessMode, DataChange, ModifyKind};
         let read = EventKind::Access(AccessKind::Open(AccessMode::Any));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_watched_tells_of_nothing() {
+    fn a_directory_that_cannot_be_watched_never_notifies() {
         run(async {
             let watch = FileWatch::new(Path::new("/nowhere/at/all"));
             assert!(timeout(Duration::ZERO, watch.changed()).await.is_err());

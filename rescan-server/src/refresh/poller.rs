@@ -1,55 +1,69 @@
-//! Refreshes that nobody asked for: the chain is looked at anew when the node names another tip, when the link to it changes, when block
-//! files change and no node can be asked, and every few seconds beneath all that.
+//! Refreshes without a request: when the node's tip or the link to it changes, when block files change while no node is
+//! linked, and every few seconds in any case.
 //!
-//! News that come while a refresh runs are one refresh more, however many they are.
+//! Any number of notifications during one refresh cause one further refresh.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rescan_core::server_info::NodeLinkState;
 use tokio::time::sleep;
 
-use crate::node::link::NodeNews;
+use crate::chain::Chain;
+use crate::figures::LiveFigures;
+use crate::node::tip_watcher::TipWatcher;
 use crate::refresh::file_watch::FileWatch;
-use crate::session::Shared;
+use crate::refresh::refresher::Refresher;
 
-/// How often the files are looked at without any news: a look at a directory of six thousand files takes some 10 ms.
-const POLL: Duration = Duration::from_secs(10);
+/// How often the files are checked without any notification. A directory of six thousand files takes some 10 ms.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How soon the files are looked at again for a tip that the node named and they do not have yet; each pause is twice
-/// the one before.
-const AGAIN_MIN: Duration = Duration::from_millis(20);
-const AGAIN_MAX: Duration = Duration::from_secs(1);
+/// Pauses between refreshes while the files lack the node's tip. Each pause is twice the one before.
+const MISSING_TIP_PAUSE_MIN: Duration = Duration::from_millis(20);
+const MISSING_TIP_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Keeps the chain as new as the node and the files are, until dropped.
-pub(crate) async fn keep_up(shared: Rc<Shared>, files: FileWatch, node: NodeNews) {
-    let hearing = hear(Rc::clone(&shared), node.clone());
-    let refreshing = refresh(shared, files, node);
-    futures::future::join(hearing, refreshing).await;
+/// Keeps the chain as new as the node and the files.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) refresher: Rc<Refresher>,
+    pub(crate) figures: Arc<LiveFigures>,
+    pub(crate) files: FileWatch,
+    pub(crate) node: TipWatcher,
 }
 
-/// Tells the chain what the node says as soon as it is said: when the link drops, no file is to stay mapped until the refresh
-/// under way is over and the next begins.
-async fn hear(shared: Rc<Shared>, mut node: NodeNews) {
-    while let Some(said) = node.next().await {
-        shared.chain().hear(&said);
-        shared.figures().node_link(said.height());
+impl Poller {
+    /// Runs until dropped.
+    pub(crate) async fn run(self) {
+        let Self { chain, refresher, figures, files, node } = self;
+        let forwarding = forward_tips(Arc::clone(&chain), figures, node.clone());
+        futures::future::join(forwarding, poll(chain, refresher, files, node)).await;
     }
 }
 
-async fn refresh(shared: Rc<Shared>, files: FileWatch, mut node: NodeNews) {
-    let mut again = AGAIN_MIN;
+/// Passes each change of the node's link to the chain at once. When the link drops, all maps must go before the next
+/// refresh begins.
+async fn forward_tips(chain: Arc<Chain>, figures: Arc<LiveFigures>, mut node: TipWatcher) {
+    while let Some(link) = node.changed().await {
+        chain.on_tip(&link);
+        figures.node_link(link.height());
+    }
+}
+
+async fn poll(chain: Arc<Chain>, refresher: Rc<Refresher>, files: FileWatch, mut node: TipWatcher) {
+    let mut pause = MISSING_TIP_PAUSE_MIN;
     loop {
-        shared.refresher().look().await;
-        let is_linked = node.last().state == NodeLinkState::Connected;
-        let is_awaited = shared.chain().awaits_tip();
-        again = if is_awaited { (again * 2).min(AGAIN_MAX) } else { AGAIN_MIN };
+        refresher.poll().await;
+        let is_linked = node.status().state == NodeLinkState::Connected;
+        let awaits_tip = chain.awaits_tip();
+        pause = if awaits_tip { (pause * 2).min(MISSING_TIP_PAUSE_MAX) } else { MISSING_TIP_PAUSE_MIN };
         tokio::select! {
-            // One that is gone has no more news.
-            Some(_said) = node.next() => {}
+            // The link of a stopped task never changes again.
+            Some(_link) = node.changed() => {}
             () = files.changed(), if !is_linked => {}
-            // And the node is asked, should a notice have been lost on the way.
-            () = sleep(if is_awaited { again } else { POLL }) => node.ask().await,
+            // The node is queried too, in case a notification was lost.
+            () = sleep(if awaits_tip { pause } else { POLL_INTERVAL }) => node.query_tip().await,
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod watch_set;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use capnp_rpc::CapabilityServerSet;
 use rescan_core::block_match::BlockMatch;
@@ -23,8 +24,8 @@ use tracing::Instrument;
 
 use crate::chain::Chain;
 use crate::figures::LiveFigures;
-use crate::node::link::NodeNews;
-use crate::refresh::refresher::Refresher;
+use crate::node::tip_watcher::TipWatcher;
+use crate::refresh::refresher::{RefreshError, Refresher};
 use crate::refresh::tip_wait::TipWait;
 use crate::scan::{BlockReader, WorkerPool};
 use crate::session::guard::account::{Account, Pool};
@@ -45,9 +46,9 @@ use crate::session::watch_set::server::WatchSetServer;
 pub(crate) struct Shared {
     chain: Arc<Chain>,
     pool: WorkerPool,
-    refresher: Refresher,
+    refresher: Rc<Refresher>,
     limits: SessionLimits,
-    node: NodeNews,
+    node: TipWatcher,
     figures: Arc<LiveFigures>,
     /// What connections hold of messages beyond their shares.
     message_bytes: Rc<Pool>,
@@ -62,9 +63,9 @@ impl Shared {
     pub(crate) fn new(
         chain: Arc<Chain>,
         pool: WorkerPool,
-        refresher: Refresher,
+        refresher: Rc<Refresher>,
         limits: SessionLimits,
-        node: NodeNews,
+        node: TipWatcher,
         figures: Arc<LiveFigures>,
     ) -> Self {
         Self {
@@ -81,20 +82,12 @@ impl Shared {
         }
     }
 
-    pub(crate) fn chain(&self) -> &Chain {
-        &self.chain
-    }
-
     pub(crate) fn limits(&self) -> &SessionLimits {
         &self.limits
     }
 
     pub(crate) fn figures(&self) -> &Arc<LiveFigures> {
         &self.figures
-    }
-
-    pub(crate) fn refresher(&self) -> &Refresher {
-        &self.refresher
     }
 
     /// Ends all scans early; their wallets are told how far they came.
@@ -147,9 +140,9 @@ impl Session {
     fn describe(&self) -> ServerInfo {
         let chain = &self.shared.chain;
         let reading = chain.reading();
-        let seen = self.shared.refresher.seen();
-        let tip = seen.as_ref().and_then(|seen| seen.chain.tip());
-        let lowest = seen.and_then(|seen| seen.lowest);
+        let view = self.shared.refresher.view();
+        let tip = view.as_ref().and_then(|view| view.chain.tip());
+        let lowest = view.and_then(|view| view.lowest);
         ServerInfo {
             protocol_version: PROTOCOL_VERSION,
             software: concat!("rescan-server ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -174,7 +167,7 @@ impl Session {
                 reading: ReadingProgress { bytes_done: reading.bytes_done, bytes_total: reading.bytes_total },
             },
             limits: self.shared.limits.told(),
-            node: self.shared.node.last(),
+            node: self.shared.node.status(),
             figures: self.shared.figures.now(),
         }
     }
@@ -313,10 +306,10 @@ impl rescan::Server for Session {
         };
         // The message would be held for as long as the call waits.
         drop(params);
-        let seen = self.shared.refresher.refresh().await?;
-        let highest = hashes.iter().filter_map(|hash| seen.chain.height_of(hash)).max();
+        let view = self.shared.refresher.refresh().await?;
+        let highest = hashes.iter().filter_map(|hash| view.chain.height_of(hash)).max();
         let mut found = results.get().init_found();
-        if let Some(id) = highest.and_then(|height| seen.chain.id(height)) {
+        if let Some(id) = highest.and_then(|height| view.chain.id(height)) {
             wire::write_block_id(&id, found.reborrow());
         }
         Ok(())
@@ -349,13 +342,31 @@ impl rescan::Server for Session {
         mut results: rescan::WaitTipResults,
     ) -> capnp::Result<()> {
         let _waits = self.calls_waiting.take().ok_or_else(too_many_calls)?;
-        let asked = TipWait::read(params.get()?)?;
+        let wait = read_tip_wait(params.get()?)?;
         // The message would be held for as long as the call waits.
         drop(params);
-        if let Some(tip) = asked.answer(&self.shared.refresher).await? {
+        if let Some(tip) = wait.run(&self.shared.refresher).await? {
             wire::write_block_id(&tip, results.get().init_tip());
         }
         Ok(())
+    }
+}
+
+fn read_tip_wait(params: rescan::wait_tip_params::Reader<'_>) -> capnp::Result<TipWait> {
+    let known = params.get_known()?;
+    let known = match known.is_empty() {
+        true => None,
+        false => Some(wire::read_block_hash("known", known).map_err(|error| failed(&error))?),
+    };
+    Ok(TipWait::new(known, Duration::from_millis(params.get_timeout_millis().into())))
+}
+
+impl From<RefreshError> for capnp::Error {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Stopping => Self::disconnected("the server is stopping".to_owned()),
+            RefreshError::Failed(failure) => Self::failed(failure.detail),
+        }
     }
 }
 

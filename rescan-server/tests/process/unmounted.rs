@@ -152,7 +152,7 @@ fn unmount_and_mount_again(disk: Disk, access: &str, key: [u8; 8]) {
         mounted.assert_whole(&scan(&client, watch()).await);
     });
     let log = mounted.server.log();
-    assert!(log.contains("WARN the block files cannot be read"), "{log}");
+    assert!(log.contains("WARN cannot read block files"), "{log}");
 }
 
 #[test]

@@ -23,16 +23,16 @@ fn the_nodes_branch_is_served_though_another_is_heavier_and_still_once_the_node_
     assert_eq!(tip_of(&look(&opened)), (10, chain.tip_hash()));
     assert_eq!(opened.source(), ChainSource::Files);
     let link = at(8, side[1]);
-    opened.hear(&link);
+    opened.on_tip(&link);
     let snapshot = look(&opened);
     assert_eq!(tip_of(&snapshot), (8, side[1]));
     assert_eq!(opened.source(), ChainSource::Node);
     assert!(Arc::ptr_eq(&snapshot, &look(&opened)));
-    opened.hear(&gone(&link));
+    opened.on_tip(&gone(&link));
     assert_eq!(opened.source(), ChainSource::Files);
     assert_eq!(tip_of(&look(&opened)), (8, side[1]));
     // The node takes back what it left.
-    opened.hear(&at(10, chain.tip_hash()));
+    opened.on_tip(&at(10, chain.tip_hash()));
     assert_eq!(tip_of(&look(&opened)), (10, chain.tip_hash()));
 }
 
@@ -43,7 +43,7 @@ fn a_node_that_says_what_the_files_say_confirms_the_same_snapshot() {
     chain.write(&scene.blocks_dir()).unwrap();
     let opened = scene.open();
     let before = look(&opened);
-    opened.hear(&at(10, chain.tip_hash()));
+    opened.on_tip(&at(10, chain.tip_hash()));
     assert!(Arc::ptr_eq(&before, &look(&opened)));
     assert_eq!(opened.source(), ChainSource::Node);
 }
@@ -54,13 +54,13 @@ fn a_tip_that_is_not_on_disk_yet_is_waited_for_and_the_chain_before_stays() {
     let mut chain = chain_of(10);
     let mut files = chain.write(&scene.blocks_dir()).unwrap();
     let opened = scene.open();
-    opened.hear(&at(10, chain.tip_hash()));
+    opened.on_tip(&at(10, chain.tip_hash()));
     let before = look(&opened);
     assert!(!opened.awaits_tip());
     chain.mine(1);
     files.append(&chain).unwrap();
     chain.mine(1);
-    opened.hear(&at(12, chain.tip_hash()));
+    opened.on_tip(&at(12, chain.tip_hash()));
     assert!(Arc::ptr_eq(&before, &look(&opened)), "block 11 is on disk, and not the node's tip");
     assert!(opened.awaits_tip());
     files.append(&chain).unwrap();
@@ -76,19 +76,19 @@ fn nothing_is_mapped_from_the_moment_the_node_is_gone_until_it_is_back_as_high_a
     let opened = scene.open();
     let is_mapped = || opened.files().mappable_to(FileNumber(0)).is_some();
     let link = at(30, chain.tip_hash());
-    opened.hear(&link);
+    opened.on_tip(&link);
     look(&opened);
     assert!(is_mapped());
-    opened.hear(&gone(&link));
+    opened.on_tip(&gone(&link));
     assert!(!is_mapped(), "at once, and not with the next refresh");
     look(&opened);
     assert!(!is_mapped());
-    opened.hear(&at(20, chain.hash_at(20)));
+    opened.on_tip(&at(20, chain.hash_at(20)));
     assert_eq!(tip_of(&look(&opened)), (20, chain.hash_at(20)));
     assert!(!is_mapped());
     chain.mine(1);
     files.append(&chain).unwrap();
-    opened.hear(&at(31, chain.tip_hash()));
+    opened.on_tip(&at(31, chain.tip_hash()));
     look(&opened);
     assert!(is_mapped());
 }

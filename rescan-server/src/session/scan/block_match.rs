@@ -22,7 +22,8 @@ use rescan_core::wire;
 use crate::cancel::CancelOnDrop;
 use crate::chain::ActiveChain;
 use crate::figures::LiveFigures;
-use crate::refresh::refresher::{NotSeen, Seen, internal};
+use crate::refresh::chain_view::ChainView;
+use crate::refresh::refresher::{RefreshError, internal};
 use crate::scan::{RETRIES_MAX, match_single_block};
 use crate::session::Shared;
 use crate::session::guard::limits::SessionLimits;
@@ -48,13 +49,13 @@ struct Entries {
 /// Why there is no answer about a block.
 enum NoAnswer {
     Refused(Refusal),
-    NotSeen(NotSeen),
+    Refresh(RefreshError),
     Failed(Failure),
 }
 
-impl From<NotSeen> for NoAnswer {
-    fn from(why: NotSeen) -> Self {
-        Self::NotSeen(why)
+impl From<RefreshError> for NoAnswer {
+    fn from(why: RefreshError) -> Self {
+        Self::Refresh(why)
     }
 }
 
@@ -113,11 +114,11 @@ impl Query {
         match self.run(shared).await {
             Ok(matched) => Ok(BlockMatch::Answered(matched)),
             Err(NoAnswer::Refused(refusal)) => Ok(BlockMatch::Refused(refusal)),
-            Err(NoAnswer::NotSeen(NotSeen::Failed(failure)) | NoAnswer::Failed(failure)) => {
+            Err(NoAnswer::Refresh(RefreshError::Failed(failure)) | NoAnswer::Failed(failure)) => {
                 tracing::error!(%failure, "a block cannot be matched");
                 Ok(BlockMatch::Failed(failure))
             }
-            Err(NoAnswer::NotSeen(stopping)) => Err(stopping.into()),
+            Err(NoAnswer::Refresh(stopping)) => Err(stopping.into()),
         }
     }
 
@@ -153,8 +154,8 @@ impl Query {
     async fn place(&self, shared: &Shared) -> Result<Place, NoAnswer> {
         if self.hash.is_some() {
             let age_max = shared.limits.chain_age_max;
-            let seen = shared.refresher.seen_within(age_max).await?;
-            if let Ok(place) = self.place_in(&seen)
+            let view = shared.refresher.view_within(age_max).await?;
+            if let Ok(place) = self.place_in(&view)
                 && place.next.is_some()
             {
                 return Ok(place);
@@ -163,8 +164,8 @@ impl Query {
         self.place_in(&shared.refresher.refresh().await?).map_err(NoAnswer::Refused)
     }
 
-    fn place_in(&self, seen: &Seen) -> Result<Place, Refusal> {
-        let (chain, height) = (Arc::clone(&seen.chain), self.height);
+    fn place_in(&self, view: &ChainView) -> Result<Place, Refusal> {
+        let (chain, height) = (Arc::clone(&view.chain), self.height);
         let Some(tip) = chain.tip() else {
             return Err(refusal(RefusalReason::BadRange, 0, "the block files hold no blocks yet".to_owned()));
         };

@@ -21,7 +21,8 @@ use tokio::time::timeout;
 use crate::chain::ActiveChain;
 use crate::figures::ScanCount;
 use crate::logging::said_by_peer;
-use crate::refresh::refresher::{NotSeen, Seen, internal};
+use crate::refresh::chain_view::ChainView;
+use crate::refresh::refresher::{RefreshError, internal};
 use crate::session::Shared;
 use crate::session::scan::cargo::Cargo;
 use crate::session::scan::control::{Begun, Control, OverOnDrop, Stage, micros_since};
@@ -55,12 +56,12 @@ pub(crate) enum Early {
     Failed(Failure),
 }
 
-impl From<NotSeen> for Early {
-    fn from(why: NotSeen) -> Self {
+impl From<RefreshError> for Early {
+    fn from(why: RefreshError) -> Self {
         match why {
             // As of any other scan of a server that stops, its wallet is told how far it came.
-            NotSeen::Stopping => Self::Cancelled,
-            NotSeen::Failed(failure) => Self::Failed(failure),
+            RefreshError::Stopping => Self::Cancelled,
+            RefreshError::Failed(failure) => Self::Failed(failure),
         }
     }
 }
@@ -83,8 +84,13 @@ pub(crate) struct Pinned {
 
 impl Pinned {
     /// Takes as long as a walk over all heights does.
-    fn new(request: &RangeRequest, covered: Option<Scanned>, seen: Seen, prepare_micros: u64) -> Result<Self, Early> {
-        let span = range::definite(request, &seen.chain).map_err(Early::Refused)?;
+    fn new(
+        request: &RangeRequest,
+        covered: Option<Scanned>,
+        view: ChainView,
+        prepare_micros: u64,
+    ) -> Result<Self, Early> {
+        let span = range::definite(request, &view.chain).map_err(Early::Refused)?;
         let first = match &covered {
             Some(covered) if covered.from >= span.first => {
                 return Err(Early::Refused(uncovered(covered.from, span.first)));
@@ -95,12 +101,12 @@ impl Pinned {
         let range = HeightRange::new(first.min(span.last), span.last)
             .ok_or_else(|| Early::Failed(internal(format!("a range from {first} to {}", span.last))))?;
         let walked = span.walked();
-        let pruned_below = walked.and_then(|walked| range::pruned_below(walked, &seen));
-        let tip = seen
+        let pruned_below = walked.and_then(|walked| range::pruned_below(walked, &view));
+        let tip = view
             .chain
             .id(range.last())
             .ok_or_else(|| Early::Failed(internal(format!("height {} of the active chain has no id", range.last()))))?;
-        Ok(Self { chain: seen.chain, range, walked, covered, pruned_below, tip, prepare_micros })
+        Ok(Self { chain: view.chain, range, walked, covered, pruned_below, tip, prepare_micros })
     }
 }
 
@@ -158,10 +164,10 @@ impl<S: Source> Job<S> {
         let watched = prepare.await?;
         let prepare_micros = micros_since(self.control.called);
         self.control.enter(Stage::ReadingChain);
-        let seen = self.shared.refresher.refresh().await?;
+        let view = self.shared.refresher.refresh().await?;
         let (request, covered) = (self.range.clone(), self.going_on.covered.clone());
         // A birthday is searched for among all headers, and so may missing blocks be: more than this thread has time for.
-        let pinned = tokio::task::spawn_blocking(move || Pinned::new(&request, covered, seen, prepare_micros)).await;
+        let pinned = tokio::task::spawn_blocking(move || Pinned::new(&request, covered, view, prepare_micros)).await;
         let pinned = pinned.map_err(|error| Early::Failed(internal(format!("making the range definite: {error}"))))?;
         Ok((watched, pinned?))
     }

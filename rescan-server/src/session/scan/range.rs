@@ -6,7 +6,7 @@ use rescan_core::report::{BlockId, Refusal, RefusalReason};
 use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
 
 use crate::chain::ActiveChain;
-use crate::refresh::refresher::Seen;
+use crate::refresh::chain_view::ChainView;
 
 /// The heights of a range, which may be none where it begins after a locator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub(crate) fn as_far_as_known(request: &RangeRequest, tip: Option<BlockId>) -> H
 
 /// The lowest height that is complete up to the range's end, where blocks of the range are missing: one above the range
 /// if its last block is.
-pub(crate) fn pruned_below(range: HeightRange, seen: &Seen) -> Option<Height> {
-    match seen.lowest_complete_to(range.last()) {
+pub(crate) fn pruned_below(range: HeightRange, view: &ChainView) -> Option<Height> {
+    match view.lowest_complete_to(range.last()) {
         Some(lowest) => (range.first() < lowest).then_some(lowest),
         None => range.last().next(),
     }

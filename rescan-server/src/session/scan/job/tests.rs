@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
+use std::rc::Rc;
 
 use rescan_core::chain::network::Network;
 use rescan_core::report::FailureKind;
@@ -15,7 +16,7 @@ use super::*;
 use crate::blocks::block_file::Access;
 use crate::chain::{Chain, ChainConfig};
 use crate::figures::LiveFigures;
-use crate::node::link::NodeNews;
+use crate::node::tip_watcher::TipWatcher;
 use crate::refresh::refresher::Refresher;
 use crate::scan::{Scan, WorkerPool};
 use crate::session::guard::limits::SessionLimits;
@@ -47,9 +48,11 @@ fn job(directory: &tempfile::TempDir) -> (Job<Scan>, Rc<Control>, Sink) {
     let chain = Arc::new(Chain::open(config).unwrap());
     let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
     let figures = Arc::new(LiveFigures::default());
-    let (refresher, _nobody_refreshes) = Refresher::new(Arc::clone(&chain), NodeNews::off(), Arc::clone(&figures));
+    let (refresher, _nobody_refreshes) =
+        Refresher::new(Arc::clone(&chain), TipWatcher::disabled(), Arc::clone(&figures));
     let limits = SessionLimits::default();
-    let shared = Shared::new(Arc::clone(&chain), pool, refresher, limits, NodeNews::off(), Arc::clone(&figures));
+    let shared =
+        Shared::new(Arc::clone(&chain), pool, Rc::new(refresher), limits, TipWatcher::disabled(), Arc::clone(&figures));
     let (control, sink) = (Rc::new(Control::new(chain)), Sink::default());
     let range = RangeRequest {
         from: rescan_core::request::RangeStart::Height(Height::GENESIS),

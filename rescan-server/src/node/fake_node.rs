@@ -1,4 +1,6 @@
-//! A node that does what its script says: the server's side of `node.capnp`.
+//! A scripted node for tests: the serving side of `node.capnp`.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::cell::{Cell, RefCell};
 use std::fs;
@@ -18,54 +20,54 @@ use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
 use crate::node_capnp::{init, mining, thread, thread_map};
 
-/// What a fake node does, shared by all its connections.
-pub(super) struct Script {
+/// The behaviour of a fake node and its counters, shared by all its connections.
+pub(crate) struct Script {
     /// None while it is stopping.
-    pub(super) tip: watch::Sender<Option<NodeTip>>,
-    /// It is as old as v30, which has no such call.
-    pub(super) is_old: Cell<bool>,
-    /// Its hashes are of five bytes.
-    pub(super) is_mad: Cell<bool>,
-    /// So many waits end at once, with the tip that is known.
-    pub(super) spurious: Cell<u32>,
-    /// So many waits end at once, with nothing.
-    pub(super) barren: Cell<u32>,
-    /// Its waits do not hear of tips.
-    pub(super) is_deaf: Cell<bool>,
-    /// It does not name its tip, as while it holds its lock.
-    pub(super) is_busy: watch::Sender<bool>,
-    pub(super) interrupted: Notify,
-    pub(super) interrupts: Cell<u32>,
-    /// How often it was asked for its tip.
-    pub(super) asked: Cell<u32>,
-    pub(super) waits: Cell<u32>,
-    pub(super) threads: RefCell<Vec<String>>,
-    pub(super) connections: Cell<u32>,
+    pub(crate) tip: watch::Sender<Option<NodeTip>>,
+    /// The node is v30 and has no such call.
+    pub(crate) is_old: Cell<bool>,
+    /// Its hashes have five bytes.
+    pub(crate) sends_short_hashes: Cell<bool>,
+    /// How many waits return the known tip at once.
+    pub(crate) spurious: Cell<u32>,
+    /// How many waits return null at once.
+    pub(crate) null_waits: Cell<u32>,
+    /// Its waits miss new tips.
+    pub(crate) misses_tips: Cell<bool>,
+    /// `getTip` does not return, as while the node holds its lock.
+    pub(crate) is_busy: watch::Sender<bool>,
+    pub(crate) interrupted: Notify,
+    pub(crate) interrupts: Cell<u32>,
+    /// Calls of `getTip`.
+    pub(crate) tip_calls: Cell<u32>,
+    pub(crate) waits: Cell<u32>,
+    pub(crate) threads: RefCell<Vec<String>>,
+    pub(crate) connections: Cell<u32>,
 }
 
 impl Script {
-    pub(super) fn new(tip: NodeTip) -> Rc<Self> {
+    pub(crate) fn new(tip: NodeTip) -> Rc<Self> {
         Rc::new(Self {
             tip: watch::Sender::new(Some(tip)),
             is_old: Cell::default(),
-            is_mad: Cell::default(),
+            sends_short_hashes: Cell::default(),
             spurious: Cell::default(),
-            barren: Cell::default(),
-            is_deaf: Cell::default(),
+            null_waits: Cell::default(),
+            misses_tips: Cell::default(),
             is_busy: watch::Sender::default(),
             interrupted: Notify::new(),
             interrupts: Cell::default(),
-            asked: Cell::default(),
+            tip_calls: Cell::default(),
             waits: Cell::default(),
             threads: RefCell::default(),
             connections: Cell::default(),
         })
     }
 
-    fn write(&self, tip: NodeTip, mut told: crate::node_capnp::block_ref::Builder<'_>) {
+    fn write(&self, tip: NodeTip, mut block_ref: crate::node_capnp::block_ref::Builder<'_>) {
         let hash = tip.hash.to_byte_array();
-        told.set_hash(if self.is_mad.get() { &hash[..5] } else { &hash });
-        told.set_height(i32::try_from(tip.height.0).unwrap());
+        block_ref.set_hash(if self.sends_short_hashes.get() { &hash[..5] } else { &hash });
+        block_ref.set_height(i32::try_from(tip.height.0).unwrap());
     }
 }
 
@@ -122,7 +124,7 @@ impl mining::Server for Mining {
         mut results: mining::GetTipResults,
     ) -> capnp::Result<()> {
         assert!(params.get()?.get_context()?.has_thread());
-        self.0.asked.set(self.0.asked.get() + 1);
+        self.0.tip_calls.set(self.0.tip_calls.get() + 1);
         drop(self.0.is_busy.subscribe().wait_for(|is_busy| !is_busy).await.unwrap());
         let tip = *self.0.tip.borrow();
         if let Some(tip) = tip {
@@ -140,11 +142,11 @@ impl mining::Server for Mining {
         let script = &self.0;
         let params = params.get()?;
         assert!(params.get_context()?.has_thread());
-        assert!(params.get_timeout_millis() <= 30_000.0, "the node's thread would be taken for longer");
+        assert!(params.get_timeout_millis() <= 30_000.0, "a longer wait would occupy the node's thread");
         let known = BlockHash::from_slice(params.get_known_tip()?).unwrap();
         script.waits.set(script.waits.get() + 1);
-        if script.barren.get() > 0 {
-            script.barren.set(script.barren.get() - 1);
+        if script.null_waits.get() > 0 {
+            script.null_waits.set(script.null_waits.get() - 1);
             return Ok(());
         }
         let mut tips = script.tip.subscribe();
@@ -152,7 +154,7 @@ impl mining::Server for Mining {
             script.spurious.set(script.spurious.get() - 1);
         } else {
             tokio::select! {
-                changed = tips.wait_for(|tip| !script.is_deaf.get() && tip.is_none_or(|tip| tip.hash != known)) => drop(changed.unwrap()),
+                changed = tips.wait_for(|tip| !script.misses_tips.get() && tip.is_none_or(|tip| tip.hash != known)) => drop(changed.unwrap()),
                 () = script.interrupted.notified() => return Ok(()),
             }
         }
@@ -174,11 +176,11 @@ impl mining::Server for Mining {
     }
 }
 
-/// A node that listens until dropped. Its socket stays, as a real one's does.
-pub(super) struct FakeNode(JoinHandle<()>);
+/// A node that listens until dropped. Its socket file stays, as a real node's does.
+pub(crate) struct FakeNode(JoinHandle<()>);
 
 impl FakeNode {
-    pub(super) fn listen(path: &PathBuf, script: &Rc<Script>) -> Self {
+    pub(crate) fn listen(path: &PathBuf, script: &Rc<Script>) -> Self {
         drop(fs::remove_file(path));
         let listener = UnixListener::bind(path).unwrap();
         let script = Rc::clone(script);
@@ -192,8 +194,8 @@ impl FakeNode {
         }))
     }
 
-    /// Stops, with all its connections, and waits until it has.
-    pub(super) async fn die(self) {
+    /// Drops all connections and waits until that is done.
+    pub(crate) async fn stop(self) {
         self.0.abort();
         drop(self.0.await);
     }
