@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 use futures::future::OptionFuture;
 use rescan_core::server_info::{NodeLink, NodeLinkState, NodeTip};
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, ConnectionError};
 use super::socket::{self, SocketError};
-use super::tip_watcher::{TipQuery, TipWatcher};
+use super::tip_watcher::{QUERY_MAX, TipQuery, TipWatcher};
 
 /// Pauses between attempts to connect. Each pause is twice the one before.
 const RETRY_MIN: Duration = Duration::from_millis(200);
@@ -143,13 +143,15 @@ impl Link {
                     if began.elapsed() < WAIT_PAUSE {
                         sleep(WAIT_PAUSE).await;
                     }
+                    queries.retain(|query: &TipQuery| !query.is_closed());
                     if queries.is_empty() || !matches!(next, Ok(Some(_))) {
                         return next;
                     }
                     // The answer to a query must be no older than the query: take the newer of the two tips.
-                    return match call.await {
-                        Some(Err(ConnectionError::TimedOut)) | None => next,
-                        Some(answer) => answer,
+                    return match timeout(QUERY_MAX, call).await {
+                        Ok(Some(answer)) => answer,
+                        // The node is busy. The tip from the wait is new all the same.
+                        Ok(None) | Err(_) => next,
                     };
                 }
                 Some(query) = self.queries.recv() => {

@@ -10,7 +10,7 @@ use crate::node::link::unix_time;
 
 /// How long a query for the node's tip may take. It usually takes a fraction of a millisecond. A node that connects a
 /// block may take longer; then its last known tip is used.
-const QUERY_MAX: Duration = Duration::from_millis(100);
+pub(super) const QUERY_MAX: Duration = Duration::from_millis(100);
 
 /// Queries in the queue. Refreshes run one at a time, so there is hardly ever a second.
 const QUERIES_MAX: usize = 4;
