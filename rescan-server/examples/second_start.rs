@@ -100,7 +100,7 @@ fn start(which: &str, directory: &Path, blocks_dir: &Path) -> Result<()> {
     println!(
         "{which} start: open {opened:.0?}, with refresh {refreshed:.0?}; tip {}, {} headers read; RssAnon {} KiB more, {:.1} bytes a block; peak RSS {} KiB",
         tip.height,
-        chain.reading().headers_read,
+        chain.progress().headers_read,
         resident - before,
         (resident - before) as f64 * 1024.0 / f64::from(tip.height.0),
         status("VmHWM")?,

@@ -110,8 +110,8 @@ struct Percent(Option<u64>);
 
 impl Percent {
     fn of(chain: &Chain) -> Self {
-        let reading = chain.reading();
-        Self(reading.bytes_done.saturating_mul(100).checked_div(reading.bytes_total))
+        let progress = chain.progress();
+        Self(progress.bytes_done.saturating_mul(100).checked_div(progress.bytes_total))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is known of one block file between two looks at it: enough to tell whether it has to be read again.
+//! The state of a block file at its last walk: enough to decide whether it must be walked again.
 
 use std::collections::BTreeMap;
 
@@ -9,29 +9,29 @@ use rescan_core::position::{FileNumber, RecordSpan};
 
 use crate::blocks::blocks_dir::{FileMeta, Modified};
 
-/// What is known of every block file.
-pub(crate) type FileStates = BTreeMap<FileNumber, FileState>;
+/// The states of all block files.
+pub(super) type FileStates = BTreeMap<FileNumber, FileState>;
 
-/// What is known of one block file.
+/// The state of one block file at its last walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FileState {
-    /// Its length in bytes when it was walked.
-    pub(crate) len: u64,
-    /// When it had been written last.
-    pub(crate) modified: Modified,
-    /// The end of its last record, in bytes from the start of the file.
-    pub(crate) walked_end: u64,
-    /// A checksum over places and hashes of its records: whether what follows was only appended.
-    pub(crate) fingerprint: u32,
-    /// Its last record.
-    pub(crate) last: Option<(RecordSpan, BlockHash)>,
-    /// Whether this process has seen its last record with its own eyes.
-    pub(crate) is_verified: bool,
+pub(super) struct FileState {
+    /// Length in bytes.
+    pub(super) len: u64,
+    /// Time of the last write.
+    pub(super) modified: Modified,
+    /// End of the last record, in bytes from the start of the file.
+    pub(super) walked_end: u64,
+    /// Checksum over positions and hashes of the records. It detects whether later records were only appended.
+    pub(super) fingerprint: u32,
+    /// The last record.
+    pub(super) last: Option<(RecordSpan, BlockHash)>,
+    /// Whether this process has read the last record itself.
+    pub(super) is_verified: bool,
 }
 
 impl FileState {
-    /// What is known of a file after a walk found `records` in it.
-    pub(crate) fn of_walk(meta: &FileMeta, records: &[HeaderRecord]) -> Self {
+    /// The state of a file after a walk that found `records`.
+    pub(super) fn of_walk(meta: &FileMeta, records: &[HeaderRecord]) -> Self {
         let furthest = records.iter().max_by_key(|record| record.span.end());
         Self {
             len: meta.len,
@@ -43,21 +43,20 @@ impl FileState {
         }
     }
 
-    /// Whether the directory says nothing that would ask for another look.
-    pub(crate) fn is_same(&self, meta: &FileMeta) -> bool {
+    /// Whether length and time prove the file unchanged.
+    pub(super) fn is_same(&self, meta: &FileMeta) -> bool {
         self.len == meta.len && self.modified == meta.modified && meta.modified != Modified::JustNow
     }
 
-    /// Whether the file was written to between this look and a later one, as far as that can be told.
-    pub(crate) fn was_written_before(&self, later: &Self) -> bool {
+    /// Whether the file was written to between this walk and a later one, as far as can be detected.
+    pub(super) fn was_written_before(&self, later: &Self) -> bool {
         let is_newer = matches!(self.modified, Modified::At(_)) && self.modified != later.modified;
         let was_resized = (self.len, self.walked_end) != (later.len, later.walked_end);
         is_newer || was_resized || self.fingerprint != later.fingerprint
     }
 
-    /// How many of `records`, which are in the order of the file, are those known before; none if the file is not a
-    /// continuation of what it was.
-    pub(crate) fn known_prefix(&self, records: &[HeaderRecord]) -> Option<usize> {
+    /// How many of `records`, in file order, were known before; none if the file does not continue its earlier records.
+    pub(super) fn known_prefix(&self, records: &[HeaderRecord]) -> Option<usize> {
         let known = records.partition_point(|record| record.span.end() <= self.walked_end);
         (fingerprint(&records[..known]) == self.fingerprint).then_some(known)
     }

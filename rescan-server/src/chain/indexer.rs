@@ -1,9 +1,8 @@
-//! One look at the blocks directory after another: which files have to be walked, and what the tree learns from it.
+//! Updates the block index from the blocks directory: decides which files to walk, and inserts their records.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::sync::atomic::Ordering;
 
 use bitcoin::BlockHash;
 use rescan_core::chain::active_chain::ActiveChain;
@@ -13,52 +12,53 @@ use rescan_core::chain::network::Network;
 use rescan_core::chain::selection::{ChainAnomalies, ChainSelection};
 use rescan_core::position::{FileNumber, RecordSpan};
 
+use super::anomaly_log;
+use super::error::ChainError;
 use super::file_state::{FileState, FileStates};
-use super::{ChainError, Progress};
+use super::progress::ProgressCounters;
+use super::state_file::{StateFile, StateFileError};
 use crate::blocks::block_files::{BlockFileError, BlockFiles};
 use crate::blocks::blocks_dir::{FileMeta, list_block_files};
 use crate::blocks::records::{FileKind, RecordWalk, header_at};
 use crate::cancel::Cancel;
-use crate::chain::state_file::{StateFile, StateFileError};
 
-/// Headers learned before they are saved while the server runs: to learn as many again takes seconds, to write the state
-/// of main's chain a tenth of one.
+/// New headers that trigger a save while the server runs. To read as many again takes seconds; to write the state of
+/// mainnet takes a tenth of a second.
 const UNSAVED_HEADERS_MAX: usize = 2000;
 
-/// Records between two looks at the cancel flag.
+/// Records between two checks of the cancel flag.
 const RECORDS_PER_CANCEL_CHECK: usize = 1024;
 
-/// What all looks so far have found.
+/// The block index, and the state of each file at its last walk.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(super) struct Indexer {
     network: Network,
     selection: ChainSelection,
     files: FileStates,
     last_file: Option<FileNumber>,
-    /// Files that were written to though a later one was there already, as those of the lower segment are while an
-    /// assumeutxo node syncs in the background.
+    /// Files that were written to although a later one existed, such as the lower files during the background sync of an
+    /// assumeutxo node.
     growing: BTreeSet<FileNumber>,
     unsaved: usize,
     is_changed: bool,
-    /// Those of the last selection, which were logged.
+    /// The anomalies of the last selection, already logged.
     anomalies: ChainAnomalies,
 }
 
-impl Walk {
-    pub(super) fn new(network: Network, remembered: Option<(ChainSelection, FileStates)>) -> Self {
-        let (selection, files) = remembered.unwrap_or_else(|| (ChainSelection::new(network), FileStates::new()));
+impl Indexer {
+    pub(super) fn new(network: Network, restored: Option<(ChainSelection, FileStates)>) -> Self {
+        let (selection, files) = restored.unwrap_or_else(|| (ChainSelection::new(network), FileStates::new()));
         let anomalies = ChainAnomalies::default();
         let growing = BTreeSet::new();
         Self { network, selection, files, last_file: None, growing, unsaved: 0, is_changed: true, anomalies }
     }
 
-    /// Looks at every file and walks those that need it; none of these is mapped from here on. What was found stays found
-    /// where it fails half-way.
-    pub(super) fn look(
+    /// Walks all new and changed files, after it has stopped their mapping. Records found before an error are kept.
+    pub(super) fn update(
         &mut self,
         files: &BlockFiles,
         suspects: &BTreeSet<FileNumber>,
-        progress: &Progress,
+        progress: &ProgressCounters,
         cancel: &Cancel,
     ) -> Result<(), ChainError> {
         let listed = list_block_files(files.directory())?;
@@ -70,40 +70,42 @@ impl Walk {
         self.last_file = listed.iter().rev().find(|meta| meta.len > 0).map(|meta| meta.number);
         let mut to_walk = Vec::new();
         for meta in listed {
-            if suspects.contains(&meta.number) || !self.is_as_known(&meta, files, progress)? {
+            if suspects.contains(&meta.number) || !self.is_unchanged(&meta, files, progress)? {
                 files.stop_mapping(meta.number);
                 to_walk.push(meta);
             }
         }
-        progress.bytes_done.store(0, Ordering::Relaxed);
-        progress.bytes_total.store(to_walk.iter().map(|meta| meta.len).sum(), Ordering::Relaxed);
+        let bytes_total = to_walk.iter().map(|meta| meta.len).sum();
+        progress.begin(bytes_total);
+        let mut bytes_done = 0;
         for meta in to_walk {
-            let before = progress.bytes_done.load(Ordering::Relaxed);
-            match self.walk_file(&meta, files, progress, cancel)? {
+            let on_position = |position| progress.set_bytes_done(bytes_done + position);
+            match self.walk_file(&meta, files, progress, &on_position, cancel)? {
                 Some(records) => {
                     let had_successor = last_file_before.is_some_and(|last| last > meta.number);
-                    self.learn(&meta, &records, had_successor);
+                    self.insert(&meta, &records, had_successor);
                 }
                 None => self.forget_file(meta.number, FileLoss::Unlinked),
             }
-            progress.bytes_done.store(before + meta.len, Ordering::Relaxed);
+            bytes_done += meta.len;
+            progress.set_bytes_done(bytes_done);
         }
-        if progress.bytes_total.load(Ordering::Relaxed) > 0 && self.is_without_records() {
+        if bytes_total > 0 && self.is_without_records() {
             tracing::warn!(
                 directory = %files.directory().display(),
                 network = %self.network,
-                "the block files hold data and no block of the network: is it the right --network, --signet-challenge and xor.dat?"
+                "no block of this network in the block files: check --network, --signet-challenge and xor.dat"
             );
         }
         Ok(())
     }
 
-    /// Whether no file holds a record, though some hold bytes.
+    /// Whether some file has bytes and none has a record.
     pub(super) fn is_without_records(&self) -> bool {
         self.files.values().any(|file| file.len > 0) && self.files.values().all(|file| file.last.is_none())
     }
 
-    /// Files that are no longer there were pruned.
+    /// Forgets pruned files.
     fn forget_missing(&mut self, listed: &[FileMeta]) {
         let present: BTreeSet<FileNumber> = listed.iter().map(|meta| meta.number).collect();
         let missing: Vec<FileNumber> = self.files.keys().filter(|number| !present.contains(number)).copied().collect();
@@ -121,8 +123,14 @@ impl Walk {
         }
     }
 
-    /// Whether a file is what it was. One that was only remembered must still have its last record where it was.
-    fn is_as_known(&mut self, meta: &FileMeta, files: &BlockFiles, progress: &Progress) -> Result<bool, ChainError> {
+    /// Whether a file is unchanged since its last walk. A file known only from the state file must still have its last
+    /// record at the same place.
+    fn is_unchanged(
+        &mut self,
+        meta: &FileMeta,
+        files: &BlockFiles,
+        progress: &ProgressCounters,
+    ) -> Result<bool, ChainError> {
         let Some(known) = self.files.get_mut(&meta.number).filter(|known| known.is_same(meta)) else {
             return Ok(false);
         };
@@ -135,7 +143,7 @@ impl Walk {
         };
         let path = files.path(meta.number);
         let found = File::open(&path).and_then(|file| header_at(&file, span, files.key()));
-        progress.headers_read.fetch_add(1, Ordering::Relaxed);
+        progress.add_headers_read(1);
         match found {
             Ok(found) => {
                 known.is_verified = found == Some(hash);
@@ -146,12 +154,13 @@ impl Walk {
         }
     }
 
-    /// The records of a file; none if it is gone.
+    /// The records of a file; none if it is gone. Calls `on_position` with each position in the file.
     fn walk_file(
         &self,
         meta: &FileMeta,
         files: &BlockFiles,
-        progress: &Progress,
+        progress: &ProgressCounters,
+        on_position: &impl Fn(u64),
         cancel: &Cancel,
     ) -> Result<Option<Vec<HeaderRecord>>, ChainError> {
         let path = files.path(meta.number);
@@ -163,37 +172,36 @@ impl Walk {
         let has_successor = self.last_file.is_some_and(|last| last > meta.number);
         let kind = FileKind { number: meta.number, len: meta.len, has_successor };
         let mut walk = RecordWalk::new(&file, kind, files.key(), self.network);
-        let start = progress.bytes_done.load(Ordering::Relaxed);
         let mut records = Vec::new();
         let outcome = loop {
             match walk.next_record() {
                 Ok(Some(record)) => records.push(record),
                 Ok(None) => {
-                    break whole(&file, meta, walk.ended_at(), records)
+                    break check_complete(&file, meta, walk.ended_at(), records)
                         .map_err(|(offset, source)| ChainError::Unreadable { path, offset, source });
                 }
                 Err(source) => break Err(ChainError::Unreadable { path, offset: walk.position(), source }),
             }
-            progress.bytes_done.store(start + walk.position(), Ordering::Relaxed);
+            on_position(walk.position());
             if records.len().is_multiple_of(RECORDS_PER_CANCEL_CHECK) && cancel.is_cancelled() {
                 break Err(ChainError::Cancelled);
             }
         };
-        progress.headers_read.fetch_add(walk.headers_read(), Ordering::Relaxed);
+        progress.add_headers_read(walk.headers_read());
         match cancel.is_cancelled() {
             true => Err(ChainError::Cancelled),
             false => outcome,
         }
     }
 
-    /// `had_successor` says whether a later file was there at the look before.
-    fn learn(&mut self, meta: &FileMeta, records: &[HeaderRecord], had_successor: bool) {
+    /// Inserts the records of a file. `had_successor` tells whether a later file existed at the last update.
+    fn insert(&mut self, meta: &FileMeta, records: &[HeaderRecord], had_successor: bool) {
         let known = self.files.get(&meta.number);
         let appended = match known.map(|known| known.known_prefix(records)) {
             None => records,
             Some(Some(prefix)) => &records[prefix..],
             Some(None) => {
-                tracing::warn!(file = %meta.number, "records that were there are not, as after a crash of the node; the chain is built anew from the file");
+                tracing::warn!(file = %meta.number, "records disappeared from a block file, as after a crash of the node; rebuilding its part of the index");
                 self.selection.forget_file(meta.number, FileLoss::Changed);
                 self.is_changed = true;
                 records
@@ -216,12 +224,12 @@ impl Walk {
         self.selection.knows(hash)
     }
 
-    /// Lets the tree choose, for a node that names this tip or none, and says whether anything changed since the last time.
+    /// Selects the active chain for the node's tip, if there is one. Returns whether anything changed since the last call.
     ///
     /// # Errors
-    /// [`ChainError::Unreadable`], if a block's own word for its height cannot be read. Its file is forgotten then: the tree
-    /// asks each block once, and is to ask again when the file was walked anew.
-    pub(super) fn settle(&mut self, files: &BlockFiles, node_tip: Option<BlockHash>) -> Result<bool, ChainError> {
+    /// [`ChainError::Unreadable`], if the height in a coinbase cannot be read. Its file is then forgotten: the selection reads each
+    /// height once, and must read it again after a new walk of the file.
+    pub(super) fn select(&mut self, files: &BlockFiles, node_tip: Option<BlockHash>) -> Result<bool, ChainError> {
         let mut unread = None;
         let mut read_height = |span: RecordSpan| {
             let mut buffer = [0; COINBASE_HEIGHT_PREFIX_BYTES];
@@ -242,19 +250,19 @@ impl Walk {
         if let Some(anomalies) = anomalies {
             self.is_changed = true;
             if anomalies != self.anomalies {
-                warn_of(&anomalies);
+                anomaly_log::warn(&anomalies);
                 self.anomalies = anomalies;
             }
         }
         Ok(std::mem::take(&mut self.is_changed))
     }
 
-    pub(super) fn snapshot(&self) -> ActiveChain {
+    pub(super) fn active_chain(&self) -> ActiveChain {
         self.selection.active_chain()
     }
 
-    /// Up to which byte each file may be mapped: those that a later one has succeeded and that
-    /// were not written to since, to their last record.
+    /// How far each finished file may be mapped: to the end of its last record. A file is finished once a later one exists and it
+    /// is no longer written to.
     pub(super) fn mappable(&self, suspects: &BTreeSet<FileNumber>) -> BTreeMap<FileNumber, u64> {
         let finished = self.files.iter().filter(|(number, _)| Some(**number) < self.last_file);
         let trusted = finished.filter(|(number, _)| !suspects.contains(number) && !self.growing.contains(number));
@@ -276,10 +284,10 @@ impl Walk {
     }
 }
 
-/// What a walk of `file` found, unless its bytes ended at a place where the file goes on: blocks behind it would be missed,
-/// and nothing would say at the next look that there is more. A file that was cut meanwhile is another than was listed,
-/// which the next look sees.
-fn whole(
+/// The records of a walk, or an error with the offset at which the bytes ended although the file goes on. Records behind
+/// that offset would be missed, and the next update could not detect it. A file that was truncated meanwhile is no
+/// error: its length differs from the listed one, so the next update walks it again.
+fn check_complete(
     file: &File,
     meta: &FileMeta,
     ended_at: Option<u64>,
@@ -290,35 +298,5 @@ fn whole(
         Ok(now) if now.len() < meta.len => Ok(Some(records)),
         Ok(_) => Err((end, io::ErrorKind::UnexpectedEof.into())),
         Err(error) => Err((end, error)),
-    }
-}
-
-fn warn_of(anomalies: &ChainAnomalies) {
-    let ChainAnomalies { rooted_and_rootless, contested_from, unplaced_blocks, refused_blocks } = *anomalies;
-    if let Some(height) = rooted_and_rootless {
-        tracing::warn!(
-            height = height.0,
-            "blocks from this height on have no link to those below: normal while an assumeutxo node syncs in the background; else the \
-             node may have left one of the two, and only the node can say which"
-        );
-    }
-    if let Some(height) = contested_from {
-        tracing::warn!(
-            height = height.0,
-            "two chains claim the heights from here on, and nothing links one to genesis; the one with more work is taken, and \
-             only the node can say whether it is active"
-        );
-    }
-    if unplaced_blocks > 0 {
-        tracing::warn!(
-            blocks = unplaced_blocks,
-            "blocks without known ancestors name no height that can be trusted; they are left out: look for block files that are missing"
-        );
-    }
-    if refused_blocks > 0 {
-        tracing::warn!(
-            blocks = refused_blocks,
-            "blocks whose difficulty cannot follow their parent's are left out; the node would not take them either"
-        );
     }
 }

@@ -2,17 +2,28 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bitcoin::BlockHash;
-use rescan_core::position::Height;
+use bitcoin::{BlockHash, ScriptBuf};
+use rescan_core::chain::network::Network;
+use rescan_core::position::{FileNumber, Height};
+use rescan_core::server_info::{ChainSource, NodeLink, NodeLinkState};
 use rescan_fixtures::chain_builder::{ChainBuilder, Record};
 use rescan_fixtures::core_datadir::{CoreDatadir, Which};
 
+use super::indexer::Indexer;
+use super::progress::ProgressCounters;
 use super::*;
-use crate::blocks::blocks_dir::list_block_files;
+use crate::blocks::block_file::Access;
+use crate::blocks::block_files::BlockFiles;
+use crate::blocks::blocks_dir::{BlocksDirError, list_block_files, read_key};
+use crate::blocks::network_dir::NetworkDirError;
+use crate::cancel::Cancel;
 
 mod following;
 mod layouts;

@@ -139,7 +139,7 @@ impl Session {
 
     fn describe(&self) -> ServerInfo {
         let chain = &self.shared.chain;
-        let reading = chain.reading();
+        let progress = chain.progress();
         let view = self.shared.refresher.view();
         let tip = view.as_ref().and_then(|view| view.chain.tip());
         let lowest = view.and_then(|view| view.lowest);
@@ -164,7 +164,7 @@ impl Session {
                 tip,
                 lowest_height: lowest.unwrap_or_default(),
                 source: chain.source(),
-                reading: ReadingProgress { bytes_done: reading.bytes_done, bytes_total: reading.bytes_total },
+                reading: ReadingProgress { bytes_done: progress.bytes_done, bytes_total: progress.bytes_total },
             },
             limits: self.shared.limits.told(),
             node: self.shared.node.status(),

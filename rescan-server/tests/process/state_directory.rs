@@ -88,7 +88,7 @@ fn a_full_disk_costs_the_memory_and_nothing_else() {
     let Some(disk) = Mounted::tmpfs(&scene.server.state_dir(), "size=16k") else { return };
     for _ in 0..2 {
         let log = serve_once(&scene);
-        assert_warns(&log, "the state is not saved");
+        assert_warns(&log, "cannot save the state file");
         assert!(log.contains("No space left on device"), "{log}");
     }
     // Room is made, and nothing of the half file is in the way.
@@ -120,7 +120,7 @@ fn a_state_file_that_was_removed_emptied_or_replaced_costs_a_new_reading() {
     let whole = fs::read(&path).unwrap();
     fs::write(&path, "").unwrap();
     let log = serve_once(&scene);
-    assert!(log.contains("the state file is of no use") && log.contains("ends too early"), "{log}");
+    assert!(log.contains("the state file is unusable") && log.contains("unexpected end of file"), "{log}");
     assert_eq!(fs::read(&path).unwrap().len(), whole.len());
     fs::remove_dir_all(scene.server.state_dir()).unwrap();
     assert!(!serve_once(&scene).contains("WARN"));
@@ -128,8 +128,8 @@ fn a_state_file_that_was_removed_emptied_or_replaced_costs_a_new_reading() {
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     let log = serve_once(&scene);
-    assert!(log.contains("the state file is of no use"), "{log}");
-    assert_warns(&log, "the state is not saved");
+    assert!(log.contains("the state file is unusable"), "{log}");
+    assert_warns(&log, "cannot save the state file");
     fs::remove_dir(&path).unwrap();
     // Removed beneath a server that runs: it is there again when that has stopped.
     let server = start(&scene.server, &[]);

@@ -27,10 +27,10 @@ fn a_refresh_that_finds_nothing_new_gives_the_same_snapshot_and_reads_nothing() 
     scene.age();
     let opened = scene.open();
     let first = look(&opened);
-    let read = opened.reading().headers_read;
+    let read = opened.progress().headers_read;
     assert_eq!(read, 51);
     assert!(Arc::ptr_eq(&first, &look(&opened)));
-    assert_eq!(opened.reading().headers_read, read);
+    assert_eq!(opened.progress().headers_read, read);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn progress_ends_where_it_was_said_to_end() {
     chain_of(30).file_bytes_max(3000).write(&scene.blocks_dir()).unwrap();
     let opened = scene.open();
     look(&opened);
-    let reading = opened.reading();
+    let reading = opened.progress();
     let on_disk: u64 =
         fs::read_dir(scene.blocks_dir()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert_eq!((reading.bytes_done, reading.bytes_total), (on_disk, on_disk));
@@ -331,11 +331,11 @@ fn what_a_look_that_ends_half_way_has_yet_to_walk_is_not_mapped() {
 }
 
 /// Panics in the middle of a look, and leaves the walk as `damage` has it.
-fn panic_in_a_look(chain: &Chain, damage: impl FnOnce(&mut Walk) + Send) {
+fn panic_in_a_look(chain: &Chain, damage: impl FnOnce(&mut Indexer) + Send) {
     std::thread::scope(|scope| {
         let panicking = scope.spawn(|| {
-            damage(&mut chain.lock_walk());
-            let _walk = chain.lock_walk();
+            damage(&mut chain.lock_indexer());
+            let _indexer = chain.lock_indexer();
             panic!("for the test");
         });
         assert!(panicking.join().is_err());
@@ -350,16 +350,16 @@ fn after_a_panic_the_chain_is_built_anew_from_the_files() {
     scene.age();
     let opened = scene.open();
     look(&opened);
-    let read = opened.reading().headers_read;
+    let read = opened.progress().headers_read;
     // Every file counts as known, and no block of them is in the tree: those of main would be.
-    panic_in_a_look(&opened, |walk| {
-        *walk = Walk::new(Network::Main, None);
-        walk.look(opened.files(), &BTreeSet::new(), &Progress::default(), &Cancel::new()).unwrap();
+    panic_in_a_look(&opened, |indexer| {
+        *indexer = Indexer::new(Network::Main, None);
+        indexer.update(opened.files(), &BTreeSet::new(), &ProgressCounters::default(), &Cancel::new()).unwrap();
     });
     assert_is_active(&scene, &look(&opened), &chain, 0);
-    assert_eq!(opened.reading().headers_read, 2 * read, "all headers are read anew");
+    assert_eq!(opened.progress().headers_read, 2 * read, "all headers are read anew");
     assert_is_active(&scene, &look(&opened), &chain, 0);
-    assert_eq!(opened.reading().headers_read, 2 * read, "once");
+    assert_eq!(opened.progress().headers_read, 2 * read, "once");
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn what_a_panic_left_behind_is_not_remembered() {
         entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum::<u64>() > 0
     };
     assert!(saved(|_chain| ()), "what was learned is saved at the end");
-    assert!(!saved(|chain| panic_in_a_look(chain, |_walk| ())));
+    assert!(!saved(|chain| panic_in_a_look(chain, |_indexer| ())));
 }
 
 #[test]
@@ -384,11 +384,11 @@ fn files_of_bytes_without_a_record_are_told_from_empty_ones() {
     fs::create_dir(scene.blocks_dir()).unwrap();
     let opened = scene.open();
     look(&opened);
-    assert!(!opened.lock_walk().is_without_records());
+    assert!(!opened.lock_indexer().is_without_records());
     fs::write(scene.blocks_dir().join("blk00000.dat"), [0; 1000]).unwrap();
     look(&opened);
-    assert!(opened.lock_walk().is_without_records());
+    assert!(opened.lock_indexer().is_without_records());
     chain_of(2).write(&scene.blocks_dir()).unwrap();
     look(&opened);
-    assert!(!opened.lock_walk().is_without_records());
+    assert!(!opened.lock_indexer().is_without_records());
 }

@@ -311,7 +311,7 @@ fn a_custom_signet_is_read_and_remembered_for_itself() {
         let chain = open(challenge).unwrap();
         assert_eq!(chain.network(), custom);
         assert_eq!(tip_of(&look(&chain)), (2, blocks[2].block_hash()));
-        assert_eq!(chain.reading().headers_read, headers_read, "the state file is of this signet");
+        assert_eq!(chain.progress().headers_read, headers_read, "the state file is of this signet");
     }
     let mistyped = open(Some(ScriptBuf::from_bytes(vec![0x52]))).unwrap_err();
     assert!(matches!(mistyped, ChainError::Network(NetworkDirError::OtherNetwork { .. })), "{mistyped}");

@@ -9,7 +9,7 @@ use crate::chain::state_file::StateFile;
 fn start(scene: &Scene) -> (Chain, u64) {
     let chain = scene.open();
     look(&chain);
-    let read = chain.reading().headers_read;
+    let read = chain.progress().headers_read;
     (chain, read)
 }
 

@@ -146,10 +146,10 @@ impl Control {
         match &*self.stage.borrow() {
             Stage::Deriving => nothing(Phase::Deriving),
             Stage::ReadingChain => {
-                let reading = self.chain.reading();
+                let progress = self.chain.progress();
                 Progress {
-                    bytes_done: reading.bytes_done,
-                    bytes_total: reading.bytes_total,
+                    bytes_done: progress.bytes_done,
+                    bytes_total: progress.bytes_total,
                     ..nothing(Phase::ReadingChain)
                 }
             }
