@@ -16,7 +16,7 @@ use crate::config::ServerConfig;
 use crate::figures::LiveFigures;
 use crate::listener::{BindError, Listener};
 use crate::metrics::{MetricsError, MetricsListener};
-use crate::node::link::Link;
+use crate::node::link_task::LinkTask;
 use crate::node::tip_watcher::TipWatcher;
 use crate::reception::Reception;
 use crate::refresh::file_watch::FileWatch;
@@ -121,7 +121,7 @@ impl Server {
         let _exporter = metrics.map(|metrics| metrics.start(Arc::clone(&figures))).transpose()?;
         tracing::info!(socket = %listener.path().display(), network = %chain.network(), version = env!("CARGO_PKG_VERSION"), "serving");
         let files = FileWatch::new(chain.files().directory());
-        let (link, node) = match node_socket.map(Link::new) {
+        let (link, node) = match node_socket.map(LinkTask::new) {
             Some((link, node)) => (Some(link), node),
             None => (None, TipWatcher::disabled()),
         };
@@ -164,7 +164,7 @@ impl Tasks {
     fn spawn(
         shared: &Rc<Shared>,
         refreshing: impl Future<Output = ()> + 'static,
-        link: Option<Link>,
+        link: Option<LinkTask>,
         poller: Poller,
     ) -> Self {
         let stop = watch::Sender::new(false);

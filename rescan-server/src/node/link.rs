@@ -1,4 +1,4 @@
-//! The link to the node over time: connected, lost and reconnected for as long as the server runs.
+//! The link to the node over time: made, lost and made anew, for as long as the server runs.
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -6,19 +6,25 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures::future::OptionFuture;
 use rescan_core::server_info::{NodeLink, NodeLinkState, NodeTip};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, ConnectionError};
 use super::socket::{self, SocketError};
-use super::tip_watcher::{QUERY_MAX, TipQuery, TipWatcher};
 
-/// Pauses between attempts to connect. Each pause is twice the one before.
+/// The first pause before another attempt, and the longest: each is twice the one before.
 const RETRY_MIN: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
-/// Pause after a wait that ended at once. It is shorter than a block takes to be reported and scanned.
-const WAIT_PAUSE: Duration = Duration::from_millis(5);
+/// How long whoever asks waits for the node to name its tip. It takes a fraction of a millisecond; while the node connects a
+/// block it may take longer, and what it said last has to do.
+const ASK_MAX: Duration = Duration::from_millis(100);
+
+/// How soon another wait follows one that ended at once: a block takes longer to be told of and scanned.
+const WAIT_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
+/// Askers on their way. The chain is refreshed once at a time, so that there is hardly ever a second.
+const ASKERS_MAX: usize = 4;
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -39,27 +45,71 @@ impl LinkError {
     }
 }
 
-/// The link to the node at one socket. It publishes its state to all [`TipWatcher`]s.
+/// What is told of the node, for whoever wants to know. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeNews {
+    told: watch::Receiver<NodeLink>,
+    askers: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl NodeNews {
+    /// What is heard where no node is to be asked.
+    pub(crate) fn off() -> Self {
+        let told = watch::channel(NodeLink { since: now(), ..NodeLink::default() }).1;
+        Self { told, askers: mpsc::channel(ASKERS_MAX).0 }
+    }
+
+    /// What was told last.
+    pub(crate) fn last(&self) -> NodeLink {
+        self.told.borrow().clone()
+    }
+
+    /// The next that is told; none once there is no more.
+    pub(crate) async fn next(&mut self) -> Option<NodeLink> {
+        self.told.changed().await.ok()?;
+        Some(self.told.borrow_and_update().clone())
+    }
+
+    /// Has the node name its tip, if it is linked: what was told last is then no older than this call. A node that is busy is not
+    /// waited for.
+    pub(crate) async fn ask(&self) {
+        if self.told.borrow().state != NodeLinkState::Connected {
+            return;
+        }
+        let (asker, answered) = oneshot::channel();
+        let asking = async {
+            // A link that is gone or lost says so by itself.
+            if self.askers.send(asker).await.is_ok() {
+                drop(answered.await);
+            }
+        };
+        if timeout(ASK_MAX, asking).await.is_err() {
+            tracing::debug!("the node does not name its tip at once; what it said last has to do");
+        }
+    }
+}
+
+/// The link, and whoever is told of it.
 #[derive(Debug)]
 pub(crate) struct Link {
     path: PathBuf,
-    status: watch::Sender<NodeLink>,
-    queries: mpsc::Receiver<TipQuery>,
-    /// The last logged reason for having no link: each is logged once, not with every attempt.
+    told: watch::Sender<NodeLink>,
+    askers: mpsc::Receiver<oneshot::Sender<()>>,
+    /// What the log said last of why there is none, so that it says it once and not with every attempt.
     logged: String,
 }
 
 impl Link {
-    /// A link to the node at `path`, not yet connected, with its watcher.
-    pub(crate) fn new(path: PathBuf) -> (Self, TipWatcher) {
-        let before = NodeLink { state: NodeLinkState::Absent, since: unix_time(), tip: None, reason: String::new() };
-        let (status, watched) = watch::channel(before);
-        let (watcher, queries) = TipWatcher::new(watched);
-        (Self { path, status, queries, logged: String::new() }, watcher)
+    /// A link to the node that listens at `path`, not made yet; and where to hear of it.
+    pub(crate) fn new(path: PathBuf) -> (Self, NodeNews) {
+        let before = NodeLink { state: NodeLinkState::Absent, since: now(), tip: None, reason: String::new() };
+        let (told, hearing) = watch::channel(before);
+        let (asking, askers) = mpsc::channel(ASKERS_MAX);
+        (Self { path, told, askers, logged: String::new() }, NodeNews { told: hearing, askers: asking })
     }
 
-    /// Keeps the link until `stopping` is true, then disconnects in order. Must run in a `LocalSet`.
-    pub(crate) async fn run(mut self, mut stopping: watch::Receiver<bool>) {
+    /// Keeps the link until `stopping` says so, and then leaves the node in order. Must run in a `LocalSet`.
+    pub(crate) async fn keep(mut self, mut stopping: watch::Receiver<bool>) {
         let mut pause = RETRY_MIN;
         loop {
             let (was_linked, error) = match self.attempt(&mut stopping).await {
@@ -70,7 +120,7 @@ impl Link {
             if was_linked {
                 pause = RETRY_MIN;
             }
-            self.publish_error(&error);
+            self.report(&error);
             tokio::select! {
                 () = stopped(&mut stopping) => return,
                 () = sleep(pause) => pause = (pause * 2).min(RETRY_MAX),
@@ -81,7 +131,7 @@ impl Link {
     async fn attempt(&mut self, stopping: &mut watch::Receiver<bool>) -> Attempt {
         let opening = async {
             let stream = socket::connect(&self.path).await?;
-            self.publish_connecting();
+            self.say_connecting();
             Ok::<_, LinkError>(Connection::open(stream).await?)
         };
         let connection = tokio::select! {
@@ -94,11 +144,11 @@ impl Link {
         let mut was_linked = false;
         let ended = tokio::select! {
             () = stopped(stopping) => None,
-            ended = self.follow_tips(&connection, &mut was_linked) => Some(ended),
+            ended = self.follow(&connection, &mut was_linked) => Some(ended),
         };
         match ended {
             None => {
-                connection.disconnect().await;
+                connection.leave().await;
                 Attempt::Stopped
             }
             Some(error) if was_linked => Attempt::Lost(error.into()),
@@ -106,21 +156,21 @@ impl Link {
         }
     }
 
-    /// Publishes each tip until the link is lost.
-    async fn follow_tips(&mut self, connection: &Connection, was_linked: &mut bool) -> ConnectionError {
+    /// Tells of each tip until there is no next.
+    async fn follow(&mut self, connection: &Connection, was_linked: &mut bool) -> ConnectionError {
         loop {
-            // Also after a wait that returned nothing: a stopping node has no tip either.
+            // At first, and after a wait that ended with nothing: a node that stops has no tip either.
             let mut tip = match connection.tip().await {
                 Ok(Some(tip)) => tip,
                 Ok(None) => return ConnectionError::Stopping,
                 Err(error) => return error,
             };
-            if std::mem::replace(was_linked, true) && self.status.borrow().tip == Some(tip) {
-                // It refuses to wait and has no new tip.
+            if std::mem::replace(was_linked, true) && self.told.borrow().tip == Some(tip) {
+                // It gives no wait, and has nothing new.
                 return ConnectionError::Stopping;
             }
             loop {
-                self.publish_tip(tip);
+                self.say_connected(tip);
                 tip = match self.next_tip(connection, tip).await {
                     Ok(Some(next)) => next,
                     Ok(None) => break,
@@ -130,55 +180,53 @@ impl Link {
         }
     }
 
-    /// The node's next tip after `tip`, from the wait or from a query; none if the node refuses to wait.
+    /// The tip that the node has after `tip`, by its own word or because somebody asks; none if it gives no wait.
     async fn next_tip(&mut self, connection: &Connection, tip: NodeTip) -> Result<Option<NodeTip>, ConnectionError> {
         let began = Instant::now();
         let mut waiting = pin!(connection.tip_after(&tip.hash));
-        // One call answers all queries that arrive during it; a busy node keeps unanswered calls in its queue.
-        let (mut call, mut queries) = (pin!(OptionFuture::default()), Vec::new());
+        // One question for all who ask while it is under way: those that a busy node has not answered stay in its queue.
+        let (mut naming, mut asking) = (pin!(OptionFuture::default()), Vec::new());
         loop {
             tokio::select! {
                 next = &mut waiting => {
-                    // A node that disconnects blocks may end waits at once; do not load it further.
-                    if began.elapsed() < WAIT_PAUSE {
-                        sleep(WAIT_PAUSE).await;
+                    // A node that is in the middle of leaving blocks may end waits at once, and is not to be kept from it.
+                    if began.elapsed() < WAIT_AGAIN_AFTER {
+                        sleep(WAIT_AGAIN_AFTER).await;
                     }
-                    queries.retain(|query: &TipQuery| !query.is_closed());
-                    if queries.is_empty() || !matches!(next, Ok(Some(_))) {
+                    if asking.is_empty() || !matches!(next, Ok(Some(_))) {
                         return next;
                     }
-                    // The answer to a query must be no older than the query: take the newer of the two tips.
-                    return match timeout(QUERY_MAX, call).await {
-                        Ok(Some(answer)) => answer,
-                        // The node is busy. The tip from the wait is new all the same.
-                        Ok(None) | Err(_) => next,
+                    // Those who asked are to hear what is no older than their question, and that is the newer of the two.
+                    return match naming.await {
+                        Some(Err(ConnectionError::Silent)) | None => next,
+                        Some(named) => named,
                     };
                 }
-                Some(query) = self.queries.recv() => {
-                    // Queries from before the link have timed out.
-                    if query.is_closed() {
+                Some(asker) = self.askers.recv() => {
+                    // Nobody waits any more for what was asked while there was no link.
+                    if asker.is_closed() {
                         continue;
                     }
-                    if queries.is_empty() {
-                        call.set(Some(connection.tip()).into());
+                    if asking.is_empty() {
+                        naming.set(Some(connection.tip()).into());
                     }
-                    queries.push(query);
+                    asking.push(asker);
                 }
-                Some(answer) = &mut call, if !queries.is_empty() => {
-                    let now = match answer {
+                Some(named) = &mut naming, if !asking.is_empty() => {
+                    let now = match named {
                         Ok(Some(now)) => now,
                         Ok(None) => return Ok(None),
-                        // The node is busy; the wait finds out whether it is lost.
-                        Err(ConnectionError::TimedOut) => {
-                            queries.clear();
+                        // It is busy; whether it is lost is for the wait to say.
+                        Err(ConnectionError::Silent) => {
+                            asking.clear();
                             continue;
                         }
                         Err(error) => return Err(error),
                     };
-                    self.publish_tip(now);
-                    // Dropping a query answers it.
-                    queries.clear();
-                    // The wait is probably over too, and its tip may be older than this one.
+                    self.say_connected(now);
+                    // Which tells whoever asked.
+                    asking.clear();
+                    // Most likely the wait is over too, and what it says may be older than this.
                     if now != tip {
                         return Ok(Some(now));
                     }
@@ -187,25 +235,25 @@ impl Link {
         }
     }
 
-    /// A refused node stays refused until it answers.
-    fn publish_connecting(&self) {
-        self.status.send_if_modified(|link| {
-            let is_new_state = !matches!(link.state, NodeLinkState::Connecting | NodeLinkState::Refused);
-            if is_new_state {
-                let reason = "the node is loading its chain".to_owned();
-                *link = NodeLink { state: NodeLinkState::Connecting, since: unix_time(), tip: link.tip, reason };
+    /// One that was refused stays so until it answers.
+    fn say_connecting(&self) {
+        self.told.send_if_modified(|link| {
+            let is_news = !matches!(link.state, NodeLinkState::Connecting | NodeLinkState::Refused);
+            if is_news {
+                let reason = "the node listens, and answers once it has loaded its chain".to_owned();
+                *link = NodeLink { state: NodeLinkState::Connecting, since: now(), tip: link.tip, reason };
             }
-            is_new_state
+            is_news
         });
     }
 
-    fn publish_tip(&mut self, tip: NodeTip) {
-        self.status.send_if_modified(|link| {
+    fn say_connected(&mut self, tip: NodeTip) {
+        self.told.send_if_modified(|link| {
             let is_new = link.state != NodeLinkState::Connected;
             if is_new {
                 tracing::info!(socket = %self.path.display(), height = tip.height.0, hash = %tip.hash, "linked to the node");
             }
-            let since = if is_new { unix_time() } else { link.since };
+            let since = if is_new { now() } else { link.since };
             let before = link.tip.replace(tip);
             link.state = NodeLinkState::Connected;
             link.since = since;
@@ -215,72 +263,70 @@ impl Link {
         self.logged.clear();
     }
 
-    fn publish_error(&mut self, error: &LinkError) {
+    fn report(&mut self, error: &LinkError) {
         let (state, reason) = (error.state(), error.to_string());
         if self.logged != reason {
             log(&self.path, state, &reason);
             self.logged.clone_from(&reason);
         }
-        self.status.send_if_modified(|link| {
-            let is_new_state = link.state != state || link.reason != reason;
-            if is_new_state {
-                let since = if link.state == state { link.since } else { unix_time() };
+        self.told.send_if_modified(|link| {
+            let is_news = link.state != state || link.reason != reason;
+            if is_news {
+                let since = if link.state == state { link.since } else { now() };
                 *link = NodeLink { state, since, tip: link.tip, reason };
             }
-            is_new_state
+            is_news
         });
     }
 }
 
 impl Drop for Link {
-    /// No one may rely on a tip that is no longer kept up to date.
+    /// Whatever ended it: nobody is to go by a tip that nobody keeps up.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!(
-                "the link to the node panicked; selecting the active chain from files alone; please report this"
-            );
+            tracing::error!("the link to the node failed; the active chain is told from files: please report this");
         }
-        self.status.send_modify(|link| {
+        self.told.send_modify(|link| {
             if link.state == NodeLinkState::Connected {
-                let reason = "the server closed the link".to_owned();
-                *link = NodeLink { state: NodeLinkState::Lost, since: unix_time(), tip: link.tip, reason };
+                let reason = "the server no longer keeps the link".to_owned();
+                *link = NodeLink { state: NodeLinkState::Lost, since: now(), tip: link.tip, reason };
             }
         });
     }
 }
 
-/// How an attempt to link ended.
+/// How an attempt at a link ended.
 enum Attempt {
-    /// The server is stopping.
+    /// The server stops.
     Stopped,
-    /// No link was made.
+    /// There was none.
     Failed(LinkError),
-    /// The link was made, and lost.
+    /// There was one.
     Lost(LinkError),
 }
 
-/// The reason contains the next step. A missing node is no fault, so it is logged at a lower level.
+/// Each with the next step, which the reason has. Not to have a node with IPC is no fault.
 fn log(socket: &Path, state: NodeLinkState, reason: &str) {
     let socket = socket.display();
     match state {
         NodeLinkState::Absent => {
-            tracing::info!(%socket, reason, "no link to a node; selecting the active chain from files alone");
+            tracing::info!(%socket, reason, "no link to a node; the active chain is told from files");
         }
         NodeLinkState::Refused => {
-            tracing::warn!(%socket, reason, "the node is not used; selecting the active chain from files alone");
+            tracing::warn!(%socket, reason, "the node is not asked; the active chain is told from files");
         }
         _ => {
-            tracing::warn!(%socket, reason, "link to the node lost; selecting the active chain from files alone until it is back");
+            tracing::warn!(%socket, reason, "no link to the node; until it is back the active chain is told from files");
         }
     }
 }
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // A dropped sender means the same.
+    // A sender that is gone says the same.
     drop(stopping.wait_for(|stop| *stop).await);
 }
 
-/// Seconds since 1970; 0 if the clock is set before that.
-pub(super) fn unix_time() -> u64 {
+/// In seconds since 1970; a clock before that counts as then.
+fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

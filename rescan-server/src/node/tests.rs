@@ -19,7 +19,7 @@ use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::timeout;
 
 use super::fake_node::{FakeNode, Script};
-use super::link::Link;
+use super::link_task::LinkTask;
 use super::tip_watcher::TipWatcher;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ impl Scene {
         let directory = tempfile::tempdir_in("/tmp").unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let path = directory.path().join("node.sock");
-        let (link, node) = Link::new(path.clone());
+        let (link, node) = LinkTask::new(path.clone());
         let stop = watch::Sender::new(false);
         let running = tokio::task::spawn_local(link.run(stop.subscribe()));
         Self { directory, path, node, stop, running }

@@ -6,7 +6,7 @@ use rescan_core::server_info::{NodeLink, NodeLinkState};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use crate::node::link::unix_time;
+use crate::node::link_task::unix_time;
 
 /// How long a query for the node's tip may take. It usually takes a fraction of a millisecond. A node that connects a
 /// block may take longer; then its last known tip is used.

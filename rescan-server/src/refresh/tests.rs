@@ -18,7 +18,7 @@ use super::refresher::Refresher;
 use crate::blocks::block_file::Access;
 use crate::chain::{Chain, ChainConfig};
 use crate::node::fake_node::{FakeNode, Script};
-use crate::node::link::Link;
+use crate::node::link_task::LinkTask;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -30,7 +30,7 @@ fn a_client_request_queries_the_node_and_a_poll_does_not() {
         let path = directory.path().join("node.sock");
         let script = Script::new(NodeTip { height: Height(5), hash: BlockHash::all_zeros() });
         let _node = FakeNode::listen(&path, &script);
-        let (link, mut node) = Link::new(path);
+        let (link, mut node) = LinkTask::new(path);
         let stop = watch::Sender::new(false);
         let _running = tokio::task::spawn_local(link.run(stop.subscribe()));
         while node.status().state != NodeLinkState::Connected {

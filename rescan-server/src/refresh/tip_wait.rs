@@ -9,13 +9,11 @@
 use std::time::Duration;
 
 use bitcoin::BlockHash;
+use rescan_core::protocol::TIP_WAIT_MAX;
 use rescan_core::report::BlockId;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::refresh::refresher::{RefreshError, Refresher};
-
-/// The longest wait of one call. A client that vanished silently is noticed by then; any other waits again.
-const WAIT_MAX: Duration = rescan_core::protocol::TIP_WAIT_MAX;
 
 /// The age at which the chain is refreshed during a wait. All waits share these refreshes, so their number costs
 /// nothing. A refresh takes a hundredth of a second with thousands of block files.
@@ -29,9 +27,9 @@ pub(crate) struct TipWait {
 }
 
 impl TipWait {
-    /// A wait for any tip but `known`, for at most `timeout` and [`WAIT_MAX`].
+    /// A wait for any tip but `known`, for at most `timeout` and [`TIP_WAIT_MAX`].
     pub(crate) fn new(known: Option<BlockHash>, timeout: Duration) -> Self {
-        Self { known, timeout: timeout.min(WAIT_MAX) }
+        Self { known, timeout: timeout.min(TIP_WAIT_MAX) }
     }
 
     /// The tip, as soon as it differs from the known one; the same tip, or none, at the timeout. The block files are
