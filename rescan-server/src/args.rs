@@ -17,103 +17,101 @@ use crate::logging::LogFormat;
 use crate::metrics::MetricsAddress;
 use crate::session::guard::limits::SessionLimits;
 
-/// Serves wallets' rescans from the block files of a Bitcoin Core node, over a Unix socket.
+/// Answers rescans of wallets from the block files of a Bitcoin Core node, over a Unix socket.
 ///
-/// Runs beside the node, as the node's user, in the foreground; the node need not run, and where it does and answers over IPC,
-/// its own word decides which chain is active. Nothing is written into the
-/// node's directories but the socket and its lock, and those only where no --socket is given.
+/// Runs in the foreground beside the node, as the node's user. The node need not run; if it answers over IPC, it decides which chain is
+/// active. Without --socket, the socket and its lock are written into the node's data directory, and nothing else.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "rescan-server", version, after_help = EXIT_CODES, after_long_help = AFTER_LONG_HELP)]
 pub struct Args {
-    /// The node's data directory, as given to its own -datadir
+    /// The node's data directory, as in its option -datadir
     #[arg(long, value_name = "DIR", required_unless_present = "blocks_dir", conflicts_with = "blocks_dir")]
     pub datadir: Option<PathBuf>,
 
-    /// The folder that holds blk00000.dat and its like, where the node's -blocksdir moved it; needs --socket
+    /// The directory of the block files (blk00000.dat), if the node's -blocksdir moved it; needs --socket
     #[arg(long, value_name = "DIR", requires = "socket")]
     pub blocks_dir: Option<PathBuf>,
 
-    /// Which network's blocks to serve [default: the only one in the data directory, else main]
+    /// The network to serve [default: the only one in the data directory, else main]
     #[arg(long, value_name = "NAME", value_parser = network_names())]
     pub network: Option<Network>,
 
-    /// Where wallets connect [default: rescan.sock in the data directory of the network]
+    /// The socket for wallets [default: rescan.sock in the data directory of the network]
     ///
-    /// The socket is for this user alone, and root. A socket that a crashed server left behind is replaced; anything else
-    /// that lies there is left alone.
+    /// Only this user and root can connect. The socket of a crashed server is replaced; any other file is left alone.
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
 
-    /// Where the node answers over IPC, or `off` [default: node.sock in the data directory of the network, else beside --socket]
+    /// The node's IPC socket, or `off` [default: node.sock in the data directory of the network, else beside --socket]
     ///
-    /// A node started with -ipcbind=unix says which chain is active as soon as that changes. It is looked for again and again, so that it
-    /// may come and go. Needs bitcoin-node v31 or later; without, the active chain is told from the block files.
+    /// A node started with -ipcbind=unix reports each change of the active chain; it may start and stop at any time. Needs bitcoin-node v31
+    /// or later; without it, the active chain follows from the block files.
     #[arg(long, value_name = "PATH")]
     pub node_socket: Option<PathBuf>,
 
-    /// Where to remember what was learned of the block files [default: $XDG_STATE_HOME/rescan or ~/.local/state/rescan]
+    /// The directory of the state file, an index of the block files [default: $XDG_STATE_HOME/rescan or ~/.local/state/rescan]
     ///
-    /// It may be deleted at any time; the next start then reads all block headers again, which takes minutes on mainnet.
+    /// It may be deleted at any time. The next start then reads all block headers again, which takes minutes on mainnet.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 
-    /// How many threads scan [default: one a core]
+    /// The number of threads that scan [default: one per core]
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
 
-    /// How block files are read
+    /// The way to read block files
     #[arg(long, value_name = "HOW", value_enum, default_value_t = AccessName::Mapped)]
     pub access: AccessName,
 
-    /// What scans leave in the page cache
+    /// The page cache after a scan
     ///
-    /// The node needs the cache for its own. What was in it before a scan stays there, whatever is chosen.
+    /// The node needs the cache for its own files. Pages that were cached before a scan stay cached in either case.
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub page_cache: PageCache,
 
-    /// The block challenge of a custom signet, as hex: needed only where the node pruned the first blocks away
+    /// The block challenge of a custom signet, as hex; needed only if the node has pruned the first blocks
     #[arg(long, value_name = "HEX", value_parser = challenge)]
     pub signet_challenge: Option<ScriptBuf>,
 
-    /// Tell metrics for Prometheus here: unix:PATH, or 127.0.0.1:PORT [default: nowhere]
+    /// Serve metrics for Prometheus at unix:PATH or 127.0.0.1:PORT, under /metrics [default: off]
     ///
-    /// A Unix socket is for this user alone, and root. A port can be asked by every user of this machine; an address that other
-    /// machines can reach is refused. The path to ask for is /metrics. `rescan info --json` has the same figures.
+    /// Only this user and root can use a Unix socket; every user of this machine can use a port. An address that other machines can reach
+    /// is refused.
     #[arg(long, value_name = "WHERE")]
     pub metrics: Option<MetricsAddress>,
 
-    /// How log lines look; RUST_LOG says which are written
+    /// The format of log lines; RUST_LOG selects the events
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Human)]
     pub log_format: LogFormat,
 
-    /// Write the man page and shell completions of this command into this folder, and do nothing else
+    /// Write the man page and the shell completions into this directory, and exit
     #[arg(long, value_name = "DIR", hide = true, exclusive = true)]
     pub generate: Option<PathBuf>,
 }
 
-/// What Bitcoin Core names the socket of its IPC.
+/// The name of Bitcoin Core's IPC socket.
 const NODE_SOCKET: &str = "node.sock";
 
-/// In place of a path: no node is to be asked.
+/// Stands for no node, in place of a path.
 const NODE_OFF: &str = "off";
 
 const EXIT_CODES: &str = "Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong usage";
 
 const AFTER_LONG_HELP: &str = "\
 Exit codes:
-  0  stopped by SIGTERM or SIGINT, after telling the wallets of running scans how far they came
-  1  failed: the block files cannot be read, or the socket cannot be had
+  0  stopped by SIGTERM or SIGINT, after delivering the summaries of running scans
+  1  failed: the block files cannot be read, or the socket cannot be bound
   2  wrong usage
 
 Environment:
-  RUST_LOG   which events are logged [default: info]; for example `debug` or `rescan_server=trace`
-  NO_COLOR   no colours in the log
+  RUST_LOG   the events to log [default: info]; for example `debug` or `rescan_server=trace`
+  NO_COLOR   disables colours in the log
 
 Example:
   rescan-server --datadir ~/.bitcoin             in one terminal
   rescan info --socket ~/.bitcoin/rescan.sock    in another";
 
-/// The names that networks have here; `test` is what Bitcoin Core's -chain calls testnet3.
+/// The names of the networks; `test` is the name of testnet3 in Bitcoin Core's -chain.
 fn network_names() -> impl TypedValueParser<Value = Network> {
     PossibleValuesParser::new([
         PossibleValue::new("main"),
@@ -125,17 +123,17 @@ fn network_names() -> impl TypedValueParser<Value = Network> {
     .try_map(|name| name.parse::<Network>())
 }
 
-/// How block files are read.
+/// The way to read block files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum AccessName {
-    /// Finished files are mapped into memory: fastest, and safe beside Bitcoin Core, but a node that crashes and rewrites
-    /// finished files can end this process
+    /// Map finished files into memory: fastest, and safe beside Bitcoin Core; a node that crashes and rewrites finished files can end this
+    /// process
     Mapped,
-    /// Files are only read: half to two thirds of the speed where the page cache has them, and nothing that happens to them can end this process
+    /// Read all files: half to two thirds of the speed on cached files; no change to a file can end this process
     Read,
 }
 
-/// What of the process's environment the defaults depend on.
+/// The environment variables that determine defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// `$XDG_STATE_HOME`.
@@ -144,23 +142,23 @@ pub struct Environment {
     pub home: Option<OsString>,
 }
 
-/// What is wrong with a command line that parses.
+/// An invalid command line that parses.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArgsError {
-    /// There are no block files where the arguments say.
+    /// There are no block files at the given path.
     #[error(transparent)]
     NetworkDir(#[from] NetworkDirError),
     /// Neither a data directory nor a socket was given.
-    #[error("a blocks directory does not say where the socket goes: give --socket")]
+    #[error("--blocks-dir has no default socket: give --socket")]
     NoSocket,
     /// There is no default state directory.
-    #[error("neither XDG_STATE_HOME nor HOME is set, so that there is no place for the state file: give --state-dir")]
+    #[error("neither XDG_STATE_HOME nor HOME is set, so the state file has no default directory: give --state-dir")]
     NoStateDir,
 }
 
 impl ArgsError {
-    /// Whether other arguments are needed, rather than other files.
+    /// Whether the arguments are wrong, rather than the files.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         !matches!(self, Self::NetworkDir(_))
@@ -168,10 +166,10 @@ impl ArgsError {
 }
 
 impl Args {
-    /// The configuration that these arguments and the environment come to. Looks into the data directory for networks.
+    /// The configuration from these arguments and the environment. Searches the data directory for networks.
     ///
     /// # Errors
-    /// [`ArgsError`], if something that has no default is missing.
+    /// [`ArgsError`], if a value without a default is missing.
     pub fn into_config(self, access: Access, environment: &Environment) -> Result<ServerConfig, ArgsError> {
         let state_dir = match self.state_dir {
             Some(directory) => directory,
@@ -257,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_cache_is_restored_unless_it_is_to_be_kept() {
+    fn the_page_cache_is_restored_by_default() {
         let of = |more: &[&str]| {
             let args = parse(&[&["--blocks-dir", "/b", "--socket", "/s"], more].concat()).unwrap();
             args.into_config(Access::read(), &environment("/state", "")).unwrap().chain.access.page_cache()
@@ -267,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_node_is_looked_for_beside_the_socket_unless_told_where_or_not_to() {
+    fn the_nodes_socket_is_beside_the_socket_unless_given_or_off() {
         let of = |more: &[&str]| {
             let args = parse(&[&["--blocks-dir", "/b", "--socket", "/run/rescan.sock"], more].concat()).unwrap();
             args.into_config(Access::read(), &environment("/state", "")).unwrap().node_socket
@@ -278,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn no_workers_are_too_few() {
+    fn zero_workers_are_refused() {
         assert_eq!(parse(&["--datadir", "/d", "--workers", "0"]).unwrap_err(), ErrorKind::ValueValidation);
     }
 
@@ -292,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn testnet3_is_shown_by_its_name_and_taken_by_cores() {
+    fn testnet3_is_listed_by_its_name_and_accepted_by_the_name_of_core() {
         for name in ["testnet3", "test"] {
             assert_eq!(parse(&["--datadir", "/d", "--network", name]).unwrap().network, Some(Network::Testnet3));
         }

@@ -1,22 +1,22 @@
-//! How a scan is told to stop: a flag that its owner sets and every worker reads once a block.
+//! Cancellation of a scan: a flag that its owner sets and every worker reads once per block.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The workers' side: reads the flag.
+/// The flag, for workers.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// A flag that is not set.
+    /// An unset flag.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the flag. There is no way back.
+    /// Sets the flag, for good.
     pub fn cancel(&self) {
-        // Relaxed: the flag orders nothing but itself, and a block later is soon enough.
+        // Relaxed: the flag orders no other memory, and a delay of one block is acceptable.
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -27,12 +27,12 @@ impl Cancel {
     }
 }
 
-/// The owner's side: dropping it sets the flag.
+/// The owner of a flag. Dropping it sets the flag.
 #[derive(Debug, Default)]
 pub struct CancelOnDrop(Cancel);
 
 impl CancelOnDrop {
-    /// An owner with a flag that is not set.
+    /// The owner of an unset flag.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dropping_the_owner_tells_the_worker() {
+    fn dropping_the_owner_cancels_the_worker() {
         let owner = CancelOnDrop::new();
         let worker = owner.handle();
         assert!(!worker.is_cancelled());

@@ -1,4 +1,4 @@
-//! What a server is told, checked once. Nothing here touches a disk.
+//! The configuration of a server, validated once. Nothing here touches a disk.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -7,19 +7,19 @@ use crate::chain::ChainConfig;
 use crate::metrics::MetricsAddress;
 use crate::session::guard::limits::SessionLimits;
 
-/// What a server is told.
+/// The configuration of a server.
 #[derive(Debug)]
 pub struct ServerConfig {
-    /// Which block files to serve.
+    /// The block files to serve.
     pub chain: ChainConfig,
-    /// Where clients connect.
+    /// The socket for clients.
     pub socket: PathBuf,
-    /// Where the node answers over IPC; none if it is not to be asked.
+    /// The node's IPC socket; none to ignore the node.
     pub node_socket: Option<PathBuf>,
-    /// How many threads scan.
+    /// The number of threads that scan.
     pub workers: NonZeroUsize,
-    /// What clients may use.
+    /// The limits for clients.
     pub limits: SessionLimits,
-    /// Where metrics are told, if anywhere.
+    /// The address of the metrics; none to disable them.
     pub metrics: Option<MetricsAddress>,
 }

@@ -1,5 +1,4 @@
-//! The man page and shell completions of `rescan-server`, made from the definition of its command line, so that they
-//! cannot say anything else.
+//! The man page and shell completions of `rescan-server`, generated from the definition of its command line.
 
 use std::io;
 use std::path::Path;
@@ -10,16 +9,16 @@ use clap_complete::Shell;
 
 use crate::args::Args;
 
-/// For which shells.
+/// The shells with completions.
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
 
-/// Writes them into a folder, which is made where it is missing.
+/// Writes all files into a directory, which is created if missing.
 #[must_use]
 pub fn write(directory: &Path) -> ExitCode {
     match try_write(directory) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "said to who packages the command, where nothing is logged")]
+            #[expect(clippy::print_stderr, reason = "for packagers; nothing is logged here")]
             {
                 eprintln!("error: cannot write into {}: {error}", directory.display());
             }
@@ -32,13 +31,13 @@ fn try_write(directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     clap_mangen::generate_to(Args::command(), directory)?;
     for shell in SHELLS {
-        clap_complete::generate_to(shell, &mut shown(), "rescan-server", directory)?;
+        clap_complete::generate_to(shell, &mut visible_command(), "rescan-server", directory)?;
     }
     Ok(())
 }
 
-/// What completions are for: what the help shows.
-fn shown() -> clap::Command {
+/// The command with the options that the help shows.
+fn visible_command() -> clap::Command {
     let whole = Args::command();
     clap::Command::new("rescan-server").args(whole.get_arguments().filter(|argument| !argument.is_hide_set()).cloned())
 }
@@ -54,9 +53,9 @@ mod tests {
         let mut options = 0;
         for name in ["rescan-server.1", "rescan-server.bash", "_rescan-server", "rescan-server.fish"] {
             let text = std::fs::read_to_string(directory.path().join(name)).expect(name);
-            // A man page has its hyphens escaped, and fish names options without them.
+            // A man page escapes hyphens, and fish names options without them.
             let text = text.replace('\\', "");
-            assert!(!text.contains("generate"), "what the help does not show is in {name}");
+            assert!(!text.contains("generate"), "{name} has a hidden option");
             for option in Args::command().get_arguments().filter(|argument| !argument.is_hide_set()) {
                 let long = option.get_long().expect("each option has a long name");
                 let found = text.contains(&format!("--{long}")) || text.contains(&format!("-l {long}"));
@@ -64,6 +63,6 @@ mod tests {
                 options += 1;
             }
         }
-        assert!(options >= 4 * 10, "{options} is not all");
+        assert!(options >= 4 * 10, "only {options} options");
     }
 }

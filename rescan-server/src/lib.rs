@@ -1,40 +1,49 @@
-//! The node's side of rescan: reads Bitcoin Core's block files and answers wallets' rescans over a Unix socket.
+//! The node side of rescan: reads Bitcoin Core's block files and answers rescans of wallets over a Unix socket.
 //!
-//! In the order in which data flows: [`network_dir`] finds the files, [`block_file`] and [`block_files`] give their
-//! bytes as [`page_cache`] has them, [`records`] walks them, [`state_file`] remembers what was found, [`chain`] says which blocks are active, as `node` hears it of a node,
-//! [`scan`] walks those in a pool of workers, [`session`] talks to wallets, [`listener`] lets them in, [`figures`] counts what
-//! happens and [`metrics`] tells it, and [`Server`] holds it together as [`config`] says. [`allocator`], [`args`],
-//! [`logging`], [`open_files`] and [`service_manager`] are for the `rescan-server` command.
+//! Modules stand in the order in which data flows; none imports from one below it. [`blocks`] finds and reads the block
+//! files. [`chain`] is the active chain, and `node` reports its tip. [`scan`] walks it in a pool of workers. `listener`
+//! binds sockets, [`metrics`] counts and exports events, and `refresh` keeps the chain current. [`session`] serves one
+//! wallet over a connection, `acceptor` admits connections, and [`Server`] runs it all as [`config`] says.
+//!
+//! [`args`], [`logging`], [`allocator`], [`open_files`], [`service_manager`] and [`generate`] belong to the command
+//! `rescan-server`.
 
 pub mod blocks;
+
+pub mod cancel;
 
 pub mod chain;
 
 mod node;
 
-mod refresh;
-
 pub mod scan;
+
+mod listener;
+
+pub mod metrics;
+
+mod refresh;
 
 pub mod session;
 
-pub mod cancel;
+mod acceptor;
+
 pub mod config;
-pub mod figures;
-pub mod listener;
-pub mod metrics;
-mod reception;
+
 mod server;
-pub mod service_manager;
 
 pub mod allocator;
+mod allocator_trim;
 pub mod args;
+mod exception;
 pub mod generate;
 pub mod logging;
 pub mod open_files;
+pub mod service_manager;
 
 #[allow(warnings, clippy::all, reason = "generated from schema/node.capnp by `cargo xtask codegen`")]
 #[rustfmt::skip]
 mod node_capnp;
 
+pub use listener::BindError;
 pub use server::{ServeError, Server, serve};

@@ -1,8 +1,7 @@
-//! The socket: where it lies, who may have it, who may speak to it.
+//! The socket: its path, its permissions, its lock.
 //!
-//! One server a path: a lock file beside the socket decides, since a socket file says nothing about whether its server
-//! lives. Only what is a socket and has nobody listening is ever removed. The socket is its owner's alone from the
-//! moment it exists, and before a byte is read from a peer, the kernel is asked who it is.
+//! One server per path: a lock file beside the socket decides, because a socket file outlives its server. Only a socket
+//! without a listener is ever removed. The socket is private to its owner from the moment it exists.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -16,21 +15,21 @@ use rescan_core::peer::others_can_write;
 use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// `sockaddr_un` has room for 108 bytes, the last of them a zero.
+/// `sockaddr_un` has room for 108 bytes, with a zero at the end.
 const PATH_BYTES_MAX: usize = 107;
 
-/// Connections that the kernel holds until they are accepted: more than may be at a time. Where it holds no more, a
-/// client that does not wait, as an asynchronous one, is told to try again; most take that for an error.
+/// Connections that the kernel queues until they are accepted: more than the server admits at a time. If the queue is
+/// full, the kernel returns EAGAIN to a non-blocking client, and most clients take that for an error.
 const BACKLOG: i32 = 512;
 
-/// Read, write and search by the owner, as Bitcoin Core's own `node.sock` has it.
+/// Read, write and search by the owner, as for Bitcoin Core's own `node.sock`.
 const SOCKET_MODE: u32 = 0o700;
 
-/// Why there is no socket to listen on.
+/// A failure to bind the socket.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// The kernel has no room for a path of that length.
+    /// The path is longer than the kernel allows.
     #[error("the socket path {path} has {found} bytes, at most {PATH_BYTES_MAX} are possible: give a shorter --socket")]
     PathTooLong {
         /// The path.
@@ -38,27 +37,27 @@ pub enum BindError {
         /// Its length in bytes.
         found: usize,
     },
-    /// Another server has the lock.
+    /// Another server holds the lock.
     #[error("another rescan-server serves {path}: stop it, or give another --socket")]
     AlreadyServed {
         /// The path of the socket.
         path: PathBuf,
     },
-    /// Something listens there that does not take our lock.
+    /// Another program listens on the socket.
     #[error("another program listens on {path}: give another --socket")]
     ListenedOn {
         /// The path of the socket.
         path: PathBuf,
     },
-    /// Something else than a socket lies there.
+    /// The file is not a socket.
     #[error("{path} exists and is not a socket: give another --socket")]
     NotASocket {
         /// The path.
         path: PathBuf,
     },
-    /// The file system does not keep to the permissions that it was given.
+    /// The file system does not keep the permissions of the socket.
     #[error("the socket {path} has mode {found:03o}, expected 700: choose a --socket on a local file system")]
-    Exposed {
+    InsecurePermissions {
         /// The path of the socket.
         path: PathBuf,
         /// Its permissions.
@@ -67,24 +66,24 @@ pub enum BindError {
     /// The operating system refused.
     #[error("cannot {verb} {path}")]
     Io {
-        /// What was attempted.
+        /// The attempted operation.
         verb: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
 }
 
-/// A bound socket and the lock beside it. Dropping it removes the socket, if it is still this one.
+/// A bound socket and the lock beside it. Dropping it removes the socket, unless another has replaced it.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     listener: UnixListener,
     path: PathBuf,
     /// Device and inode.
     identity: (u64, u64),
-    /// Held for as long as the socket exists, and dropped after it is removed.
+    /// Held while the socket exists, and dropped after its removal.
     _lock: File,
 }
 
@@ -92,8 +91,8 @@ impl Listener {
     /// Binds and locks `path`, in a directory that exists.
     ///
     /// # Errors
-    /// [`BindError`], which says what to do.
-    pub fn bind(path: &Path) -> Result<Self, BindError> {
+    /// [`BindError`], with the next step.
+    pub(crate) fn bind(path: &Path) -> Result<Self, BindError> {
         let found = path.as_os_str().as_bytes().len();
         if found > PATH_BYTES_MAX {
             return Err(BindError::PathTooLong { path: path.to_owned(), found });
@@ -101,23 +100,22 @@ impl Listener {
         let lock = lock(path)?;
         remove_stale(path)?;
         let listener = bind_private(path)?;
-        let metadata = fs::symlink_metadata(path).map_err(io_error("look at", path))?;
+        let metadata = fs::symlink_metadata(path).map_err(io_error("inspect", path))?;
         let mode = metadata.permissions().mode() & 0o777;
         let bound = Self { listener, path: path.to_owned(), identity: (metadata.dev(), metadata.ino()), _lock: lock };
         if mode & 0o077 != 0 {
-            return Err(BindError::Exposed { path: path.to_owned(), found: mode });
+            return Err(BindError::InsecurePermissions { path: path.to_owned(), found: mode });
         }
         warn_of_open_directory(path);
         Ok(bound)
     }
 
-    /// Where it is bound.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    /// The path of the socket.
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A handle to accept connections with, for the runtime that this is called in.
+    /// A handle that accepts connections, for the current runtime.
     ///
     /// # Errors
     /// If the socket cannot be made non-blocking or there is no runtime.
@@ -132,7 +130,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         let ours = fs::symlink_metadata(&self.path).is_ok_and(|it| (it.dev(), it.ino()) == self.identity);
         if ours && let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "the socket cannot be removed; the next start will");
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket; the next start removes it");
         }
     }
 }
@@ -160,34 +158,34 @@ fn lock(socket: &Path) -> Result<File, BindError> {
     }
 }
 
-/// Removes what a server that crashed left behind, and nothing else. The lock is held, so that no server of ours can
-/// come between the look and the removal.
+/// Removes the socket of a crashed server, and nothing else. The caller holds the lock, so no other server can bind
+/// between the check and the removal.
 fn remove_stale(path: &Path) -> Result<(), BindError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io_error("look at", path)(error)),
+        Err(error) => return Err(io_error("inspect", path)(error)),
     };
     if !metadata.file_type().is_socket() {
         return Err(BindError::NotASocket { path: path.to_owned() });
     }
     match try_connect(path) {
         Ok(_listening) => Err(BindError::ListenedOn { path: path.to_owned() }),
-        // So many wait to be accepted that no more may: whoever is to accept them lives.
+        // The queue of a live listener is full.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(BindError::ListenedOn { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             tracing::warn!(
                 path = %path.display(),
-                "the server before this one was killed, ran out of memory, or read a mapped block file that was cut short (SIGBUS, status=7/BUS \
-                 in systemd's journal: if it happens again, give --access read, which names the file); its socket is replaced"
+                "replacing the socket of a server that was killed, ran out of memory, or read a truncated mapped block file \
+                 (SIGBUS, status=7/BUS in systemd's journal); if it happens again, give --access read, which names the file"
             );
             fs::remove_file(path).map_err(io_error("remove", path))
         }
-        Err(error) => Err(io_error("try", path)(error)),
+        Err(error) => Err(io_error("connect to", path)(error)),
     }
 }
 
-/// Connects if that can be done at once: where a listener's backlog is full, it would wait for as long as that is.
+/// Connects without waiting. A blocking socket would wait while the queue of the listener is full.
 fn try_connect(path: &Path) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -195,12 +193,12 @@ fn try_connect(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Binds with the permissions already on, so that there is no moment at which others may connect. Changing the umask
-/// instead would change it for every thread of the process.
+/// Binds with the final permissions, so other users can connect at no moment. Changing the umask instead would affect
+/// every thread of the process.
 fn bind_private(path: &Path) -> Result<UnixListener, BindError> {
     let bound = || -> rustix::io::Result<OwnedFd> {
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        // Linux makes the file with the mode that the socket has; where that is not so, the check after binding tells.
+        // Linux creates the file with the mode of the socket. The check after binding finds other systems.
         let _ = rustix::fs::fchmod(socket.as_fd(), Mode::from_raw_mode(SOCKET_MODE));
         rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
         rustix::net::listen(&socket, BACKLOG)?;
@@ -216,7 +214,7 @@ fn warn_of_open_directory(path: &Path) {
     if others_can_write(mode) && mode & STICKY == 0 {
         tracing::warn!(
             path = %path.display(),
-            "other users can write to the socket's directory, and so put a socket of theirs in its place; take that right away, or \
+            "other users can write to the socket's directory and replace the socket; remove their write permission, or \
              give another --socket"
         );
     }
@@ -239,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_is_its_owners_alone() {
+    fn the_socket_is_private_to_its_owner() {
         let directory = directory();
         let path = directory.path().join("rescan.sock");
         let _listener = Listener::bind(&path).unwrap();
@@ -267,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_somebody_listens_on_is_left_alone() {
+    fn a_socket_with_a_listener_is_left_alone() {
         let directory = directory();
         let path = directory.path().join("rescan.sock");
         let _other = UnixListener::bind(&path).unwrap();
@@ -276,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_whose_listener_accepts_nobody_any_more_is_left_alone_at_once() {
+    fn a_socket_with_a_full_queue_is_left_alone_at_once() {
         let directory = directory();
         let path = directory.path().join("rescan.sock");
         let _busy = UnixListener::bind(&path).unwrap();
@@ -288,19 +286,19 @@ mod tests {
             }
         };
         assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
-        let (said, heard) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let bound = path.clone();
-        std::thread::spawn(move || said.send(Listener::bind(&bound)));
-        let error = heard.recv_timeout(std::time::Duration::from_secs(30)).expect("it must not wait").unwrap_err();
+        std::thread::spawn(move || sender.send(Listener::bind(&bound)));
+        let error = receiver.recv_timeout(std::time::Duration::from_secs(30)).expect("it must not wait").unwrap_err();
         assert!(matches!(error, BindError::ListenedOn { .. }), "{error}");
     }
 
     #[test]
-    fn as_many_clients_as_there_may_be_can_come_at_once() {
+    fn as_many_clients_as_the_limit_can_connect_at_once() {
         let directory = directory();
         let path = directory.path().join("rescan.sock");
         let _listener = Listener::bind(&path).unwrap();
-        // Nobody accepts them meanwhile.
+        // None of them is accepted meanwhile.
         let _waiting: Vec<_> = (0..256).map(|_| try_connect(&path).unwrap()).collect();
     }
 
@@ -323,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_goes_with_its_server() {
+    fn the_socket_is_removed_with_its_server() {
         let directory = directory();
         let path = directory.path().join("rescan.sock");
         drop(Listener::bind(&path).unwrap());
@@ -331,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_took_the_place_of_ours_stays() {
+    fn a_socket_that_replaced_ours_stays() {
         let directory = directory();
         let path = directory.path().join("rescan.sock");
         let listener = Listener::bind(&path).unwrap();
@@ -342,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_the_kernel_has_no_room_for_is_named() {
+    fn a_path_that_is_too_long_is_named() {
         let directory = directory();
         let path = directory.path().join("s".repeat(108));
         let error = Listener::bind(&path).unwrap_err();
@@ -351,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_path_there_is_can_be_bound() {
+    fn the_longest_possible_path_can_be_bound() {
         let directory = directory();
         let room = PATH_BYTES_MAX - directory.path().as_os_str().len() - 1;
         Listener::bind(&directory.path().join("s".repeat(room))).unwrap();

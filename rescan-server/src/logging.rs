@@ -1,29 +1,28 @@
-//! Logs for operators, on stderr. stdout carries nothing: the transport library prints to it in rare cases, so that
-//! nobody may rely on what is there.
+//! Logs for operators, on stderr. stdout carries nothing, because the transport library prints to it in rare cases.
 //!
-//! No descriptor, script, address or transaction id is logged above trace level: whoever reads the log is not the wallet's
-//! owner. At info there is one line an event; each warning says the reason and what to do, where anything is to be done.
+//! No descriptor, script, address or transaction id is logged above trace level: readers of the log are not the owners of
+//! the wallets. At info there is one line per event. Each warning has the reason, and the next step if there is one.
 
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// One line an event, for people.
+    /// One line per event, for people.
     #[default]
     Human,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
 }
 
-/// Starts logging for the whole process. `filter` is in the form of `RUST_LOG`; directives that make no sense are
-/// passed over, and without any, events at info and above are logged. JSON has no colours.
+/// Starts logging for the whole process. `filter` has the form of `RUST_LOG`; invalid directives are ignored, and the
+/// default is info and above. JSON has no colours.
 ///
 /// # Errors
-/// If the process logs already.
+/// If logging was started before.
 pub fn start(
     format: LogFormat,
     filter: Option<&str>,
@@ -38,12 +37,12 @@ pub fn start(
     }
 }
 
-/// How much of what a peer says is logged, in characters: its own words could be megabytes.
+/// The longest text of a peer that is logged, in characters. A peer could send megabytes.
 const PEER_TEXT_CHARS_MAX: usize = 200;
 
-/// What a peer said, or an error that may hold that: one line, so that no peer writes lines of its own into the log.
-pub(crate) fn said_by_peer(said: &impl std::fmt::Display) -> String {
-    let text = said.to_string();
+/// A text of a peer, or an error that may contain one, escaped to one line: a peer cannot forge log lines.
+pub(crate) fn peer_text(text: &impl std::fmt::Display) -> String {
+    let text = text.to_string();
     let mut escaped: String = text.chars().take(PEER_TEXT_CHARS_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(PEER_TEXT_CHARS_MAX).is_some() {
         escaped.push_str("..");
@@ -51,17 +50,17 @@ pub(crate) fn said_by_peer(said: &impl std::fmt::Display) -> String {
     escaped
 }
 
-/// Whether log lines are coloured.
+/// The use of colours in log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
     /// For a terminal.
     Shown,
-    /// For a file, or for who sets `NO_COLOR`.
+    /// For a file, or with `NO_COLOR`.
     LeftOut,
 }
 
 impl Colours {
-    /// Colours on a terminal, unless `NO_COLOR` says otherwise (no-color.org: any value but an empty one).
+    /// Colours on a terminal without `NO_COLOR` (no-color.org: any value but an empty one).
     #[must_use]
     pub fn for_stderr(no_color: Option<&std::ffi::OsStr>) -> Self {
         let unwanted = no_color.is_some_and(|value| !value.is_empty());
@@ -74,11 +73,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_writes_no_lines_of_its_own_and_no_megabytes() {
-        assert_eq!(said_by_peer(&"expected 5, found 6"), "expected 5, found 6");
-        let forged = said_by_peer(&"bye\n2026-01-01 INFO all is well\x1b[2J");
+    fn a_peer_cannot_forge_lines_or_log_megabytes() {
+        assert_eq!(peer_text(&"expected 5, found 6"), "expected 5, found 6");
+        let forged = peer_text(&"bye\n2026-01-01 INFO all is well\x1b[2J");
         assert!(!forged.contains('\n') && !forged.contains('\x1b'), "{forged}");
-        let long = said_by_peer(&"\n".repeat(1 << 20));
+        let long = peer_text(&"\n".repeat(1 << 20));
         assert!(long.len() <= 10 * PEER_TEXT_CHARS_MAX && long.ends_with(".."), "{}", long.len());
     }
 }

@@ -1,4 +1,4 @@
-//! The `rescan-server` command: arguments to configuration, the promise about block files, exit codes.
+//! The command `rescan-server`: arguments to configuration, the promise about block files, exit codes.
 
 use std::process::ExitCode;
 
@@ -33,17 +33,18 @@ fn main() -> ExitCode {
 fn run(args: Args) -> anyhow::Result<()> {
     open_files::raise_limit();
     let access = match args.access {
-        #[expect(unsafe_code, reason = "the promise is the operator's, made by the choice of --access mapped")]
-        // SAFETY: promised by whoever starts the server beside a node: 1, 2 and 3, block files that a later one has
-        // succeeded are left alone by Bitcoin Core and by everybody else; 4, the server is restarted with a node that
-        // crashed. The help of --access and the documentation say so.
+        #[expect(unsafe_code, reason = "the operator makes the promise, with --access mapped")]
+        // SAFETY: the operator promises: 1, 2 and 3, neither Bitcoin Core nor any other program changes a block file that
+        // has a successor; 4, the server is restarted with a node that crashed. The help of --access and the documentation
+        // state both.
         AccessName::Mapped => unsafe { Access::mapped() },
         AccessName::Read => Access::read(),
     };
     let environment = Environment { state_home: std::env::var_os("XDG_STATE_HOME"), home: std::env::var_os("HOME") };
     let config = args.into_config(access, &environment)?;
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build().context("no runtime")?;
+    let runtime =
+        runtime.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build().context("cannot start the runtime")?;
     runtime.block_on(async {
         let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;

@@ -1,4 +1,4 @@
-//! The server as a whole: one socket, one chain, one pool, any number of sessions, one thread that talks.
+//! The whole server: one socket, one chain, one pool, any number of sessions, one RPC thread.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,26 +11,28 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::timeout;
 
+use crate::acceptor::Acceptor;
+use crate::allocator_trim::trim_when_idle;
 use crate::chain::{Chain, ChainError};
 use crate::config::ServerConfig;
-use crate::figures::LiveFigures;
 use crate::listener::{BindError, Listener};
+use crate::metrics::counters::Counters;
 use crate::metrics::{MetricsError, MetricsListener};
 use crate::node::link_task::LinkTask;
 use crate::node::tip_watcher::TipWatcher;
-use crate::reception::Reception;
 use crate::refresh::file_watch::FileWatch;
 use crate::refresh::poller::Poller;
 use crate::refresh::refresher::Refresher;
 use crate::scan::{PoolError, WorkerPool};
-use crate::service_manager::Outlook;
+use crate::service_manager::ServiceStatus;
 use crate::session::guard::limits::SessionLimits;
-use crate::session::{Shared, housekeeping};
+use crate::session::scan::running::RunningScans;
+use crate::session::shared::Shared;
 
-/// How long a stopping server waits for its scans to tell their wallets how far they came.
+/// The time for which a stopping server waits for its scans to deliver their summaries.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
-/// Why a server does not serve.
+/// A failure to serve.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -43,7 +45,7 @@ pub enum ServeError {
     /// The worker threads could not be started.
     #[error("no workers to scan with: try fewer with --workers")]
     Workers(#[from] PoolError),
-    /// Metrics were asked for and cannot be told.
+    /// The configured metrics cannot be exported.
     #[error("no metrics")]
     Metrics(#[from] MetricsError),
     /// The socket cannot be listened on.
@@ -51,7 +53,7 @@ pub enum ServeError {
     Listen(#[source] io::Error),
 }
 
-/// A server whose socket is bound; clients that connect wait until it runs.
+/// A server with a bound socket. Clients that connect wait until it runs.
 #[derive(Debug)]
 pub struct Server {
     listener: Listener,
@@ -60,11 +62,11 @@ pub struct Server {
     limits: SessionLimits,
     node_socket: Option<PathBuf>,
     metrics: Option<MetricsListener>,
-    figures: Arc<LiveFigures>,
+    counters: Arc<Counters>,
     serving: watch::Sender<bool>,
 }
 
-/// Binds and runs a server until `shutdown` is kept.
+/// Binds and runs a server until `shutdown` completes.
 ///
 /// # Errors
 /// [`ServeError`], before anything is served.
@@ -76,14 +78,14 @@ impl Server {
     /// Opens the chain, without reading it, and binds the socket.
     ///
     /// # Errors
-    /// [`ServeError`], if there are no block files, or the socket cannot be had.
+    /// [`ServeError`], if there are no block files, or the socket cannot be bound.
     pub fn bind(config: ServerConfig) -> Result<Self, ServeError> {
-        // The socket first: of two servers with the same arguments, the second is to hear that this is what it is.
+        // The socket first: a second server with the same arguments then fails with the true reason.
         let listener = Listener::bind(&config.socket)?;
         let chain = Arc::new(Chain::open(config.chain)?);
         let pool = WorkerPool::new(config.workers)?;
         let metrics = config.metrics.as_ref().map(MetricsListener::bind).transpose()?;
-        let (figures, serving) = (Arc::default(), watch::Sender::new(false));
+        let (counters, serving) = (Arc::default(), watch::Sender::new(false));
         Ok(Self {
             listener,
             chain,
@@ -91,57 +93,59 @@ impl Server {
             limits: config.limits,
             node_socket: config.node_socket,
             metrics,
-            figures,
+            counters,
             serving,
         })
     }
 
-    /// Where clients connect.
+    /// The path at which clients connect.
     #[must_use]
     pub fn socket(&self) -> &Path {
         self.listener.path()
     }
 
-    /// What can be seen of it while it runs.
-    pub(crate) fn outlook(&self) -> Outlook {
-        let (chain, figures) = (Arc::clone(&self.chain), Arc::clone(&self.figures));
-        Outlook { serving: self.serving.subscribe(), chain, figures }
+    /// The status for the service manager, current while the server runs.
+    pub(crate) fn status(&self) -> ServiceStatus {
+        let (chain, counters) = (Arc::clone(&self.chain), Arc::clone(&self.counters));
+        ServiceStatus { serving: self.serving.subscribe(), chain, counters }
     }
 
-    /// Serves until `shutdown` is kept; then ends all scans, tells their wallets, and removes the socket.
+    /// Serves until `shutdown` completes; then cancels all scans, delivers their summaries, and removes the socket.
     ///
-    /// Must run in a Tokio runtime with time and I/O, and does everything but the work of the pool on the calling
-    /// thread.
+    /// Must run in a Tokio runtime with time and I/O. Everything but the work of the pool runs on the calling thread.
     ///
     /// # Errors
-    /// [`ServeError::Listen`], if the socket cannot be listened on, and [`ServeError::Metrics`] likewise.
+    /// [`ServeError::Listen`] or [`ServeError::Metrics`], if a socket cannot be listened on.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { listener, chain, pool, limits, node_socket, metrics, figures, serving } = self;
+        let Self { listener, chain, pool, limits, node_socket, metrics, counters, serving } = self;
         let accepting = listener.accepting().map_err(ServeError::Listen)?;
-        let _exporter = metrics.map(|metrics| metrics.start(Arc::clone(&figures))).transpose()?;
+        let _exporter = metrics.map(|metrics| metrics.start(Arc::clone(&counters))).transpose()?;
         tracing::info!(socket = %listener.path().display(), network = %chain.network(), version = env!("CARGO_PKG_VERSION"), "serving");
         let files = FileWatch::new(chain.files().directory());
         let (link, node) = match node_socket.map(LinkTask::new) {
             Some((link, node)) => (Some(link), node),
             None => (None, TipWatcher::disabled()),
         };
-        let (refresher, refreshing) = Refresher::new(Arc::clone(&chain), node.clone(), Arc::clone(&figures));
+        let (refresher, refreshing) = Refresher::new(Arc::clone(&chain), node.clone(), Arc::clone(&counters));
         let refresher = Rc::new(refresher);
         let poller = Poller {
             chain: Arc::clone(&chain),
             refresher: Rc::clone(&refresher),
-            figures: Arc::clone(&figures),
+            counters: Arc::clone(&counters),
             files,
             node: node.clone(),
         };
-        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, node, figures));
+        let shared = Rc::new(Shared::new(chain, pool.clone(), refresher, limits, node, counters));
+        let running_scans = Rc::new(RunningScans::default());
         serving.send_replace(true);
         let running = async {
             let tasks = Tasks::spawn(&shared, refreshing, link, poller);
-            let mut reception = Reception::new(Rc::clone(&shared), tasks.stop.subscribe());
-            reception.receive(accepting, shutdown).await;
+            let stop = tasks.stop.subscribe();
+            let mut acceptor = Acceptor::new(Rc::clone(&shared), Rc::clone(&running_scans), stop);
+            acceptor.accept(accepting, shutdown).await;
             tracing::info!("stopping");
-            tasks.end(shared, reception).await;
+            end_scans(&running_scans).await;
+            tasks.end(shared, acceptor).await;
         };
         LocalSet::new().run_until(running).await;
         workers_idle(&pool).await;
@@ -150,14 +154,14 @@ impl Server {
     }
 }
 
-/// What runs beside the connections for as long as the server does.
+/// The tasks that run beside the connections.
 struct Tasks {
-    /// Whether the connections and the link are to end.
+    /// True once the connections and the link must end.
     stop: watch::Sender<bool>,
     linking: Option<JoinHandle<()>>,
     refreshing: JoinHandle<()>,
     polling: JoinHandle<()>,
-    house: JoinHandle<()>,
+    trimming: JoinHandle<()>,
 }
 
 impl Tasks {
@@ -172,46 +176,53 @@ impl Tasks {
             linking: link.map(|link| spawn_local(link.run(stop.subscribe()))),
             refreshing: spawn_local(refreshing),
             polling: spawn_local(poller.run()),
-            house: spawn_local(housekeeping::keep_house(Rc::clone(shared))),
+            trimming: spawn_local(trim_when_idle(Rc::clone(shared))),
             stop,
         }
     }
 
-    /// Ends the scans, then the connections, then everything else.
-    async fn end(self, shared: Rc<Shared>, reception: Reception) {
-        shared.end_scans();
-        if timeout(STOP_MAX, shared.scans_over()).await.is_err() {
-            tracing::warn!(after = ?STOP_MAX, "scans are abandoned: their wallets do not take what they found; they go on from their last checkpoint");
-        }
+    /// Ends the connections, then all other tasks.
+    async fn end(self, shared: Rc<Shared>, acceptor: Acceptor) {
         self.stop.send_replace(true);
-        reception.close().await;
+        acceptor.close().await;
         if let Some(Err(error)) = OptionFuture::from(self.linking).await {
             tracing::error!(%error, "the link to the node failed");
         }
-        // The last to hold what refreshes the chain lets go of it, so that a walk under way ends.
+        // These hold the refresher. Dropping it ends a refresh under way.
         self.polling.abort();
-        self.house.abort();
+        self.trimming.abort();
         drop(shared);
         if let Err(error) = self.refreshing.await {
-            tracing::error!(%error, "the chain's refreshes failed: please report this");
+            tracing::error!(%error, "the refresher failed: please report this");
         }
     }
 }
 
-/// Waits until no worker is in a job any more: each of them is to meet all others in one. The scans are gone by now, so
-/// that what is still under way ends within a block.
+/// Cancels all scans, and waits for their summaries to be delivered.
+async fn end_scans(running: &RunningScans) {
+    running.cancel_all();
+    if timeout(STOP_MAX, running.closed()).await.is_err() {
+        tracing::warn!(
+            after = ?STOP_MAX,
+            "scans are abandoned: their wallets do not take the reports; they can resume from their last checkpoint"
+        );
+    }
+}
+
+/// Waits until no worker runs a job: all workers meet at a barrier. The scans are dropped by now, so jobs under way end
+/// within a block.
 async fn workers_idle(pool: &WorkerPool) {
-    let all_here = Arc::new(Barrier::new(pool.workers()));
+    let barrier = Arc::new(Barrier::new(pool.workers()));
     let meet = || {
-        let all_here = Arc::clone(&all_here);
+        let barrier = Arc::clone(&barrier);
         pool.run(move || {
-            all_here.wait();
+            barrier.wait();
         })
     };
     let meetings: Vec<_> = (0..pool.workers()).map(|_worker| meet()).collect();
     for met in meetings {
         if let Err(error) = met.await {
-            tracing::error!(%error, "a worker did not end its work: please report this");
+            tracing::error!(%error, "a worker did not finish its job: please report this");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What a service manager such as systemd is told: that the server serves, what it is at, that it lives, that it stops.
+//! Notifications to a service manager such as systemd: readiness, status, watchdog, stopping.
 //!
-//! For the `rescan-server` command: where no `NOTIFY_SOCKET` is in the environment, nothing is done. It runs on the
-//! thread that talks to wallets, so that a sign of life is one of that thread: where it hangs, the watchdog fires.
+//! For the command `rescan-server`. Without `NOTIFY_SOCKET` in the environment it does nothing. It runs on the RPC
+//! thread, so the watchdog fires if that thread hangs.
 
 use std::fmt;
 use std::pin::pin;
@@ -16,27 +16,27 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::chain::Chain;
 use crate::config::ServerConfig;
-use crate::figures::LiveFigures;
+use crate::metrics::counters::Counters;
 use crate::server::{ServeError, Server};
 
-/// How often it is looked whether there is something new to say of the status.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The interval of status updates.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// What of a server can be seen while it runs.
+/// A view of a running server.
 #[derive(Clone, Debug)]
-pub(crate) struct Outlook {
+pub(crate) struct ServiceStatus {
     pub(crate) serving: watch::Receiver<bool>,
     pub(crate) chain: Arc<Chain>,
-    pub(crate) figures: Arc<LiveFigures>,
+    pub(crate) counters: Arc<Counters>,
 }
 
-impl Outlook {
-    /// The status as a line for people: reading, and how much of it; or up to which height it serves.
-    fn status(&self) -> String {
+impl ServiceStatus {
+    /// The status line for people: the progress of reading, or the served height.
+    fn line(&self) -> String {
         let network = self.chain.network();
-        match self.figures.chain_height() {
+        match self.counters.chain_height() {
             Some(height) => {
-                let scans = self.figures.now().scans_under_way();
+                let scans = self.counters.snapshot().scans_under_way();
                 format!("serving {network} to height {height}, {scans} scans under way")
             }
             None => format!("reading the block files of {network}{}", Percent::of(&self.chain)),
@@ -44,13 +44,13 @@ impl Outlook {
     }
 }
 
-/// Binds and runs a server until `shutdown` is kept, and tells the service manager what it is at.
+/// Binds and runs a server until `shutdown` completes, and notifies the service manager.
 ///
 /// # Errors
-/// [`ServeError`], before anything is served; the manager then hears nothing but the end of the process.
+/// [`ServeError`], before anything is served. The manager then sees only the end of the process.
 pub async fn serve(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
     let server = Server::bind(config)?;
-    let mut told = pin!(report(server.outlook()).fuse());
+    let mut notified = pin!(notify_status(server.status()).fuse());
     let mut served = pin!(server.run(async {
         shutdown.await;
         stopping();
@@ -58,54 +58,54 @@ pub async fn serve(config: ServerConfig, shutdown: impl Future<Output = ()>) -> 
     loop {
         tokio::select! {
             served = &mut served => return served,
-            // Nobody is to be told.
-            () = &mut told, if !told.is_terminated() => {}
+            // There is no service manager.
+            () = &mut notified, if !notified.is_terminated() => {}
         }
     }
 }
 
-/// Tells the service manager what a server is at, for as long as this is polled; ends at once where there is none.
-async fn report(mut outlook: Outlook) {
+/// Keeps the service manager informed for as long as it is polled. Ends at once without a manager.
+async fn notify_status(mut status: ServiceStatus) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
     }
-    // The sender is the server: where it is gone there is nothing to tell.
-    if outlook.serving.wait_for(|serving| *serving).await.is_err() {
+    // The server owns the sender; without it there is no status.
+    if status.serving.wait_for(|serving| *serving).await.is_err() {
         return;
     }
-    let mut told = outlook.status();
-    notify(&[NotifyState::Ready, NotifyState::Status(&told)]);
+    let mut sent = status.line();
+    notify(&[NotifyState::Ready, NotifyState::Status(&sent)]);
     let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
-    let every = watchdog.unwrap_or(LOOK_EVERY).clamp(Duration::from_millis(1), LOOK_EVERY);
-    let mut look = tokio::time::interval(every);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut lived = Instant::now();
+    let every = watchdog.unwrap_or(CHECK_EVERY).clamp(Duration::from_millis(1), CHECK_EVERY);
+    let mut checks = tokio::time::interval(every);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut fed = Instant::now();
     loop {
-        look.tick().await;
-        if watchdog.is_some_and(|watchdog| lived.elapsed() + every > watchdog) {
+        checks.tick().await;
+        if watchdog.is_some_and(|watchdog| fed.elapsed() + every > watchdog) {
             notify(&[NotifyState::Watchdog]);
-            lived = Instant::now();
+            fed = Instant::now();
         }
-        let status = outlook.status();
-        if status != told {
-            notify(&[NotifyState::Status(&status)]);
-            told = status;
+        let line = status.line();
+        if line != sent {
+            notify(&[NotifyState::Status(&line)]);
+            sent = line;
         }
     }
 }
 
-/// Tells the service manager that the server is about to end.
+/// Notifies the service manager that the server is stopping.
 fn stopping() {
-    notify(&[NotifyState::Stopping, NotifyState::Status("telling wallets how far their scans came")]);
+    notify(&[NotifyState::Stopping, NotifyState::Status("delivering the summaries of running scans")]);
 }
 
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told; look at NOTIFY_SOCKET and at NotifyAccess= in the unit");
+        tracing::warn!(%error, "cannot notify the service manager; check NOTIFY_SOCKET and NotifyAccess= in the unit");
     }
 }
 
-/// How much of the block files is read, where that is known.
+/// The progress of reading the block files, if known.
 struct Percent(Option<u64>);
 
 impl Percent {

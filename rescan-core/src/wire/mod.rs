@@ -10,7 +10,7 @@
 
 mod block_match;
 mod ending;
-mod figures;
+mod metrics;
 mod report;
 mod request;
 mod server_info;

@@ -1,21 +1,22 @@
-//! What a server says about itself, on the wire.
+//! The self-description of a server, on the wire.
 
 use bitcoin::Network;
 use bitcoin::hashes::Hash;
 
-use super::figures::{read_figures, write_figures};
+use super::metrics::{read_metrics, write_metrics};
 use super::report::{read_block_id, write_block_id};
 use super::{WireError, list_length, newer, read_block_hash};
 use crate::position::Height;
 use crate::rescan_capnp::{self as capnp_types, chain_info, limits, node_link, node_tip, server_info};
 use crate::server_info::{
     ChainInfo, ChainSource, ChainState, Feature, Limits, NodeLink, NodeLinkState, NodeTip, ReadingProgress, ServerInfo,
+    for_each_limit,
 };
 
-/// Reads what a server says about itself.
+/// Reads the self-description of a server.
 ///
 /// # Errors
-/// [`WireError`] if the message is malformed, or the server is of a network that this version does not know.
+/// [`WireError`] if the message is malformed, or names a network that this version does not know.
 pub fn read_server_info(reader: server_info::Reader<'_>) -> Result<ServerInfo, WireError> {
     let network = match reader.get_network().map_err(newer("network"))? {
         capnp_types::Network::Main => Network::Bitcoin,
@@ -44,11 +45,11 @@ pub fn read_server_info(reader: server_info::Reader<'_>) -> Result<ServerInfo, W
         chain: read_chain_info(reader.get_chain()?)?,
         limits: read_limits(reader.get_limits()?),
         node: read_node_link(reader.get_node()?)?,
-        figures: read_figures(reader.get_figures()?)?,
+        metrics: read_metrics(reader.get_figures()?)?,
     })
 }
 
-/// Writes what a server says about itself.
+/// Writes the self-description of a server.
 ///
 /// # Errors
 /// [`WireError::Unsayable`] for a value that was itself read as unknown.
@@ -84,7 +85,7 @@ pub fn write_server_info(info: &ServerInfo, mut builder: server_info::Builder<'_
     write_chain_info(&info.chain, builder.reborrow().init_chain())?;
     write_limits(&info.limits, builder.reborrow().init_limits());
     write_node_link(&info.node, builder.reborrow().init_node())?;
-    write_figures(&info.figures, builder.init_figures())
+    write_metrics(&info.metrics, builder.init_figures())
 }
 
 fn read_chain_info(reader: chain_info::Reader<'_>) -> Result<ChainInfo, WireError> {
@@ -165,54 +166,28 @@ fn write_node_link(node: &NodeLink, mut builder: node_link::Builder<'_>) -> Resu
     });
     builder.set_since_seconds(node.since);
     if let Some(tip) = &node.tip {
-        let mut told = builder.reborrow().init_tip();
-        told.set_height(tip.height.0);
-        told.set_hash(&tip.hash.to_byte_array());
+        let mut written = builder.reborrow().init_tip();
+        written.set_height(tip.height.0);
+        written.set_hash(&tip.hash.to_byte_array());
     }
     builder.set_reason(&node.reason);
     Ok(())
 }
 
 fn read_limits(reader: limits::Reader<'_>) -> Limits {
-    Limits {
-        message_bytes_max: reader.get_message_bytes_max(),
-        connections_max: reader.get_connections_max(),
-        scans_per_connection_max: reader.get_scans_per_connection_max(),
-        watch_sets_per_connection_max: reader.get_watch_sets_per_connection_max(),
-        scripts_per_watch_set_max: reader.get_scripts_per_watch_set_max(),
-        outpoints_per_watch_set_max: reader.get_outpoints_per_watch_set_max(),
-        entry_bytes_per_watch_set_max: reader.get_entry_bytes_per_watch_set_max(),
-        watched_per_connection_max: reader.get_watched_per_connection_max(),
-        watched_pool: reader.get_watched_pool(),
-        scans_max: reader.get_scans_max(),
-        calls_open_max: reader.get_calls_open_max(),
-        calls_waiting_max: reader.get_calls_waiting_max(),
-        capabilities_max: reader.get_capabilities_max(),
-        unanswered_bytes_max: reader.get_unanswered_bytes_max(),
-        unanswered_bytes_pool: reader.get_unanswered_bytes_pool(),
-        stalled_after_millis: reader.get_stalled_after_millis(),
-        unread_after_millis: reader.get_unread_after_millis(),
-        message_after_millis: reader.get_message_after_millis(),
+    macro_rules! limits {
+        ($($(#[$doc:meta])* $name:ident: $type:ty, $get:ident, $set:ident;)*) => {
+            Limits { $($name: reader.$get(),)* }
+        };
     }
+    for_each_limit!(limits)
 }
 
 fn write_limits(limits: &Limits, mut builder: limits::Builder<'_>) {
-    builder.set_message_bytes_max(limits.message_bytes_max);
-    builder.set_connections_max(limits.connections_max);
-    builder.set_scans_per_connection_max(limits.scans_per_connection_max);
-    builder.set_watch_sets_per_connection_max(limits.watch_sets_per_connection_max);
-    builder.set_scripts_per_watch_set_max(limits.scripts_per_watch_set_max);
-    builder.set_outpoints_per_watch_set_max(limits.outpoints_per_watch_set_max);
-    builder.set_entry_bytes_per_watch_set_max(limits.entry_bytes_per_watch_set_max);
-    builder.set_watched_per_connection_max(limits.watched_per_connection_max);
-    builder.set_watched_pool(limits.watched_pool);
-    builder.set_scans_max(limits.scans_max);
-    builder.set_calls_open_max(limits.calls_open_max);
-    builder.set_calls_waiting_max(limits.calls_waiting_max);
-    builder.set_capabilities_max(limits.capabilities_max);
-    builder.set_unanswered_bytes_max(limits.unanswered_bytes_max);
-    builder.set_unanswered_bytes_pool(limits.unanswered_bytes_pool);
-    builder.set_stalled_after_millis(limits.stalled_after_millis);
-    builder.set_unread_after_millis(limits.unread_after_millis);
-    builder.set_message_after_millis(limits.message_after_millis);
+    macro_rules! set_limits {
+        ($($(#[$doc:meta])* $name:ident: $type:ty, $get:ident, $set:ident;)*) => {
+            $(builder.$set(limits.$name);)*
+        };
+    }
+    for_each_limit!(set_limits);
 }

@@ -1,23 +1,23 @@
-//! Where metrics are told: a Unix socket, or a port that only this machine can reach.
+//! The address of the metrics: a Unix socket, or a port that only this machine can reach.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What a Unix socket's path follows.
+/// The prefix of a Unix socket's path.
 const UNIX: &str = "unix:";
 
-/// Where metrics are told.
+/// The address of the metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricsAddress {
-    /// A socket for this user alone, and root.
+    /// A socket for this user and root only.
     Unix(PathBuf),
-    /// A port of the loopback interface: any user of the machine may ask.
+    /// A port of the loopback interface: every user of the machine can read it.
     Loopback(SocketAddr),
 }
 
-/// What is wrong with an address for metrics.
+/// An invalid address for metrics.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricsAddressError {
@@ -26,8 +26,8 @@ pub enum MetricsAddressError {
     NeitherForm,
     /// Other machines could reach it.
     #[error(
-        "{0} can be reached from other machines, and metrics are for this one: give 127.0.0.1 or [::1], and put a proxy \
-         before it where others are to have them"
+        "{0} can be reached from other machines, metrics are for this machine only: give 127.0.0.1 or [::1], with a proxy \
+         in front of it for remote access"
     )]
     NotLoopback(SocketAddr),
 }
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_another_machine_can_reach_is_refused() {
+    fn an_address_that_another_machine_can_reach_is_refused() {
         for text in
             ["0.0.0.0:9332", "192.168.1.2:9332", "[::]:9332", "8.8.8.8:80", "[2001:db8::1]:1", "[::ffff:127.0.0.1]:9"]
         {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_refused() {
+    fn other_forms_are_refused() {
         for text in ["", "unix:", "9332", "localhost:9332", "127.0.0.1", "/run/m.sock", "127.0.0.1:99999"] {
             assert_eq!(text.parse::<MetricsAddress>(), Err(MetricsAddressError::NeitherForm), "{text}");
         }

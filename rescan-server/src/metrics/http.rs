@@ -1,74 +1,80 @@
-//! As little HTTP as a scraper needs: one request a connection, and `GET /metrics` is the only one that is answered.
+//! The minimal HTTP for a scraper: one request per connection, of which only `GET /metrics` succeeds.
 //!
-//! It keeps no connection open, reads no body, and looks at no header: `httparse` only says where they end. How long it
-//! may take is the caller's to say.
+//! It keeps no connection open, reads no body, and uses no header: `httparse` only finds their end. The caller limits the
+//! time.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::REQUEST_BYTES_MAX;
+use super::exporter::REQUEST_BYTES_MAX;
 
-/// How many headers a request may have. Prometheus sends six.
+/// The most headers of a request. Prometheus sends six.
 const HEADERS_MAX: usize = 64;
 
-/// What `prometheus-client` writes (OpenMetrics 1.0), by the name that Prometheus knows it by.
+/// The format of `prometheus-client`, OpenMetrics 1.0, under the name that Prometheus expects.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 
-/// What came of reading a request.
+/// The state of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    /// Its end is still to come.
-    More,
+enum Request {
+    /// Its end has not arrived.
+    Incomplete,
     Metrics,
-    /// For another page.
-    Elsewhere,
-    /// By another method than GET.
+    /// Another page.
+    OtherPage,
+    /// A method other than GET.
     OtherMethod,
-    /// It is not HTTP.
+    /// Not HTTP.
     Malformed,
-    /// It has no end within what is read of it.
+    /// No end within [`REQUEST_BYTES_MAX`].
     TooLarge,
 }
 
-/// Reads one request and answers it. Whatever goes wrong ends this connection.
+/// Reads one request and answers it. Every error ends the connection.
 pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, metrics: impl FnOnce() -> String) {
-    let mut request = Vec::with_capacity(1 << 10);
-    let asked = loop {
-        match asked(&request) {
-            Asked::More => {}
-            asked => break asked,
+    let mut bytes = Vec::with_capacity(1 << 10);
+    let request = loop {
+        match parse(&bytes) {
+            Request::Incomplete => {}
+            request => break request,
         }
-        match stream.read_buf(&mut request).await {
-            // It left before it had asked.
+        match stream.read_buf(&mut bytes).await {
+            // The peer left before the end of its request.
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
     };
-    let response = match asked {
-        Asked::Metrics => response("200 OK", METRICS_TYPE, "", &metrics()),
-        Asked::OtherMethod => response("405 Method Not Allowed", TEXT_TYPE, "Allow: GET\r\n", "only GET is answered\n"),
-        Asked::Elsewhere => response("404 Not Found", TEXT_TYPE, "", "metrics are at /metrics\n"),
-        Asked::TooLarge => response("431 Request Header Fields Too Large", TEXT_TYPE, "", "the request is too large\n"),
-        Asked::Malformed | Asked::More => response("400 Bad Request", TEXT_TYPE, "", "expected an HTTP request\n"),
+    let response = match request {
+        Request::Metrics => response("200 OK", METRICS_TYPE, "", &metrics()),
+        Request::OtherMethod => {
+            response("405 Method Not Allowed", TEXT_TYPE, "Allow: GET\r\n", "only GET is answered\n")
+        }
+        Request::OtherPage => response("404 Not Found", TEXT_TYPE, "", "metrics are at /metrics\n"),
+        Request::TooLarge => {
+            response("431 Request Header Fields Too Large", TEXT_TYPE, "", "the request is too large\n")
+        }
+        Request::Malformed | Request::Incomplete => {
+            response("400 Bad Request", TEXT_TYPE, "", "expected an HTTP request\n")
+        }
     };
-    // One that does not take its answer has none.
+    // A failed write needs no answer.
     if stream.write_all(response.as_bytes()).await.is_ok() {
         let _taken = stream.shutdown().await;
     }
 }
 
-fn asked(request: &[u8]) -> Asked {
+fn parse(request: &[u8]) -> Request {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(request.get(..REQUEST_BYTES_MAX).unwrap_or(request)) {
-        Ok(httparse::Status::Partial) if request.len() < REQUEST_BYTES_MAX => Asked::More,
-        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => Asked::TooLarge,
+        Ok(httparse::Status::Partial) if request.len() < REQUEST_BYTES_MAX => Request::Incomplete,
+        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => Request::TooLarge,
         Ok(httparse::Status::Complete(_)) => match (parsed.method, parsed.path) {
-            (Some("GET"), Some(path)) if path.split('?').next() == Some("/metrics") => Asked::Metrics,
-            (Some("GET"), _) => Asked::Elsewhere,
-            _ => Asked::OtherMethod,
+            (Some("GET"), Some(path)) if path.split('?').next() == Some("/metrics") => Request::Metrics,
+            (Some("GET"), _) => Request::OtherPage,
+            _ => Request::OtherMethod,
         },
-        Err(_not_http) => Asked::Malformed,
+        Err(_not_http) => Request::Malformed,
     }
 }
 
@@ -86,30 +92,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metrics_are_what_a_get_of_their_page_asks_for_and_nothing_else() {
+    fn only_a_get_of_the_metrics_page_succeeds() {
         for (request, expected) in [
-            ("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", Asked::Metrics),
-            ("GET /metrics?x=1 HTTP/1.0\r\n\r\n", Asked::Metrics),
-            ("GET / HTTP/1.1\r\n\r\n", Asked::Elsewhere),
-            ("GET /metrics/ HTTP/1.1\r\n\r\n", Asked::Elsewhere),
-            ("POST /metrics HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", Asked::OtherMethod),
-            ("GET /metrics HTTP/1.1\r\nHost: a\r\n", Asked::More),
-            ("", Asked::More),
-            ("\0\0\0\0", Asked::Malformed),
-            ("GET /metrics SMTP/1.1\r\n\r\n", Asked::Malformed),
+            ("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", Request::Metrics),
+            ("GET /metrics?x=1 HTTP/1.0\r\n\r\n", Request::Metrics),
+            ("GET / HTTP/1.1\r\n\r\n", Request::OtherPage),
+            ("GET /metrics/ HTTP/1.1\r\n\r\n", Request::OtherPage),
+            ("POST /metrics HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", Request::OtherMethod),
+            ("GET /metrics HTTP/1.1\r\nHost: a\r\n", Request::Incomplete),
+            ("", Request::Incomplete),
+            ("\0\0\0\0", Request::Malformed),
+            ("GET /metrics SMTP/1.1\r\n\r\n", Request::Malformed),
         ] {
-            assert_eq!(asked(request.as_bytes()), expected, "{request:?}");
+            assert_eq!(parse(request.as_bytes()), expected, "{request:?}");
         }
     }
 
     #[test]
-    fn a_request_without_end_is_too_large_once_enough_of_it_is_here() {
+    fn a_request_without_end_is_too_large_at_the_limit() {
         let endless = format!("GET /metrics HTTP/1.1\r\nX: {}", "y".repeat(2 * REQUEST_BYTES_MAX));
-        assert_eq!(asked(&endless.as_bytes()[..REQUEST_BYTES_MAX - 1]), Asked::More);
-        assert_eq!(asked(&endless.as_bytes()[..REQUEST_BYTES_MAX]), Asked::TooLarge);
-        assert_eq!(asked(endless.as_bytes()), Asked::TooLarge);
+        assert_eq!(parse(&endless.as_bytes()[..REQUEST_BYTES_MAX - 1]), Request::Incomplete);
+        assert_eq!(parse(&endless.as_bytes()[..REQUEST_BYTES_MAX]), Request::TooLarge);
+        assert_eq!(parse(endless.as_bytes()), Request::TooLarge);
         let many = format!("GET /metrics HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(HEADERS_MAX + 1));
-        assert_eq!(asked(many.as_bytes()), Asked::TooLarge);
+        assert_eq!(parse(many.as_bytes()), Request::TooLarge);
     }
 
     #[test]
@@ -125,7 +131,7 @@ mod tests {
         ) {
             let mut finished = false;
             for end in 0..=request.len() {
-                let is_finished = asked(&request[..end]) != Asked::More;
+                let is_finished = parse(&request[..end]) != Request::Incomplete;
                 prop_assert!(is_finished || !finished);
                 finished = is_finished;
             }

@@ -1,7 +1,7 @@
-//! Figures as the text that Prometheus reads.
+//! Metrics in the text format of Prometheus.
 //!
-//! Names follow its customs: the program first, the unit last, counters in `_total`. A figure that has no value at the
-//! moment is left out, and so never told as 0.
+//! Names follow its conventions: the program first, the unit last, counters with `_total`. A metric without a value is
+//! left out, never reported as 0.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,78 +14,79 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use rescan_core::position::Height;
 use rescan_core::report::{FailureKind, RefusalReason};
-use rescan_core::server_info::{Figures, NodeHeight};
+use rescan_core::server_info::{Metrics, NodeHeight};
 
-use crate::figures::LiveFigures;
+use super::counters::Counters;
 
-/// All figures as they are now.
-pub(super) fn render(figures: &Arc<LiveFigures>) -> String {
+/// The present values of all metrics.
+pub(super) fn render(counters: &Arc<Counters>) -> String {
     let mut registry = Registry::with_prefix("rescan");
-    registry.register_collector(Box::new(Told { figures: figures.now(), chain_height: figures.chain_height() }));
+    registry
+        .register_collector(Box::new(Snapshot { metrics: counters.snapshot(), chain_height: counters.chain_height() }));
     let mut text = String::new();
-    // A string takes whatever is written to it.
+    // A write to a string never fails.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
     text
 }
 
-/// What is told once.
+/// The values of one scrape.
 #[derive(Debug)]
-struct Told {
-    figures: Figures,
+struct Snapshot {
+    metrics: Metrics,
     chain_height: Option<Height>,
 }
 
-impl Collector for Told {
+impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_scans(&mut encoder)?;
         self.encode_connections(&mut encoder)?;
-        self.encode_troubles(&mut encoder)?;
+        self.encode_refusals_and_failures(&mut encoder)?;
         self.encode_chain(&mut encoder)
     }
 }
 
-impl Told {
+impl Snapshot {
     fn encode_scans(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let figures = &self.figures;
+        let metrics = &self.metrics;
         counter(
             encoder,
             "scans_begun",
-            "Scans that were called for, shipments of blocks included",
-            figures.scans_begun,
+            "Scans that clients called for, block shipments included",
+            metrics.scans_begun,
         )?;
         let ended = [
-            ("complete", figures.scans_complete),
-            ("cancelled", figures.scans_cancelled),
-            ("pruned", figures.scans_pruned),
-            ("reorganised", figures.scans_reorganised),
-            ("refused", figures.scans_refused),
-            ("failed", figures.scans_failed),
-            ("abandoned", figures.scans_abandoned),
+            ("complete", metrics.scans_complete),
+            ("cancelled", metrics.scans_cancelled),
+            ("pruned", metrics.scans_pruned),
+            ("reorganised", metrics.scans_reorganised),
+            ("refused", metrics.scans_refused),
+            ("failed", metrics.scans_failed),
+            ("abandoned", metrics.scans_abandoned),
         ];
-        counters(encoder, "scans_ended", "Scans that ended, by what came of them", "outcome", ended)?;
-        gauge(encoder, "scans_under_way", "Scans that have not ended", figures.scans_under_way())?;
-        counter(encoder, "block_matches", "Calls about one block", figures.block_matches)?;
-        counter(encoder, "blocks_walked", "Blocks that scans have been through", figures.blocks_walked)?;
-        counter(encoder, "walked_bytes", "Their size in bytes", figures.bytes_walked)?;
-        let rate = figures.last_scan_bytes_per_second;
-        gauge(encoder, "last_scan_bytes_per_second", "How fast the scan that ended last walked", rate)?;
-        let help = "Transactions reported by scans that came to an outcome";
-        counter(encoder, "transactions_reported", help, figures.transactions_reported)
+        counters(encoder, "scans_ended", "Scans that ended, by outcome", "outcome", ended)?;
+        gauge(encoder, "scans_under_way", "Scans that have not ended", metrics.scans_under_way())?;
+        counter(encoder, "block_matches", "Calls about one block", metrics.block_matches)?;
+        counter(encoder, "blocks_walked", "Blocks that scans have walked", metrics.blocks_walked)?;
+        counter(encoder, "walked_bytes", "The size of those blocks in bytes", metrics.bytes_walked)?;
+        let rate = metrics.last_scan_bytes_per_second;
+        gauge(encoder, "last_scan_bytes_per_second", "The speed of the scan that ended last", rate)?;
+        let help = "Transactions reported by scans that reached an outcome";
+        counter(encoder, "transactions_reported", help, metrics.transactions_reported)
     }
 
     fn encode_connections(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let figures = &self.figures;
-        gauge(encoder, "connections", "Connections at the moment", figures.connections_now.into())?;
-        counter(encoder, "connections_accepted", "Connections that were let in", figures.connections_accepted)?;
+        let metrics = &self.metrics;
+        gauge(encoder, "connections", "Connections at the moment", metrics.connections_now.into())?;
+        counter(encoder, "connections_accepted", "Connections that were accepted", metrics.connections_accepted)?;
         let refused =
-            [("too_many", figures.connections_turned_away), ("other_user", figures.connections_of_other_users)];
-        counters(encoder, "connections_refused", "Connections that were not let in", "reason", refused)?;
+            [("too_many", metrics.connections_turned_away), ("other_user", metrics.connections_of_other_users)];
+        counters(encoder, "connections_refused", "Connections that were refused", "reason", refused)?;
         let help = "Connections ended because the peer broke the protocol";
-        counter(encoder, "connections_broken", help, figures.connections_broken)
+        counter(encoder, "connections_broken", help, metrics.connections_broken)
     }
 
-    fn encode_troubles(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let refused = RefusalReason::KNOWN.map(|reason| (reason.name(), count_of(&self.figures.refusals, reason)));
+    fn encode_refusals_and_failures(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let refused = RefusalReason::KNOWN.map(|reason| (reason.name(), count_of(&self.metrics.refusals, reason)));
         counters(
             encoder,
             "refusals",
@@ -93,34 +94,43 @@ impl Told {
             "reason",
             refused,
         )?;
-        let failed = FailureKind::KNOWN.map(|kind| (kind.name(), count_of(&self.figures.failures, kind)));
-        counters(encoder, "failures", "Scans, calls about one block and looks at the files that failed", "kind", failed)
+        let failed = FailureKind::KNOWN.map(|kind| (kind.name(), count_of(&self.metrics.failures, kind)));
+        counters(
+            encoder,
+            "failures",
+            "Scans, calls about one block and refreshes of the chain that failed",
+            "kind",
+            failed,
+        )
     }
 
     fn encode_chain(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         if let Some(height) = self.chain_height {
-            gauge(encoder, "chain_height", "The tip of the chain that is served", height.0.into())?;
+            gauge(encoder, "chain_height", "The height of the chain that is served", height.0.into())?;
         }
-        let node_tip = self.figures.node_tip;
+        let node_tip = self.metrics.node_tip;
         match node_tip {
             NodeHeight::NotAsked => return Ok(()),
             NodeHeight::Unreachable => gauge(encoder, "node_link", "Whether the node answers", 0)?,
             NodeHeight::Height(height) => {
                 gauge(encoder, "node_link", "Whether the node answers", 1)?;
-                gauge(encoder, "node_height", "The node's tip, as it last said", height.0.into())?;
+                gauge(encoder, "node_height", "The height of the node's tip, as last reported", height.0.into())?;
             }
         }
         match node_tip.lag_blocks(self.chain_height) {
-            Some(lag) => {
-                gauge(encoder, "chain_lag_blocks", "Blocks that the node has and are not served yet", lag.into())
-            }
+            Some(lag) => gauge(
+                encoder,
+                "chain_lag_blocks",
+                "Blocks that the node has and the server does not serve yet",
+                lag.into(),
+            ),
             None => Ok(()),
         }
     }
 }
 
-fn count_of<T: PartialEq + Copy>(counts: &[(T, u64)], what: T) -> u64 {
-    counts.iter().find(|(known, _)| *known == what).map_or(0, |(_, count)| *count)
+fn count_of<T: PartialEq + Copy>(counts: &[(T, u64)], occurrence: T) -> u64 {
+    counts.iter().find(|(known, _)| *known == occurrence).map_or(0, |(_, count)| *count)
 }
 
 fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
@@ -135,14 +145,14 @@ fn counters<const N: usize>(
     values: [(&str, u64); N],
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-    for (what, value) in values {
-        ConstCounter::new(value).encode(family.encode_family(&[(label, what)])?)?;
+    for (name, value) in values {
+        ConstCounter::new(value).encode(family.encode_family(&[(label, name)])?)?;
     }
     Ok(())
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
-    // Beyond what a gauge holds lies nothing that is counted here.
+    // No count here exceeds 63 bits.
     let value = i64::try_from(value).unwrap_or(i64::MAX);
     ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
 }
@@ -152,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_figure_has_a_line_with_its_help_and_the_text_ends_as_it_must() {
+    fn every_metric_has_a_line_with_its_help_and_the_text_ends_with_eof() {
         let text = render(&Arc::default());
         for line in [
             "rescan_scans_begun_total 0",
@@ -174,17 +184,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_out_and_not_told_as_nothing() {
-        let figures: Arc<LiveFigures> = Arc::default();
-        let unknown = render(&figures);
+    fn an_unknown_value_is_left_out_and_not_reported_as_zero() {
+        let counters: Arc<Counters> = Arc::default();
+        let unknown = render(&counters);
         for name in ["chain_height", "node_link", "node_height", "chain_lag_blocks"] {
             assert!(!unknown.contains(name), "{unknown}");
         }
-        figures.node_link(NodeHeight::Unreachable);
-        let down = render(&figures);
+        counters.set_node_tip(NodeHeight::Unreachable);
+        let down = render(&counters);
         assert!(down.contains("rescan_node_link 0\n") && !down.contains("chain_lag_blocks"), "{down}");
-        figures.node_link(NodeHeight::Height(Height(9)));
-        let up = render(&figures);
+        counters.set_node_tip(NodeHeight::Height(Height(9)));
+        let up = render(&counters);
         assert!(up.contains("rescan_node_link 1\n") && up.contains("rescan_chain_lag_blocks 10\n"), "{up}");
     }
 }

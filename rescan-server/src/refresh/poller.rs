@@ -11,7 +11,7 @@ use rescan_core::server_info::NodeLinkState;
 use tokio::time::sleep;
 
 use crate::chain::Chain;
-use crate::figures::LiveFigures;
+use crate::metrics::counters::Counters;
 use crate::node::tip_watcher::TipWatcher;
 use crate::refresh::file_watch::FileWatch;
 use crate::refresh::refresher::Refresher;
@@ -28,7 +28,7 @@ const MISSING_TIP_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Poller {
     pub(crate) chain: Arc<Chain>,
     pub(crate) refresher: Rc<Refresher>,
-    pub(crate) figures: Arc<LiveFigures>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) files: FileWatch,
     pub(crate) node: TipWatcher,
 }
@@ -36,18 +36,18 @@ pub(crate) struct Poller {
 impl Poller {
     /// Runs until dropped.
     pub(crate) async fn run(self) {
-        let Self { chain, refresher, figures, files, node } = self;
-        let forwarding = forward_tips(Arc::clone(&chain), figures, node.clone());
+        let Self { chain, refresher, counters, files, node } = self;
+        let forwarding = forward_tips(Arc::clone(&chain), counters, node.clone());
         futures::future::join(forwarding, poll(chain, refresher, files, node)).await;
     }
 }
 
 /// Passes each change of the node's link to the chain at once. When the link drops, all maps must go before the next
 /// refresh begins.
-async fn forward_tips(chain: Arc<Chain>, figures: Arc<LiveFigures>, mut node: TipWatcher) {
+async fn forward_tips(chain: Arc<Chain>, counters: Arc<Counters>, mut node: TipWatcher) {
     while let Some(link) = node.changed().await {
         chain.on_tip(&link);
-        figures.node_link(link.height());
+        counters.set_node_tip(link.height());
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cancel::{Cancel, CancelOnDrop};
 use crate::chain::{Chain, ChainError};
-use crate::figures::LiveFigures;
+use crate::metrics::counters::Counters;
 use crate::node::tip_watcher::TipWatcher;
 use crate::refresh::chain_view::ChainView;
 
@@ -63,7 +63,7 @@ impl Refresher {
     pub(crate) fn new(
         chain: Arc<Chain>,
         node: TipWatcher,
-        figures: Arc<LiveFigures>,
+        counters: Arc<Counters>,
     ) -> (Self, impl Future<Output = ()>) {
         let (requests, queue) = mpsc::channel(REQUESTS_MAX);
         let (state, view, began) = (Cell::new(ChainState::Reading), RefCell::default(), Cell::default());
@@ -72,7 +72,7 @@ impl Refresher {
         let (tip, tips) = watch::channel(None);
         let last_failure = RefCell::default();
         let task =
-            RefreshTask { chain, node, figures, tip, latest: Rc::clone(&latest), last_failure, stop: stop.handle() };
+            RefreshTask { chain, node, counters, tip, latest: Rc::clone(&latest), last_failure, stop: stop.handle() };
         (Self { requests, latest, tips, _stop: stop }, task.run(queue))
     }
 
@@ -130,7 +130,7 @@ impl Refresher {
 struct RefreshTask {
     chain: Arc<Chain>,
     node: TipWatcher,
-    figures: Arc<LiveFigures>,
+    counters: Arc<Counters>,
     tip: watch::Sender<Option<BlockId>>,
     latest: Rc<Latest>,
     last_failure: RefCell<Option<Failure>>,
@@ -184,7 +184,7 @@ impl RefreshTask {
                 self.latest.began.set(Some(began));
                 // Notified last, so that receivers find the new view.
                 let tip = view.chain.tip();
-                self.figures.chain_seen(tip);
+                self.counters.set_chain_tip(tip);
                 self.tip.send_if_modified(|known| std::mem::replace(known, tip) != tip);
             }
             Err(RefreshError::Stopping) => {}
@@ -195,7 +195,7 @@ impl RefreshTask {
                 // Logged once, not after every refresh with the same failure.
                 let is_new = self.last_failure.replace(Some(failure.clone())).as_ref() != Some(failure);
                 if is_new {
-                    self.figures.failed(failure);
+                    self.counters.failed(failure);
                     tracing::warn!(%failure, "cannot read block files; retrying; check disk and permissions");
                 }
             }

@@ -1,4 +1,4 @@
-//! What Prometheus is told, over both kinds of socket, and what becomes of those who ask badly.
+//! The metrics for Prometheus, over both kinds of socket, and invalid requests for them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 use rescan_client::ScanRequest;
 use rescan_client::position::Height;
 use rescan_client::report::RefusalReason;
-use rescan_client::server_info::Figures;
+use rescan_client::server_info::Metrics;
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_server::metrics::{ASKERS_MAX, REQUEST_BYTES_MAX};
+use rescan_server::metrics::{REQUEST_BYTES_MAX, SCRAPERS_MAX};
 use rescan_tests::{Manner, Scene, ServerProcess, patiently, scan};
 use rustix::process::Signal;
 
@@ -38,7 +38,7 @@ fn on_a_socket() -> (Scene, ServerProcess, std::path::PathBuf) {
     (scene, server, path)
 }
 
-/// All that comes back for `request`.
+/// The whole response to `request`.
 fn ask(mut stream: impl Read + Write, request: &[u8]) -> String {
     stream.write_all(request).unwrap();
     let mut answer = String::new();
@@ -50,14 +50,14 @@ pub(crate) fn ask_at(path: &Path, request: &str) -> String {
     ask(UnixStream::connect(path).unwrap(), request.as_bytes())
 }
 
-/// The value of a metric in what a scrape gave.
+/// The value of a metric in the text of a scrape.
 pub(crate) fn value(scraped: &str, name: &str) -> u64 {
     let line = scraped.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("{name} is not in {scraped}")).parse().unwrap()
 }
 
-/// Scans twice, once in vain, and compares what a scrape gives before and after with what `info` says.
-fn figures_follow_a_scan(server: &ServerProcess, scrape: impl Fn() -> String) {
+/// Runs one scan and one refused scan, and compares the metrics of a scrape with those of `info`.
+fn metrics_follow_a_scan(server: &ServerProcess, scrape: impl Fn() -> String) {
     let before = scrape();
     assert!(before.starts_with("HTTP/1.1 200 OK\r\n") && before.ends_with("# EOF\n"), "{before}");
     assert_eq!((value(&before, "rescan_scans_begun_total"), value(&before, "rescan_connections")), (0, 0));
@@ -67,58 +67,61 @@ fn figures_follow_a_scan(server: &ServerProcess, scrape: impl Fn() -> String) {
         let too_far = ScanRequest::new().script(script()).to_height(Height(6));
         assert_eq!(scan(&client, too_far).await.refusal().reason, RefusalReason::BadRange);
         let after = scrape();
-        let told = client.info().await.unwrap().figures;
+        let metrics = client.info().await.unwrap().metrics;
         let summary = found.summary();
         assert_eq!(value(&after, "rescan_blocks_walked_total"), summary.blocks_scanned);
         assert_eq!(value(&after, "rescan_walked_bytes_total"), summary.bytes_scanned);
         assert_eq!(value(&after, "rescan_transactions_reported_total"), 1);
         assert_eq!(value(&after, "rescan_chain_height"), 5);
         assert_eq!(value(&after, "rescan_connections"), 1);
-        agree(&after, &told);
+        agree(&after, &metrics);
     });
 }
 
-fn agree(scraped: &str, told: &Figures) {
-    for (name, figure) in [
-        ("rescan_scans_begun_total", told.scans_begun),
-        ("rescan_scans_ended_total{outcome=\"complete\"}", told.scans_complete),
-        ("rescan_scans_ended_total{outcome=\"refused\"}", told.scans_refused),
-        ("rescan_scans_under_way", told.scans_under_way()),
-        ("rescan_blocks_walked_total", told.blocks_walked),
-        ("rescan_walked_bytes_total", told.bytes_walked),
-        ("rescan_last_scan_bytes_per_second", told.last_scan_bytes_per_second),
-        ("rescan_transactions_reported_total", told.transactions_reported),
-        ("rescan_connections", told.connections_now.into()),
-        ("rescan_connections_accepted_total", told.connections_accepted),
-        ("rescan_refusals_total{reason=\"bad_range\"}", told.refusals[0].1),
+fn agree(scraped: &str, metrics: &Metrics) {
+    for (name, expected) in [
+        ("rescan_scans_begun_total", metrics.scans_begun),
+        ("rescan_scans_ended_total{outcome=\"complete\"}", metrics.scans_complete),
+        ("rescan_scans_ended_total{outcome=\"refused\"}", metrics.scans_refused),
+        ("rescan_scans_under_way", metrics.scans_under_way()),
+        ("rescan_blocks_walked_total", metrics.blocks_walked),
+        ("rescan_walked_bytes_total", metrics.bytes_walked),
+        ("rescan_last_scan_bytes_per_second", metrics.last_scan_bytes_per_second),
+        ("rescan_transactions_reported_total", metrics.transactions_reported),
+        ("rescan_connections", metrics.connections_now.into()),
+        ("rescan_connections_accepted_total", metrics.connections_accepted),
+        ("rescan_refusals_total{reason=\"bad_range\"}", metrics.refusals[0].1),
     ] {
-        assert_eq!(value(scraped, name), figure, "{name}");
+        assert_eq!(value(scraped, name), expected, "{name}");
     }
-    assert_eq!((told.scans_begun, told.scans_complete, told.scans_refused), (2, 1, 1));
-    assert!(told.last_scan_bytes_per_second > 0 && told.refusals.len() == 1 && told.failures.is_empty(), "{told:?}");
+    assert_eq!((metrics.scans_begun, metrics.scans_complete, metrics.scans_refused), (2, 1, 1));
+    assert!(
+        metrics.last_scan_bytes_per_second > 0 && metrics.refusals.len() == 1 && metrics.failures.is_empty(),
+        "{metrics:?}"
+    );
 }
 
 #[test]
-fn a_unix_socket_tells_the_figures_that_info_has() {
+fn a_unix_socket_serves_the_metrics_that_info_has() {
     let (_scene, server, path) = on_a_socket();
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
-    figures_follow_a_scan(&server, || ask_at(&path, GET));
+    metrics_follow_a_scan(&server, || ask_at(&path, GET));
     server.signal(Signal::TERM);
     assert!(server.wait().0.success());
-    assert!(!path.exists(), "it goes with its server");
+    assert!(!path.exists(), "it is removed with its server");
 }
 
 #[test]
-fn a_port_of_this_machine_tells_the_figures_that_info_has() {
+fn a_port_of_this_machine_serves_the_metrics_that_info_has() {
     let scene = scene();
     let server = start(&scene.server, &["--metrics", "127.0.0.1:0"]);
     let log = server.log();
     let address = log.split("http://").nth(1).and_then(|rest| rest.split("/metrics").next()).unwrap();
-    figures_follow_a_scan(&server, || ask(TcpStream::connect(address).unwrap(), GET.as_bytes()));
+    metrics_follow_a_scan(&server, || ask(TcpStream::connect(address).unwrap(), GET.as_bytes()));
 }
 
 #[test]
-fn an_address_that_other_machines_reach_or_that_makes_no_sense_is_wrong_usage() {
+fn an_address_that_other_machines_reach_or_that_is_malformed_is_wrong_usage() {
     for (address, says) in [
         ("0.0.0.0:9332", "can be reached from other machines"),
         ("[::]:9332", "can be reached from other machines"),
@@ -136,7 +139,7 @@ fn an_address_that_other_machines_reach_or_that_makes_no_sense_is_wrong_usage() 
 }
 
 #[test]
-fn metrics_that_cannot_be_told_are_an_error_and_not_left_out() {
+fn metrics_that_cannot_be_served_are_an_error_and_not_left_out() {
     let scene = scene();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -153,12 +156,12 @@ fn metrics_that_cannot_be_told_are_an_error_and_not_left_out() {
 }
 
 #[test]
-fn whoever_asks_for_something_else_is_told_what_there_is() {
+fn a_request_for_another_page_is_refused_with_the_reason() {
     let (_scene, _server, path) = on_a_socket();
     for (request, status, says) in [
         ("GET / HTTP/1.1\r\n\r\n", "404 Not Found", "metrics are at /metrics"),
         ("POST /metrics HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "405 Method Not Allowed", "Allow: GET"),
-        ("\0\0\0\x01\x02 what is this\r\n\r\n", "400 Bad Request", "expected an HTTP request"),
+        ("\0\0\0\x01\x02 noise\r\n\r\n", "400 Bad Request", "expected an HTTP request"),
     ] {
         let answer = ask_at(&path, request);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")) && answer.contains(says), "{answer}");
@@ -170,19 +173,19 @@ fn a_header_without_end_is_cut_off() {
     let (_scene, _server, path) = on_a_socket();
     let mut stream = UnixStream::connect(&path).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").unwrap();
-    // Once it has had enough, it closes, and nothing more can be written.
+    // At the limit the server closes the connection, and writes fail.
     let more = vec![b'y'; REQUEST_BYTES_MAX];
     while stream.write_all(&more).is_ok() {}
     let mut answer = Vec::new();
-    // What it said is still there to be read; then the connection counts as broken, for what it left unread.
+    // Its response can still be read. Then the connection is reset, because the server left bytes unread.
     let _reset = stream.read_to_end(&mut answer);
     assert!(answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
 }
 
 #[test]
-fn those_who_send_nothing_are_cut_off_and_hold_up_neither_scrapes_nor_wallets() {
+fn silent_connections_are_cut_off_and_delay_neither_scrapes_nor_wallets() {
     let (_scene, server, path) = on_a_socket();
-    let silent: Vec<UnixStream> = (0..2 * ASKERS_MAX).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    let silent: Vec<UnixStream> = (0..2 * SCRAPERS_MAX).map(|_| UnixStream::connect(&path).unwrap()).collect();
     patiently(async {
         let client = server.client().await;
         assert_eq!(scan(&client, ScanRequest::new().script(script())).await.heights(), [1]);
@@ -191,6 +194,6 @@ fn those_who_send_nothing_are_cut_off_and_hold_up_neither_scrapes_nor_wallets() 
     assert_eq!(value(&answer, "rescan_scans_begun_total"), 1);
     for mut stream in silent {
         let mut answer = Vec::new();
-        assert_eq!(stream.read_to_end(&mut answer).unwrap(), 0, "it is closed without a word");
+        assert_eq!(stream.read_to_end(&mut answer).unwrap(), 0, "it is closed without a response");
     }
 }

@@ -45,7 +45,7 @@ fn where_no_more_files_can_be_opened_clients_wait_and_the_log_says_what_to_raise
             }
         }
         assert!(server.log().contains("raise the limit of open files"), "{}", server.log());
-        assert_eq!(server.log().matches("cannot be accepted").count(), 1, "once, not ten times a second");
+        assert_eq!(server.log().matches("cannot accept connections").count(), 1, "once, not ten times a second");
         drop(crowd);
         let next = server.client().await;
         for client in [next, client] {

@@ -1,9 +1,8 @@
-//! One block a call: what comes back, which chain it is of, what is refused, what a call holds.
+//! One block per call: the answer, its chain, refusals, and the quota of calls.
 
 use std::time::Duration;
 
 use bitcoin::{OutPoint, consensus};
-use capnp::ErrorKind;
 use capnp::capability::Promise;
 use rescan_core::block_match::{BlockMatch, MatchContent, MatchedBlock};
 use rescan_core::position::Height;
@@ -17,7 +16,7 @@ use crate::server::{TestServer, script};
 
 type Answer = Promise<BlockMatch, capnp::Error>;
 
-/// Asks about a height, by its hash where one is given, with entries as they are.
+/// Calls about a height, and a hash unless it is empty, with unchecked entries.
 fn ask(client: &Client, height: u32, hash: &[u8], scripts: &[&[u8]], txids: &[&[u8]]) -> Answer {
     let mut call = client.rescan.match_block_request();
     let mut params = call.get();
@@ -53,7 +52,7 @@ fn refused(found: BlockMatch) -> Refusal {
 }
 
 #[test]
-fn a_block_that_matches_comes_whole_and_one_that_does_not_comes_not_at_all() {
+fn a_matching_block_comes_whole_and_another_not_at_all() {
     let server = TestServer::with_blocks(3);
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -67,7 +66,7 @@ fn a_block_that_matches_comes_whole_and_one_that_does_not_comes_not_at_all() {
         let quiet = answered(ask(&client, 2, hash, &[b"another"], &[&[9; 32]]).await.unwrap());
         assert_eq!(quiet, MatchedBlock { content: MatchContent::Nothing, ..paying });
 
-        // The null prevout is what a coinbase names; it stands for any outpoint that is spent here, with index 2^32 - 1.
+        // The null prevout of a coinbase, with index 2^32 - 1, stands for any spent outpoint.
         let mut call = client.rescan.match_block_request();
         call.get().set_height(2);
         let spent = OutPoint::null();
@@ -81,7 +80,7 @@ fn a_block_that_matches_comes_whole_and_one_that_does_not_comes_not_at_all() {
 }
 
 #[test]
-fn a_walk_by_what_comes_next_goes_through_the_chain_and_ends_at_its_tip() {
+fn following_next_walks_the_chain_and_ends_at_its_tip() {
     let server = TestServer::with_blocks(20);
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -94,23 +93,23 @@ fn a_walk_by_what_comes_next_goes_through_the_chain_and_ends_at_its_tip() {
     });
 }
 
-/// A look is fresh for as long as the test can run, so that only what the protocol promises of the tip is left.
-fn never_looked_at_again() -> SessionLimits {
+/// The known chain is fresh for the whole test, so only the promise about the tip causes a refresh.
+fn never_refreshed() -> SessionLimits {
     SessionLimits { chain_age_max: Duration::from_secs(3_600), ..SessionLimits::default() }
 }
 
 #[test]
-fn a_walk_over_a_chain_that_was_left_is_told_so_at_the_latest_at_its_end() {
+fn a_walk_over_a_stale_chain_learns_of_it_at_its_end_at_the_latest() {
     let mut server = TestServer::new();
     (0..6).for_each(|_| server.mine(0));
-    server.start(never_looked_at_again());
+    server.start(never_refreshed());
     run(async {
         let client = Client::connect(&server.socket()).await;
         let mut walked = vec![answered(ask(&client, 0, &[], &[], &[]).await.unwrap())];
         server.rewind_to(3);
         (0..4).for_each(|_| server.mine(0));
         let refusal = loop {
-            let next = walked.last().unwrap().next.expect("a tip is never that of a chain which was left");
+            let next = walked.last().unwrap().next.expect("a tip is never that of a stale chain");
             match ask(&client, next.height.0, &next.hash[..], &[], &[]).await.unwrap() {
                 BlockMatch::Answered(matched) => walked.push(matched),
                 other => break refused(other),
@@ -123,21 +122,21 @@ fn a_walk_over_a_chain_that_was_left_is_told_so_at_the_latest_at_its_end() {
 }
 
 #[test]
-fn a_block_of_a_chain_that_was_left_is_refused_where_every_call_looks_anew() {
+fn a_stale_block_is_refused_if_every_call_refreshes() {
     let mut server = TestServer::new();
     (0..6).for_each(|_| server.mine(0));
     server.start(SessionLimits { chain_age_max: Duration::ZERO, ..SessionLimits::default() });
     run(async {
         let client = Client::connect(&server.socket()).await;
-        let left = server.block(5).block_hash();
+        let stale = server.block(5).block_hash();
         let watched = script();
-        let by_hash = || ask(&client, 5, &left[..], &[watched.as_bytes()], &[]);
+        let by_hash = || ask(&client, 5, &stale[..], &[watched.as_bytes()], &[]);
         assert!(matches!(answered(by_hash().await.unwrap()).content, MatchContent::Block(_)));
         server.rewind_to(3);
         (0..4).for_each(|_| server.mine(0));
         let refusal = refused(by_hash().await.unwrap());
         assert_eq!(refusal.reason, RefusalReason::NotInChain);
-        assert!(refusal.detail.contains(&left.to_string()), "{refusal}");
+        assert!(refusal.detail.contains(&stale.to_string()), "{refusal}");
         assert!(refusal.detail.contains(&server.block(5).block_hash().to_string()), "{refusal}");
         let there = answered(ask(&client, 5, &[], &[], &[]).await.unwrap());
         assert_eq!(there.block.hash, server.block(5).block_hash());
@@ -145,10 +144,10 @@ fn a_block_of_a_chain_that_was_left_is_refused_where_every_call_looks_anew() {
 }
 
 #[test]
-fn a_block_that_was_written_before_the_call_is_found_however_fresh_the_last_look() {
+fn a_block_that_was_written_before_the_call_is_found_however_fresh_the_known_chain() {
     let mut server = TestServer::new();
     server.mine(0);
-    server.start(never_looked_at_again());
+    server.start(never_refreshed());
     run(async {
         let client = Client::connect(&server.socket()).await;
         assert_eq!(answered(ask(&client, 1, &[], &[], &[]).await.unwrap()).next, None);
@@ -164,7 +163,7 @@ fn a_block_that_was_written_before_the_call_is_found_however_fresh_the_last_look
 }
 
 #[test]
-fn what_cannot_be_looked_for_is_refused_by_its_number() {
+fn an_entry_that_cannot_be_matched_is_refused_by_its_number() {
     let mut server = TestServer::new();
     (0..2).for_each(|_| server.mine(0));
     server.start(SessionLimits {
@@ -195,7 +194,7 @@ fn what_cannot_be_looked_for_is_refused_by_its_number() {
 }
 
 #[test]
-fn calls_under_way_are_as_many_as_scans_and_a_call_that_is_dropped_gives_its_place_back() {
+fn running_calls_count_as_scans_and_a_dropped_call_releases_its_permit() {
     let mut server = TestServer::new();
     server.mine(0);
     let reading = server.start_held();
@@ -213,9 +212,9 @@ fn calls_under_way_are_as_many_as_scans_and_a_call_that_is_dropped_gives_its_pla
         assert!(futures::poll!(&mut waiting[0]).is_pending(), "the chain is not read yet");
         drop(waiting);
         let again: Vec<_> = (0..max).map(|_| ask()).collect();
-        // What was dropped is gone before what comes after it on the same connection.
+        // The server handles messages of one connection in order, so it sees the drops first.
         client.info().await.unwrap();
-        reading.let_go();
+        reading.release();
         for found in futures::future::join_all(again).await {
             assert!(matches!(answered(found.unwrap()).content, MatchContent::Block(_)));
         }
@@ -223,26 +222,11 @@ fn calls_under_way_are_as_many_as_scans_and_a_call_that_is_dropped_gives_its_pla
 }
 
 #[test]
-fn entries_above_what_a_message_carries_end_the_connection_and_no_other() {
-    let mut server = TestServer::new();
-    server.mine(0);
-    server.start(SessionLimits { message_bytes_max: 1 << 20, ..SessionLimits::default() });
-    run(async {
-        let (one, other) = (Client::connect(&server.socket()).await, Client::connect(&server.socket()).await);
-        let large = vec![vec![7; 5_000]; 400];
-        let scripts: Vec<&[u8]> = large.iter().map(Vec::as_slice).collect();
-        let Err(error) = ask(&one, 1, &[], &scripts, &[]).await else { panic!("expected an exception") };
-        assert!(error.extra.contains("too large") || error.kind == ErrorKind::Disconnected, "{error}");
-        answered(ask(&other, 1, &[], &[b"x"], &[]).await.unwrap());
-    });
-}
-
-#[test]
-fn a_pruned_block_is_said_to_be_not_on_disk_and_has_its_id_all_the_same() {
+fn a_pruned_block_is_reported_as_not_on_disk_with_its_id() {
     let layout = BlockFileLayout { file_bytes_max: 3_000, ..BlockFileLayout::default() };
     let mut server = TestServer::laid_out(layout);
     (0..20).for_each(|_| server.mine(1_000));
-    server.start(never_looked_at_again());
+    server.start(never_refreshed());
     run(async {
         let client = Client::connect(&server.socket()).await;
         let watched = script();

@@ -1,4 +1,4 @@
-//! The smallest client there can be: generated code, no checks, and sinks that do as the test says.
+//! A minimal client: generated code, no checks, and sinks under the control of the test.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -17,14 +17,14 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
-/// Long enough for a machine under load, short enough for whoever waits for a test that hangs.
+/// Long enough for a machine under load, short enough for a test that hangs.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// Runs a client's part of a test, and fails if it takes for ever.
+/// Runs the client's part of a test, with a time limit.
 pub(crate) fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let done = runtime.block_on(LocalSet::new().run_until(async { tokio::time::timeout(PATIENCE, test).await }));
-    done.expect("the test takes for ever");
+    done.expect("the test exceeds its time limit");
 }
 
 /// A connection and its bootstrap object.
@@ -47,7 +47,7 @@ impl Client {
         Self { rescan, connection: tokio::task::spawn_local(system) }
     }
 
-    /// Breaks off without a word, as a process that is killed does.
+    /// Disconnects at once, as a killed process does.
     pub(crate) fn vanish(self) {
         self.connection.abort();
     }
@@ -100,7 +100,7 @@ pub(crate) async fn add_keychain(watch_set: &watch_set::Client, descriptor: &str
     request.send().await.unwrap();
 }
 
-/// Adds an outpoint whose txid has so many bytes.
+/// Adds an outpoint with a txid of this many bytes.
 pub(crate) async fn add_outpoint(watch_set: &watch_set::Client, txid_bytes: usize) {
     let mut request = watch_set.add_outpoints_request();
     request.get().init_outpoints(1).get(0).init_outpoint().set_txid(&vec![5; txid_bytes]);
@@ -132,24 +132,24 @@ pub(crate) fn from_to(from: u32, to: Option<u32>) -> RangeRequest {
     }
 }
 
-/// A sink that keeps what it gets, and takes nothing while it is held.
+/// A sink that collects items, and takes nothing while it is held.
 #[derive(Clone)]
 pub(crate) struct Sink {
     pub(crate) taken: Rc<RefCell<Taken>>,
     held: watch::Sender<bool>,
-    /// How many batches arrived.
+    /// The number of arrived batches.
     arrived: watch::Sender<usize>,
     ended: watch::Sender<Option<Ending>>,
 }
 
-/// What a sink got.
+/// The items of a sink.
 #[derive(Default)]
 pub(crate) struct Taken {
     pub(crate) reports: Vec<BlockReport>,
     pub(crate) blocks: Vec<FullBlock>,
-    /// Entries of each batch.
+    /// The number of items of each batch.
     pub(crate) batches: Vec<usize>,
-    /// How often it was told the end.
+    /// The number of endings.
     pub(crate) endings: usize,
 }
 
@@ -163,14 +163,14 @@ impl Sink {
         }
     }
 
-    /// A sink that takes nothing until it is let go.
+    /// A sink that takes nothing until it is released.
     pub(crate) fn held() -> Self {
         let sink = Self::new();
         sink.held.send_replace(true);
         sink
     }
 
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn release(&self) {
         self.held.send_replace(false);
     }
 

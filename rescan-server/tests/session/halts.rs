@@ -1,5 +1,5 @@
-//! Connections that are ended, and what ends them: a client that goes over a limit of the transport, that stops in
-//! mid-message, that does not read, or that is somebody else. Whoever comes next is served.
+//! Connections that the server ends: for exceeding a limit of the transport, for an incomplete message, for unread answers,
+//! or for another user. The next client is served.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -31,16 +31,16 @@ async fn is_served(server: &TestServer) {
     assert_eq!(sink.summary().await.transactions, 3);
 }
 
-/// What is heard until the server hangs up.
-async fn heard(stream: &mut UnixStream) -> Vec<u8> {
-    let mut heard = Vec::new();
-    // A reset is as good an end as a clean one.
-    drop(stream.read_to_end(&mut heard).await);
-    heard
+/// All bytes until the server hangs up.
+async fn rest(stream: &mut UnixStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A reset is a valid end too.
+    drop(stream.read_to_end(&mut bytes).await);
+    bytes
 }
 
-fn contains(heard: &[u8], words: &str) -> bool {
-    heard.windows(words.len()).any(|window| window == words.as_bytes())
+fn contains(bytes: &[u8], words: &str) -> bool {
+    bytes.windows(words.len()).any(|window| window == words.as_bytes())
 }
 
 #[test]
@@ -48,10 +48,10 @@ fn calls_that_are_never_finished_end_their_connection_with_the_reason() {
     let server = serving(SessionLimits { calls_open_max: 50, ..SessionLimits::default() });
     run(async {
         let mut stream = UnixStream::connect(server.socket()).await.unwrap();
-        // A method that there is not, so that each is answered with an exception, which the client is to finish.
-        let (asked, _) = calls(60, 99);
-        stream.write_all(&asked).await.unwrap();
-        assert!(contains(&heard(&mut stream).await, "more than 50 calls are open"));
+        // An unknown method: each call is answered with an exception, which the client has to finish.
+        let (messages, _) = calls(60, 99);
+        stream.write_all(&messages).await.unwrap();
+        assert!(contains(&rest(&mut stream).await, "more than 50 calls are open"));
         is_served(&server).await;
     });
 }
@@ -68,11 +68,11 @@ fn calls_that_are_answered_at_once_may_be_any_number() {
 }
 
 #[test]
-fn messages_of_calls_that_wait_hold_only_so_much() {
+fn messages_of_waiting_calls_are_bounded() {
     let server = serving(SessionLimits { unanswered_bytes_max: 100_000, ..SessionLimits::default() });
     run(async {
         let client = Client::connect(&server.socket()).await;
-        // A watch set that is a promise for ever keeps its scan from beginning, and calls to that waiting.
+        // A watch set that never resolves: its scan does not start, and calls to it wait.
         let never = capnp_rpc::new_future_client(std::future::pending());
         let scan = client.scan(&never, whole(), &Sink::new());
         let ask = || {
@@ -91,19 +91,19 @@ fn messages_of_calls_that_wait_hold_only_so_much() {
 }
 
 #[test]
-fn what_half_messages_announce_on_all_connections_together_is_bounded() {
+fn incomplete_messages_of_all_connections_together_are_bounded() {
     let server = serving(SessionLimits { unanswered_bytes_pool: 10 << 20, ..SessionLimits::default() });
     run(async {
-        // 8 MB each, of which one is every connection's own: the second goes over what there is for all.
+        // 8 MB each, one of them in the share of the connection: the second exceeds the shared budget.
         let half = [0, 0, 0, 0, 0, 0, 0x0f, 0];
         let mut first = UnixStream::connect(server.socket()).await.unwrap();
         first.write_all(&half).await.unwrap();
         is_served(&server).await;
         let mut second = UnixStream::connect(server.socket()).await.unwrap();
         second.write_all(&half).await.unwrap();
-        assert!(contains(&heard(&mut second).await, "no room for a message of"));
+        assert!(contains(&rest(&mut second).await, "no room for a message of"));
         is_served(&server).await;
-        // Once the first is gone there is room.
+        // Without the first there is room.
         drop(first);
         loop {
             let mut third = UnixStream::connect(server.socket()).await.unwrap();
@@ -116,7 +116,7 @@ fn what_half_messages_announce_on_all_connections_together_is_bounded() {
 }
 
 #[test]
-fn a_client_that_stops_in_mid_message_is_hung_up_on_after_a_while() {
+fn a_client_that_stops_in_mid_message_is_disconnected_in_time() {
     let server = serving(SessionLimits { message_after: SOON, ..SessionLimits::default() });
     run(async {
         let patient = Client::connect(&server.socket()).await;
@@ -124,21 +124,21 @@ fn a_client_that_stops_in_mid_message_is_hung_up_on_after_a_while() {
         for half in [&[0, 0, 0][..], &[0, 0, 0, 0, 4, 0, 0, 0, 7]] {
             let mut stream = UnixStream::connect(server.socket()).await.unwrap();
             stream.write_all(half).await.unwrap();
-            heard(&mut stream).await;
+            rest(&mut stream).await;
         }
-        // Whoever is between two messages may be so for as long as it likes.
+        // A client between two messages may stay forever.
         patient.info().await.unwrap();
         is_served(&server).await;
     });
 }
 
 #[test]
-fn a_client_that_reads_nothing_is_hung_up_on_after_a_while() {
+fn a_client_that_reads_nothing_is_disconnected_in_time() {
     let server = serving(SessionLimits { unread_after: SOON, ..SessionLimits::default() });
     run(async {
-        let (asked, _) = calls(200_000, 0);
+        let (messages, _) = calls(200_000, 0);
         let mut stream = UnixStream::connect(server.socket()).await.unwrap();
-        let error = stream.write_all(&asked).await.unwrap_err();
+        let error = stream.write_all(&messages).await.unwrap_err();
         assert!(
             matches!(error.kind(), std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset),
             "{error}"
@@ -148,7 +148,7 @@ fn a_client_that_reads_nothing_is_hung_up_on_after_a_while() {
 }
 
 #[test]
-fn what_a_connection_watches_is_bounded_until_a_watch_set_is_dropped() {
+fn the_watched_entries_of_a_connection_are_bounded_until_a_watch_set_is_dropped() {
     let server = serving(SessionLimits { watched_per_connection_max: 5, ..SessionLimits::default() });
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -166,7 +166,7 @@ fn what_a_connection_watches_is_bounded_until_a_watch_set_is_dropped() {
 }
 
 #[test]
-fn what_is_derived_counts_as_watched() {
+fn derived_scripts_count_as_watched() {
     let server = serving(SessionLimits { watched_per_connection_max: 500, ..SessionLimits::default() });
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -184,7 +184,7 @@ fn scans_of_all_connections_together_are_bounded() {
         let (one, other) = (Client::connect(&server.socket()).await, Client::connect(&server.socket()).await);
         let never = capnp_rpc::new_future_client(std::future::pending());
         let scan = one.scan(&never, whole(), &Sink::new());
-        // It has begun once it is asked for how far it is.
+        // It has started once it answers a call.
         progress(&scan).await;
         let sink = Sink::new();
         let refused = other.scan(&other.watching(&[script().as_bytes()]).await, whole(), &sink);
@@ -198,7 +198,7 @@ fn scans_of_all_connections_together_are_bounded() {
 }
 
 #[test]
-fn capabilities_that_come_with_calls_are_only_so_many() {
+fn capabilities_in_calls_are_bounded() {
     let server = serving(SessionLimits { capabilities_max: 3, ..SessionLimits::default() });
     run(async {
         let mut stream = UnixStream::connect(server.socket()).await.unwrap();
@@ -207,20 +207,20 @@ fn capabilities_that_come_with_calls_are_only_so_many() {
         let mut table = call.init_params().init_cap_table(4);
         (0..4).for_each(|index| table.reborrow().get(index).set_sender_hosted(index));
         stream.write_all(&capnp::serialize::write_message_to_words(&message)).await.unwrap();
-        assert!(contains(&heard(&mut stream).await, "more than 3 capabilities"));
+        assert!(contains(&rest(&mut stream).await, "more than 3 capabilities"));
         is_served(&server).await;
     });
 }
 
-#[expect(clippy::print_stderr, reason = "a test that was skipped says so")]
+#[expect(clippy::print_stderr, reason = "reports a skipped test")]
 #[test]
 fn another_user_is_turned_away_before_a_byte_is_read() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can be somebody else");
+        eprintln!("SKIPPED: only root can change its user");
         return;
     }
     let server = serving(SessionLimits::default());
-    // What the file system would refuse is let through, so that it is the server who has to.
+    // The file system lets every user through, so the server has to refuse.
     let everybody = |path: &std::path::Path| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
     };
@@ -229,15 +229,15 @@ fn another_user_is_turned_away_before_a_byte_is_read() {
     everybody(&socket);
     let stranger = std::thread::spawn(move || {
         let nobody = Uid::from_raw(65_534);
-        // The user of this one thread, which ends with it.
+        // Changes the user of this thread only.
         rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
         let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
-        let (asked, _) = calls(1, 0);
-        // It may have hung up already.
-        drop(std::io::Write::write_all(&mut stream, &asked));
-        let mut heard = Vec::new();
-        drop(std::io::Read::read_to_end(&mut stream, &mut heard));
-        heard
+        let (messages, _) = calls(1, 0);
+        // The server may have hung up already.
+        drop(std::io::Write::write_all(&mut stream, &messages));
+        let mut answer = Vec::new();
+        drop(std::io::Read::read_to_end(&mut stream, &mut answer));
+        answer
     });
     assert_eq!(stranger.join().unwrap(), [0_u8; 0]);
     run(is_served(&server));

@@ -1,4 +1,4 @@
-//! The limits of a connection: what goes above one fails, says why, and costs nobody else anything.
+//! The limits of a connection: an excess fails with the reason, and affects no other connection.
 
 use capnp::ErrorKind;
 use rescan_server::session::guard::limits::SessionLimits;
@@ -34,7 +34,7 @@ fn a_connection_too_many_is_turned_away_with_the_reason() {
         assert!(error.extra.contains("the server has 1 connections, its limit"), "{error}");
         first.info().await.unwrap();
         first.vanish();
-        // The server learns of the first one's end in its own time.
+        // The server notices the end of the first some time later.
         while Client::connect(&server.socket()).await.info().await.is_err() {}
     });
 }
@@ -49,7 +49,7 @@ fn a_message_too_large_ends_its_connection_and_no_other() {
         let watch_set = one.watch_set().await.unwrap();
         let mut request = watch_set.add_scripts_request();
         request.get().init_scripts(1).set(0, &vec![0; 2 << 20]);
-        // Whether the sending fails depends on how soon the server hangs up.
+        // The call may fail or not, depending on when the server hangs up.
         drop(request.send().await);
         let error = one.info().await.unwrap_err();
         assert!(error.extra.contains("too large") || error.kind == ErrorKind::Disconnected, "{error}");
@@ -76,12 +76,12 @@ fn more_block_ids_than_are_answered_in_one_call_are_an_exception() {
 }
 
 #[test]
-fn calls_that_wait_are_only_so_many() {
+fn waiting_calls_are_bounded() {
     let mut server = TestServer::new();
     server.start(SessionLimits { calls_waiting_max: 3, ..SessionLimits::default() });
     run(async {
         let client = Client::connect(&server.socket()).await;
-        // A watch set that is a promise for ever keeps its scan from beginning.
+        // A watch set that never resolves: its scan does not start.
         let never = capnp_rpc::new_future_client(std::future::pending());
         let sink = Sink::new();
         let scan = client.scan(&never, whole(), &sink);
@@ -89,7 +89,7 @@ fn calls_that_wait_are_only_so_many() {
         let Err(error) = scan.block_ids_request().send().promise.await else { panic!("expected an exception") };
         assert_eq!(error.kind, ErrorKind::Overloaded);
         assert!(futures::poll!(&mut waiting[0]).is_pending());
-        // Whoever waits hears of the end.
+        // Waiting calls end with the scan.
         drop(scan.cancel_request().send().promise.await.unwrap());
         for answer in waiting {
             let Err(error) = answer.await else { panic!("expected an exception") };

@@ -1,4 +1,4 @@
-//! Sessions over a real socket: a minimal client made of the generated code alone against a server in this process.
+//! Sessions over a real socket: a minimal client from the generated code, and a server in this process.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod block_match;

@@ -1,4 +1,4 @@
-//! What a scan says to a wallet that behaves.
+//! Scans for a correct wallet.
 
 use bitcoin::Network;
 use rescan_core::position::Height;
@@ -14,7 +14,7 @@ use crate::client::{Client, Sink, add_keychain, add_scripts, from_to, progress, 
 use crate::server::{TestServer, script};
 
 #[test]
-fn a_server_says_what_it_is_and_what_it_sees() {
+fn a_server_describes_itself_and_its_chain() {
     let server = TestServer::with_blocks(3);
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -27,7 +27,7 @@ fn a_server_says_what_it_is_and_what_it_sees() {
         assert_eq!(info.chain.state, ChainState::Ready);
         assert_eq!(info.chain.tip.map(|tip| (tip.height, tip.hash)), Some((Height(3), server.tip())));
         assert_eq!(info.chain.genesis, server.block(0).block_hash());
-        assert_eq!(info.limits, SessionLimits::default().told());
+        assert_eq!(info.limits, SessionLimits::default().announced());
     });
 }
 
@@ -52,7 +52,7 @@ fn a_scan_reports_every_match_once_in_height_order_and_then_its_summary() {
         let first = &taken.reports[0].transactions[0];
         assert_eq!(first.txid, server.block(1).txdata[0].compute_txid());
         assert_eq!(first.received[0].origins, [Origin::Script(1)]);
-        assert_eq!(taken.batches[0], 1, "the first match leaves alone");
+        assert_eq!(taken.batches[0], 1, "the first match is sent alone");
         assert!(taken.batches.len() < 10, "the others share messages: {:?}", taken.batches);
         assert_eq!(taken.endings, 1);
     });
@@ -73,7 +73,7 @@ fn a_keychain_is_derived_and_its_use_reported() {
         .await;
         let size = seal(&watch_set).await.unwrap();
         assert_eq!((size.keychains, size.scripts, size.outpoints), (2, 1_001, 0));
-        assert_eq!(seal(&watch_set).await.unwrap(), size, "sealing again gives the same answer");
+        assert_eq!(seal(&watch_set).await.unwrap(), size, "sealing again returns the same answer");
         let sink = Sink::new();
         let _scan = client.scan(&watch_set, whole(), &sink);
         let summary = sink.summary().await;
@@ -144,7 +144,7 @@ fn a_range_by_height_and_by_birthday_is_made_definite() {
             (summary.range.first().0, summary.range.last().0, sink.taken.borrow().reports.len())
         };
         assert_eq!(heights(from_to(5, Some(7))).await, (5, 7, 3));
-        // Blocks are ten minutes apart, and the rule goes back two hours: twelve blocks.
+        // Blocks are ten minutes apart, and a birthday has a margin of two hours: twelve blocks.
         let birthday = server.block(20).header.time;
         let since = RangeRequest { from: RangeStart::Birthday(birthday), to: RangeEnd::Tip };
         assert_eq!(heights(since).await, (8, 30, 23));
@@ -154,7 +154,7 @@ fn a_range_by_height_and_by_birthday_is_made_definite() {
 }
 
 #[test]
-fn whole_blocks_arrive_in_order_and_as_they_lie_on_disk() {
+fn whole_blocks_arrive_in_order_and_unchanged() {
     let server = TestServer::with_blocks(20);
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -193,7 +193,7 @@ fn block_ids_are_those_of_the_pinned_chain() {
     });
 }
 
-/// A shipment of all blocks of which one has arrived, and no more is taken.
+/// A shipment of all blocks, held after the first batch.
 async fn held_shipment(server: &TestServer) -> (Sink, scan::Client) {
     let client = Client::connect(&server.socket()).await;
     let sink = Sink::held();
@@ -203,36 +203,36 @@ async fn held_shipment(server: &TestServer) -> (Sink, scan::Client) {
 }
 
 #[test]
-fn a_scan_that_is_cancelled_says_how_far_it_came() {
+fn a_cancelled_scan_has_a_summary_up_to_the_last_block() {
     let server = TestServer::with_long_chain(SessionLimits::default());
     run(async {
         let (sink, scan) = held_shipment(&server).await;
         scan.cancel_request().send().promise.await.unwrap();
-        sink.let_go();
+        sink.release();
         let summary = sink.summary().await;
         assert_eq!(summary.outcome, Outcome::Cancelled);
         let taken = sink.taken.borrow();
         let last = taken.blocks.last().unwrap();
         assert!(last.height < Height(300), "the scan did not stop");
-        assert_eq!(summary.locator.first(), Some(&last.hash), "the locator is of the last block that was sent");
-        assert_eq!(summary.range.last(), Height(300), "the range is what was asked for");
+        assert_eq!(summary.locator.first(), Some(&last.hash), "the locator begins at the last block that was sent");
+        assert_eq!(summary.range.last(), Height(300), "the range is the requested one");
     });
 }
 
 #[test]
-fn a_chain_that_is_left_in_mid_scan_is_said_to_be() {
+fn a_reorganisation_in_mid_scan_is_reported() {
     let mut server = TestServer::with_long_chain(SessionLimits::default());
     run(async {
         let (sink, _scan) = held_shipment(&server).await;
         server.rewind_to(41);
         (0..270).for_each(|_| server.mine(0));
-        sink.let_go();
+        sink.release();
         assert_eq!(sink.summary().await.outcome, Outcome::ReorganisedFrom(Height(42)));
     });
 }
 
 #[test]
-fn a_scan_that_comes_before_the_chain_is_read_waits_and_says_so() {
+fn a_scan_before_the_chain_is_read_waits_with_that_phase() {
     let mut server = TestServer::new();
     (0..4).for_each(|_| server.mine(0));
     let reading = server.start_held();
@@ -254,24 +254,24 @@ fn a_scan_that_comes_before_the_chain_is_read_waits_and_says_so() {
         let summary = cancelled.summary().await;
         assert_eq!((summary.outcome, summary.blocks_scanned), (Outcome::Cancelled, 0));
         assert_eq!(summary.tip.hash, server.block(0).block_hash(), "no range is definite yet");
-        assert_eq!((summary.range.first(), summary.range.last()), (Height(1), Height(3)), "what was asked for");
+        assert_eq!((summary.range.first(), summary.range.last()), (Height(1), Height(3)), "the requested range");
         assert_eq!(summary.keychains, [KeychainUse::Unused; 2]);
         assert!(summary.locator.is_empty(), "nothing was scanned");
 
         let hasty = Sink::new();
         let at_once = client.scan(&watch_set, whole(), &hasty);
         at_once.cancel_request().send().promise.await.unwrap();
-        assert_eq!(hasty.summary().await.keychains, [KeychainUse::Unused; 2], "cancelled before it was looked at");
+        assert_eq!(hasty.summary().await.keychains, [KeychainUse::Unused; 2], "cancelled at once");
 
         assert_eq!(progress(&scan).await.phase, Phase::ReadingChain);
-        tokio::task::spawn_blocking(|| reading.let_go()).await.unwrap();
+        tokio::task::spawn_blocking(|| reading.release()).await.unwrap();
         assert_eq!(sink.summary().await.transactions, 4);
         assert_eq!(client.info().await.unwrap().chain.state, ChainState::Ready);
     });
 }
 
 #[test]
-fn a_server_that_stops_does_not_wait_for_the_chain_to_be_read() {
+fn a_stopping_server_does_not_wait_for_the_chain_to_be_read() {
     let mut server = TestServer::new();
     let reading = server.start_held();
     run(async {
@@ -283,7 +283,7 @@ fn a_server_that_stops_does_not_wait_for_the_chain_to_be_read() {
         let stopping = server.tell_to_stop().unwrap();
         assert_eq!(sink.summary().await.outcome, Outcome::Cancelled);
         tokio::task::spawn_blocking(move || {
-            reading.let_go();
+            reading.release();
             stopping.join().unwrap();
         })
         .await

@@ -1,4 +1,4 @@
-//! A server on a thread of its own, over block files made for the test.
+//! A server on its own thread, over block files of the test.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -19,7 +19,7 @@ use rustix::fs::{FileType, Mode};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-/// A regtest chain that grows as the test says, and the server that serves it.
+/// A regtest chain under the control of the test, and its server.
 pub(crate) struct TestServer {
     directory: TempDir,
     writer: BlockFileWriter,
@@ -34,7 +34,7 @@ impl TestServer {
         Self::laid_out(BlockFileLayout::default())
     }
 
-    /// The same, in files of the given layout.
+    /// Genesis alone, in files of the given layout.
     pub(crate) fn laid_out(layout: BlockFileLayout) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut writer = BlockFileWriter::create(&directory.path().join("blocks"), layout).unwrap();
@@ -51,7 +51,7 @@ impl TestServer {
         server
     }
 
-    /// A server of 300 blocks, which are ten times what fits into the window and the socket's buffers.
+    /// A server of 300 blocks, ten times the size of the window and the buffers of the socket.
     pub(crate) fn with_long_chain(limits: SessionLimits) -> Self {
         let mut server = Self::new();
         (0..300).for_each(|_| server.mine(50_000));
@@ -59,7 +59,7 @@ impl TestServer {
         server
     }
 
-    /// A block that pays [`script`], with `filler` bytes that nobody looks for.
+    /// Adds a block that pays [`script`], with `filler` bytes of an OP_RETURN output.
     pub(crate) fn mine(&mut self, filler: usize) {
         let height = u32::try_from(self.chain.len()).unwrap();
         let pay = TxOut { value: Amount::from_sat(50_000), script_pubkey: script() };
@@ -74,17 +74,17 @@ impl TestServer {
         self.chain.push(block);
     }
 
-    /// Goes back, so that the next blocks make another branch.
+    /// Rewinds, so the next blocks form another branch.
     pub(crate) fn rewind_to(&mut self, height: u32) {
         self.chain.truncate(height as usize + 1);
     }
 
-    /// The blocks directory is not where it was.
+    /// Moves the blocks directory away.
     pub(crate) fn take_away(&self) {
         fs::rename(self.directory.path().join("blocks"), self.directory.path().join("away")).unwrap();
     }
 
-    /// And is there again.
+    /// Moves the blocks directory back.
     pub(crate) fn bring_back(&self) {
         fs::rename(self.directory.path().join("away"), self.directory.path().join("blocks")).unwrap();
     }
@@ -106,14 +106,14 @@ impl TestServer {
         self.writer.prune(FileNumber(file)).unwrap();
     }
 
-    /// Serves from here on, until dropped.
+    /// Starts the server, which runs until dropped.
     pub(crate) fn start(&mut self, limits: SessionLimits) {
         let server = self.bind(limits);
         self.run(server);
     }
 
-    /// Serves, but the first reading of the chain waits for what this gives to be let go: the key's file is a pipe that
-    /// has no writer yet.
+    /// Starts the server, with the first reading of the chain held until the result is released: the file of the
+    /// obfuscation key is a pipe without a writer.
     pub(crate) fn start_held(&mut self) -> HeldReading {
         let server = self.bind(SessionLimits::default());
         let pipe = self.writer.directory().join("xor.dat");
@@ -136,7 +136,7 @@ impl TestServer {
         self.running = Some((stop, thread));
     }
 
-    /// Has the server stop, while the test goes on.
+    /// Starts the shutdown of the server.
     pub(crate) fn tell_to_stop(&mut self) -> Option<JoinHandle<()>> {
         let (stop, thread) = self.running.take()?;
         stop.send(()).unwrap();
@@ -147,21 +147,21 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         if let Some(thread) = self.tell_to_stop() {
-            // A test that failed already is not to fail twice.
+            // A failed test must not panic again.
             drop(thread.join());
         }
     }
 }
 
-/// A first reading of the chain that waits.
+/// A held first reading of the chain.
 pub(crate) struct HeldReading {
     pipe: PathBuf,
 }
 
 impl HeldReading {
-    pub(crate) fn let_go(self) {
+    pub(crate) fn release(self) {
         let mut key = OpenOptions::new().write(true).open(&self.pipe).unwrap();
-        // The next reading finds no key, which is the same as one of zeros.
+        // The next reading finds no key, which equals a key of zeros.
         fs::remove_file(&self.pipe).unwrap();
         key.write_all(&[0; 8]).unwrap();
     }
@@ -184,7 +184,7 @@ fn config(directory: &TempDir, socket: PathBuf, limits: SessionLimits) -> Server
     }
 }
 
-/// What every block of a [`TestServer`] pays: a p2wpkh.
+/// The script that every block of a [`TestServer`] pays: a p2wpkh.
 pub(crate) fn script() -> ScriptBuf {
     let mut bytes = vec![0x00, 0x14];
     bytes.extend([7; 20]);

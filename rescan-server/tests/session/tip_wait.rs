@@ -1,4 +1,4 @@
-//! Calls that wait for the tip.
+//! Calls that wait for a new tip.
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
@@ -25,7 +25,7 @@ fn hash_of(tip: Option<BlockId>) -> Option<BlockHash> {
 }
 
 #[test]
-fn a_tip_that_moved_before_is_told_at_once_and_the_same_when_the_time_is_up() {
+fn a_new_tip_is_returned_at_once_and_the_same_tip_at_the_timeout() {
     let mut server = TestServer::with_blocks(2);
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -39,7 +39,7 @@ fn a_tip_that_moved_before_is_told_at_once_and_the_same_when_the_time_is_up() {
 }
 
 #[test]
-fn who_waits_hears_of_a_block_that_nobody_else_asks_for() {
+fn a_waiting_call_returns_a_new_block_without_any_other_call() {
     let mut server = TestServer::with_blocks(1);
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -57,7 +57,7 @@ fn who_waits_hears_of_a_block_that_nobody_else_asks_for() {
 }
 
 #[test]
-fn the_chain_is_waited_for_while_it_is_read_for_the_first_time() {
+fn a_call_waits_for_the_first_reading_of_the_chain() {
     let mut server = TestServer::new();
     (0..3).for_each(|_| server.mine(0));
     let held = server.start_held();
@@ -66,16 +66,16 @@ fn the_chain_is_waited_for_while_it_is_read_for_the_first_time() {
         let mut waiting = Box::pin(wait(&client, &[], 1));
         assert!(futures::poll!(&mut waiting).is_pending());
         client.info().await.unwrap();
-        assert!(futures::poll!(&mut waiting).is_pending(), "there is no tip to tell yet");
-        held.let_go();
+        assert!(futures::poll!(&mut waiting).is_pending(), "there is no tip yet");
+        held.release();
         assert_eq!(hash_of(waiting.await.unwrap()), Some(server.tip()));
     });
 }
 
-/// Such a client connects anew, as it would a moment later.
+/// A disconnected client reconnects, as it would a moment later.
 #[test]
-fn whoever_asks_a_server_that_stops_is_told_the_tip_or_that_the_connection_is_over() {
-    for _round in 0..10 {
+fn a_stopping_server_returns_the_tip_or_disconnects() {
+    for _round in 0..4 {
         let mut server = TestServer::with_blocks(2);
         run(async {
             let client = Client::connect(&server.socket()).await;
@@ -105,14 +105,14 @@ fn whoever_asks_a_server_that_stops_is_told_the_tip_or_that_the_connection_is_ov
 }
 
 #[test]
-fn a_directory_that_is_away_for_a_while_ends_no_wait() {
+fn a_missing_directory_ends_no_wait() {
     let mut server = TestServer::with_blocks(2);
     run(async {
         let client = Client::connect(&server.socket()).await;
         let known = server.tip().to_byte_array();
         assert_eq!(hash_of(wait(&client, &known, 0).await.unwrap()), Some(server.tip()));
         server.take_away();
-        assert_eq!(hash_of(wait(&client, &known, 0).await.unwrap()), Some(server.tip()), "as it was seen last");
+        assert_eq!(hash_of(wait(&client, &known, 0).await.unwrap()), Some(server.tip()), "the last known tip");
         let waiting = wait(&client, &known, LONG);
         let returning = async {
             client.info().await.unwrap();
@@ -125,7 +125,7 @@ fn a_directory_that_is_away_for_a_while_ends_no_wait() {
 }
 
 #[test]
-fn a_known_tip_that_is_no_hash_is_an_exception() {
+fn a_malformed_known_tip_is_an_exception() {
     let server = TestServer::with_blocks(1);
     run(async {
         let client = Client::connect(&server.socket()).await;
@@ -138,7 +138,7 @@ fn a_known_tip_that_is_no_hash_is_an_exception() {
 }
 
 #[test]
-fn calls_that_wait_for_a_tip_are_only_so_many_and_one_that_is_given_up_counts_no_more() {
+fn calls_that_wait_for_a_tip_are_bounded_and_a_dropped_call_releases_its_permit() {
     let mut server = TestServer::new();
     server.mine(0);
     server.start(SessionLimits { calls_waiting_max: 2, ..SessionLimits::default() });
@@ -152,7 +152,7 @@ fn calls_that_wait_for_a_tip_are_only_so_many_and_one_that_is_given_up_counts_no
         let error = wait(&client, &known, LONG).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Overloaded);
         waiting.pop();
-        // The server learns of that in its own time.
+        // The server notices the drop some time later.
         while wait(&client, &known, 0).await.is_err() {}
     });
 }

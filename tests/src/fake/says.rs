@@ -7,7 +7,7 @@ use rescan_client::report::{
     BlockId, BlockReport, Ending, Origin, Outcome, Phase, Progress, Received, Summary, TransactionReport,
 };
 use rescan_client::server_info::{
-    ChainInfo, ChainSource, ChainState, Feature, Figures, Limits, NodeLink, ReadingProgress, ServerInfo,
+    ChainInfo, ChainSource, ChainState, Feature, Limits, Metrics, NodeLink, ReadingProgress, ServerInfo,
 };
 use rescan_core::wire;
 
@@ -48,7 +48,7 @@ pub fn info() -> ServerInfo {
             message_after_millis: 1,
         },
         node: NodeLink::default(),
-        figures: Figures::default(),
+        metrics: Metrics::default(),
     }
 }
 

@@ -4,7 +4,6 @@
 //! Only shapes lines; `super::Printer` decides when to print each.
 
 mod block;
-mod figures;
 mod info;
 mod line;
 mod summary;

@@ -5,7 +5,7 @@ use rescan_client::bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
 use rescan_client::position::{Height, HeightRange};
 use rescan_client::report::{BlockId, FailureKind, Origin, RefusalReason};
 use rescan_client::server_info::{
-    ChainInfo, ChainSource, ChainState, Feature, Figures, Limits, NodeHeight, NodeLink, NodeLinkState, NodeTip,
+    ChainInfo, ChainSource, ChainState, Feature, Limits, Metrics, NodeHeight, NodeLink, NodeLinkState, NodeTip,
     ReadingProgress, ServerInfo,
 };
 
@@ -269,7 +269,7 @@ fn an_info_line_has_every_field_of_the_servers() {
             tip: Some(NodeTip { height: Height(7), hash: BlockHash::from_byte_array(hash(0x0e)) }),
             reason: "the node hung up".to_owned(),
         },
-        figures: Figures {
+        metrics: Metrics {
             scans_begun: 9,
             scans_complete: 7,
             bytes_walked: 8,
@@ -277,7 +277,7 @@ fn an_info_line_has_every_field_of_the_servers() {
             refusals: vec![(RefusalReason::BadRange, 2)],
             failures: vec![(FailureKind::Unreadable, 1)],
             node_tip: NodeHeight::Height(Height(6)),
-            ..Figures::default()
+            ..Metrics::default()
         },
     };
     let expected = format!(

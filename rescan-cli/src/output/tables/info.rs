@@ -1,7 +1,7 @@
 //! The table of `rescan info`.
 
 use comfy_table::{Cell, Table, presets};
-use rescan_client::server_info::{ChainSource, ChainState, Figures, NodeLink, NodeLinkState, ServerInfo};
+use rescan_client::server_info::{ChainSource, ChainState, Metrics, NodeLink, NodeLinkState, ServerInfo};
 use rescan_compare::units;
 
 use super::lines;
@@ -62,10 +62,10 @@ pub(crate) fn info(info: &ServerInfo) -> String {
             ),
         );
     }
-    let figures = &info.figures;
-    row("scans", scans(figures));
-    row("connections", connections(figures));
-    let errors = errors(figures);
+    let metrics = &info.metrics;
+    row("scans", scans(metrics));
+    row("connections", connections(metrics));
+    let errors = errors(metrics);
     if !errors.is_empty() {
         row("refused, failed", errors);
     }
@@ -73,43 +73,43 @@ pub(crate) fn info(info: &ServerInfo) -> String {
 }
 
 /// Counts since the server started.
-fn scans(figures: &Figures) -> String {
+fn scans(metrics: &Metrics) -> String {
     let counts = [
-        (figures.scans_under_way(), "under way"),
-        (figures.scans_cancelled, "cancelled"),
-        (figures.scans_pruned, "pruned"),
-        (figures.scans_reorganised, "reorganised"),
-        (figures.scans_refused, "refused"),
-        (figures.scans_failed, "failed"),
-        (figures.scans_abandoned, "abandoned"),
+        (metrics.scans_under_way(), "under way"),
+        (metrics.scans_cancelled, "cancelled"),
+        (metrics.scans_pruned, "pruned"),
+        (metrics.scans_reorganised, "reorganised"),
+        (metrics.scans_refused, "refused"),
+        (metrics.scans_failed, "failed"),
+        (metrics.scans_abandoned, "abandoned"),
     ];
-    let mut text = format!("{} complete", units::grouped(figures.scans_complete));
+    let mut text = format!("{} complete", units::grouped(metrics.scans_complete));
     for (count, how) in counts.into_iter().filter(|(count, _)| *count > 0) {
         text += &format!(", {} {how}", units::grouped(count));
     }
     text + &format!(
         "; {}, {} walked, the last scan at {}/s; {}",
-        units::counted(figures.blocks_walked, "block"),
-        units::bytes(figures.bytes_walked),
-        units::bytes(figures.last_scan_bytes_per_second),
-        units::counted(figures.transactions_reported, "transaction"),
+        units::counted(metrics.blocks_walked, "block"),
+        units::bytes(metrics.bytes_walked),
+        units::bytes(metrics.last_scan_bytes_per_second),
+        units::counted(metrics.transactions_reported, "transaction"),
     )
 }
 
-fn connections(figures: &Figures) -> String {
+fn connections(metrics: &Metrics) -> String {
     format!(
         "{} now, {} in all; {} turned away, {} of other users, {} broken",
-        figures.connections_now,
-        units::grouped(figures.connections_accepted),
-        units::grouped(figures.connections_turned_away),
-        units::grouped(figures.connections_of_other_users),
-        units::grouped(figures.connections_broken),
+        metrics.connections_now,
+        units::grouped(metrics.connections_accepted),
+        units::grouped(metrics.connections_turned_away),
+        units::grouped(metrics.connections_of_other_users),
+        units::grouped(metrics.connections_broken),
     )
 }
 
-fn errors(figures: &Figures) -> String {
-    let refused = figures.refusals.iter().map(|(reason, count)| (reason.name(), count));
-    let failed = figures.failures.iter().map(|(kind, count)| (kind.name(), count));
+fn errors(metrics: &Metrics) -> String {
+    let refused = metrics.refusals.iter().map(|(reason, count)| (reason.name(), count));
+    let failed = metrics.failures.iter().map(|(kind, count)| (kind.name(), count));
     let all: Vec<String> =
         refused.chain(failed).map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
     all.join(", ")
@@ -117,7 +117,7 @@ fn errors(figures: &Figures) -> String {
 
 /// How far the server's chain is behind the node's; none if unknown.
 fn lag(info: &ServerInfo) -> Option<String> {
-    let lag = info.figures.node_tip.lag_blocks(info.chain.tip.map(|tip| tip.height))?;
+    let lag = info.metrics.node_tip.lag_blocks(info.chain.tip.map(|tip| tip.height))?;
     Some(format!("{} behind the node", units::counted(lag.into(), "block")))
 }
 
@@ -174,16 +174,16 @@ mod tests {
 
     #[test]
     fn only_outcomes_that_happened_are_named() {
-        let figures = Figures { scans_begun: 1_004, scans_complete: 1_000, scans_failed: 1, ..Figures::default() };
-        let text = scans(&figures);
+        let metrics = Metrics { scans_begun: 1_004, scans_complete: 1_000, scans_failed: 1, ..Metrics::default() };
+        let text = scans(&metrics);
         assert!(text.starts_with("1,000 complete, 3 under way, 1 failed; 0 blocks, "), "{text}");
         assert!(!text.contains("abandoned"), "{text}");
     }
 
     #[test]
     fn errors_are_named_by_kind_and_left_out_if_there_are_none() {
-        assert_eq!(errors(&Figures::default()), "");
+        assert_eq!(errors(&Metrics::default()), "");
         let (refusals, failures) = (vec![(RefusalReason::BadRange, 2)], vec![(FailureKind::CorruptBlock, 1)]);
-        assert_eq!(errors(&Figures { refusals, failures, ..Figures::default() }), "2 bad range, 1 corrupt block");
+        assert_eq!(errors(&Metrics { refusals, failures, ..Metrics::default() }), "2 bad range, 1 corrupt block");
     }
 }

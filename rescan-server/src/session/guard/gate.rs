@@ -1,9 +1,9 @@
-//! Stops listening to a client that does not read what it is told.
+//! Stops reading from a client that does not read its answers.
 //!
-//! The transport queues answers without bound, so that a client that sends calls and reads nothing could fill the
-//! server's memory. Where the socket takes no more, nothing more is read from it either, and the client's calls wait in
-//! its own socket buffer. A client that reads while it writes, as every Cap'n Proto implementation does, never notices.
-//! How long the socket has taken nothing is for the watchdog to see.
+//! The transport queues answers without bound, so a client that sends calls and reads nothing could fill the server's
+//! memory. While the socket accepts no writes, the server does not read from it either, and further calls wait in the
+//! client's socket buffer. A client that reads while it writes, as every Cap'n Proto implementation does, never notices.
+//! The watchdog limits the time.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -16,23 +16,23 @@ use futures::io::{AsyncRead, AsyncWrite};
 
 use crate::session::guard::intake::Intake;
 
-/// Whether the socket takes what is written to it.
+/// Whether the socket accepts writes.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    /// Since when it takes nothing; none while it does.
+    /// The time since which it accepts no writes; none while it does.
     shut: Cell<Option<Instant>>,
     /// The reader that waits for it to open.
     reader: RefCell<Option<Waker>>,
 }
 
 impl Gate {
-    /// For how long the socket has taken nothing of what there is to send.
+    /// The time for which the socket has accepted no writes.
     pub(crate) fn shut_for(&self) -> Option<Duration> {
         self.shut.get().map(|since| since.elapsed())
     }
 
-    /// Takes note of what came of a write.
-    fn after<T>(&self, written: Poll<T>) -> Poll<T> {
+    /// Records the result of a write.
+    fn record<T>(&self, written: Poll<T>) -> Poll<T> {
         let shut = written.is_pending().then(|| self.shut.get().unwrap_or_else(Instant::now));
         self.shut.set(shut);
         if written.is_ready()
@@ -44,7 +44,7 @@ impl Gate {
     }
 }
 
-/// The reading half, which waits while the writing half is stuck.
+/// The reading half, which waits while the writing half is blocked.
 #[derive(Debug)]
 pub(crate) struct GatedReader<R> {
     gate: Rc<Gate>,
@@ -74,7 +74,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for GatedReader<R> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.gate.shut.get().is_some() {
             self.gate.reader.replace(Some(cx.waker().clone()));
-            self.intake.begin_anew();
+            self.intake.restart_clock();
             return Poll::Pending;
         }
         let read = Pin::new(&mut self.inner).poll_read(cx, into);
@@ -88,23 +88,23 @@ impl<R: AsyncRead + Unpin> AsyncRead for GatedReader<R> {
 impl<W: AsyncWrite + Unpin> AsyncWrite for GatedWriter<W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.gate.after(written)
+        self.gate.record(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
-        self.gate.after(flushed)
+        self.gate.record(flushed)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.inner).poll_close(cx);
-        self.gate.after(closed)
+        self.gate.record(closed)
     }
 }
 
 impl<W> Drop for GatedWriter<W> {
     fn drop(&mut self) {
-        // Nobody writes any more; the reader must learn of the end.
-        let _ = self.gate.after(Poll::Ready(()));
+        // There will be no more writes; the reader must see the end.
+        let _ = self.gate.record(Poll::Ready(()));
     }
 }

@@ -1,8 +1,8 @@
-//! What is on its way in on one connection: the memory that messages announce, and how long they take to arrive.
+//! Incoming messages of one connection: the memory that they announce, and the time that they take to arrive.
 //!
-//! A message is allocated before it is there, and a call holds its message until it is answered. So a client that sends
-//! the beginnings of messages, or calls that wait, could hold any amount: each message is held in the connection's
-//! account from its first words on, and goes on to whoever takes it from the transport.
+//! The transport allocates a message before it arrives, and a call keeps its message until it is answered. A client that
+//! sends the beginnings of messages, or calls that wait, could thus use any amount of memory. So every message is reserved
+//! in the connection's budget from its segment table on, and the reservation moves to the reader of the message.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,24 +12,24 @@ use std::time::{Duration, Instant};
 
 use rescan_core::framing::{Framing, FramingEvent};
 
-use crate::session::guard::account::{Account, Full, Held};
+use crate::session::guard::budget::{Budget, Exhausted, Reservation};
 
-/// The messages of one connection until they are taken from the transport.
+/// The messages of one connection until the meter takes them.
 #[derive(Debug)]
 pub(crate) struct Intake {
-    account: Rc<Account>,
+    budget: Rc<Budget>,
     message_bytes_max: u64,
     framing: RefCell<Framing>,
-    arriving: RefCell<Option<Held>>,
-    arrived: RefCell<VecDeque<Held>>,
-    /// When the message that is arriving began.
+    arriving: RefCell<Option<Reservation>>,
+    arrived: RefCell<VecDeque<Reservation>>,
+    /// The time at which the arriving message began.
     since: Cell<Option<Instant>>,
 }
 
 impl Intake {
-    pub(crate) fn new(account: Rc<Account>, message_bytes_max: u64) -> Rc<Self> {
+    pub(crate) fn new(budget: Rc<Budget>, message_bytes_max: u64) -> Rc<Self> {
         Rc::new(Self {
-            account,
+            budget,
             message_bytes_max,
             framing: RefCell::default(),
             arriving: RefCell::default(),
@@ -38,20 +38,21 @@ impl Intake {
         })
     }
 
-    /// Takes note of what was read from the socket.
+    /// Records bytes that were read from the socket.
     ///
     /// # Errors
-    /// If there is no room for what it announces. The connection cannot go on from there.
+    /// If the budget has no room for an announced message. The connection cannot continue.
     pub(crate) fn read(&self, mut bytes: &[u8]) -> io::Result<()> {
         let mut framing = self.framing.borrow_mut();
         let is_new = !framing.is_within_message();
         let mut began = false;
         while let Some(event) = framing.next_event(&mut bytes) {
             match event {
-                // What is too large is for the transport to refuse, which does so before it allocates.
+                // The transport refuses a message that is too large, before it allocates.
                 FramingEvent::Announced(size) if size > self.message_bytes_max.saturating_add(4_096) => {}
                 FramingEvent::Announced(size) => {
-                    self.arriving.replace(Some(self.account.hold(size).map_err(|full| overloaded(full, size))?));
+                    let reservation = self.budget.reserve(size).map_err(|exhausted| overloaded(exhausted, size))?;
+                    self.arriving.replace(Some(reservation));
                 }
                 FramingEvent::Complete => {
                     began = true;
@@ -67,28 +68,28 @@ impl Intake {
         Ok(())
     }
 
-    /// What is held of the oldest message that was not taken yet.
-    pub(crate) fn take(&self) -> Option<Held> {
+    /// The reservation of the oldest message that was not taken yet.
+    pub(crate) fn take(&self) -> Option<Reservation> {
         self.arrived.borrow_mut().pop_front()
     }
 
-    /// Gives the message that is arriving all its time again, because it was not listened to.
-    pub(crate) fn begin_anew(&self) {
+    /// Restarts the time of the arriving message, because the server did not read meanwhile.
+    pub(crate) fn restart_clock(&self) {
         if self.since.get().is_some() {
             self.since.set(Some(Instant::now()));
         }
     }
 
-    /// For how long a message has been arriving.
+    /// The time for which a message has been arriving.
     pub(crate) fn arriving_for(&self) -> Option<Duration> {
         self.since.get().map(|since| since.elapsed())
     }
 }
 
-fn overloaded(full: Full, size: u64) -> io::Error {
-    let whose = match full {
-        Full::Connection => "this connection's calls that wait for answers",
-        Full::Server => "what all connections have sent and is not answered",
+fn overloaded(exhausted: Exhausted, size: u64) -> io::Error {
+    let others = match exhausted {
+        Exhausted::Connection => "the unanswered calls of this connection",
+        Exhausted::Server => "the unanswered messages of all connections",
     };
-    io::Error::other(format!("no room for a message of {size} bytes beside {whose}: try again later"))
+    io::Error::other(format!("no room for a message of {size} bytes beside {others}: try again later"))
 }

@@ -1,10 +1,10 @@
-//! Counts what a client keeps open, which the transport beneath the objects does not.
+//! Counts the open calls of a client, which the transport does not limit.
 //!
-//! The transport keeps a table entry, and until it is answered the message, for each call until the client says that it
-//! is finished with it; a client that never says so, or whose calls wait for ever, would grow that table without end. So
-//! the messages of a connection are looked at as they pass: which calls are opened, answered and finished, what they
-//! hold, how many capabilities they bring. Nothing is ever changed or held up; what is too much ends the connection, with
-//! the reason. A client library that finishes what it asks, as all do, never gets near.
+//! The transport keeps a table entry for each call until the client finishes it, and the message until it is answered. A
+//! client that never sends `Finish`, or whose calls wait forever, would grow that table without end. So the meter inspects
+//! the messages of a connection as they pass: the calls that are opened, answered and finished, their messages, and their
+//! capabilities. It never changes or delays a message; an excess ends the connection with the reason. A client library
+//! that finishes its calls, as all do, stays far below the limits.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,11 +17,11 @@ use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::{Connection, FlowController, IncomingMessage, OutgoingMessage, VatNetwork};
 use futures::TryFutureExt;
 
-use crate::session::guard::account::Held;
+use crate::session::guard::budget::Reservation;
 use crate::session::guard::intake::Intake;
 use crate::session::guard::limits::SessionLimits;
 
-/// The calls of one connection that are open.
+/// The open calls of one connection.
 pub(crate) struct Meter {
     intake: Rc<Intake>,
     calls_max: u32,
@@ -32,15 +32,15 @@ pub(crate) struct Meter {
 #[derive(Default)]
 struct Open {
     calls: HashMap<u32, Call>,
-    /// Of all calls together.
+    /// The sum over all calls.
     capabilities: u32,
 }
 
-/// A call from when it arrives until it is both answered and finished.
+/// A call from its arrival until it is both answered and finished.
 struct Call {
-    /// Its message, until it is answered.
-    message: Option<Held>,
-    /// What it brought, until it is answered: what an object keeps of it, that object's limits bound.
+    /// The reservation for its message, until it is answered.
+    message: Option<Reservation>,
+    /// The capabilities in it, until it is answered. An object that keeps some of them has limits of its own.
     capabilities: u32,
     is_answered: bool,
     is_finished: bool,
@@ -53,14 +53,14 @@ impl Meter {
     }
 
     fn received(&self, incoming: &dyn IncomingMessage) -> capnp::Result<()> {
-        let held = self.intake.take();
+        let reservation = self.intake.take();
         match incoming.get_body()?.get_as::<message::Reader<'_>>()?.which() {
             Ok(message::Call(call)) => {
                 let call = call?;
                 let capabilities = call.get_params()?.get_cap_table()?.len();
-                self.opened(call.get_question_id(), held, capabilities)
+                self.opened(call.get_question_id(), reservation, capabilities)
             }
-            Ok(message::Bootstrap(bootstrap)) => self.opened(bootstrap?.get_question_id(), held, 0),
+            Ok(message::Bootstrap(bootstrap)) => self.opened(bootstrap?.get_question_id(), reservation, 0),
             Ok(message::Finish(finish)) => {
                 self.change(finish?.get_question_id(), |call| call.is_finished = true);
                 Ok(())
@@ -69,19 +69,19 @@ impl Meter {
         }
     }
 
-    fn opened(&self, question: u32, message: Option<Held>, capabilities: u32) -> capnp::Result<()> {
+    fn opened(&self, question: u32, message: Option<Reservation>, capabilities: u32) -> capnp::Result<()> {
         let mut open = self.open.borrow_mut();
         open.capabilities = open.capabilities.saturating_add(capabilities);
         if open.capabilities > self.capabilities_max {
             let max = self.capabilities_max;
-            let reason = format!("calls that are not answered brought more than {max} capabilities");
+            let reason = format!("unanswered calls hold more than {max} capabilities");
             return Err(capnp::Error::overloaded(reason));
         }
-        // Of a number that is in use, the transport complains.
+        // The transport refuses a question id that is in use.
         open.calls.insert(question, Call { message, capabilities, is_answered: false, is_finished: false });
         if open.calls.len() > self.calls_max as usize {
             let max = self.calls_max;
-            let reason = format!("more than {max} calls are open: finish those that are answered");
+            let reason = format!("more than {max} calls are open: finish the answered ones");
             return Err(capnp::Error::overloaded(reason));
         }
         Ok(())
@@ -103,7 +103,7 @@ impl Meter {
         Ok(())
     }
 
-    /// Changes what is known of a call, and forgets one that is through.
+    /// Updates a call, and removes it once it is answered and finished.
     fn change<T>(&self, question: u32, change: impl FnOnce(&mut Call) -> T) -> Option<T> {
         let mut open = self.open.borrow_mut();
         let call = open.calls.get_mut(&question)?;
@@ -115,7 +115,7 @@ impl Meter {
     }
 }
 
-/// A network of two whose messages are counted.
+/// A two-party network with counted messages.
 pub(crate) struct MeteredNetwork<N> {
     pub(crate) inner: N,
     pub(crate) meter: Rc<Meter>,
@@ -190,7 +190,7 @@ impl OutgoingMessage for MeteredMessage {
 
     fn send(self: Box<Self>) -> (Promise<(), capnp::Error>, Rc<Builder<HeapAllocator>>) {
         if let Err(error) = self.meter.sent(&*self.inner) {
-            tracing::error!(%error, "an answer cannot be counted: this is a defect of rescan-server");
+            tracing::error!(%error, "cannot count an answer: this is a defect of rescan-server");
         }
         self.inner.send()
     }

@@ -1,12 +1,12 @@
-//! One block a call: nothing is remembered, everything that is looked for travels in the call.
+//! Matches one block per call, with all entries in the call. The server keeps no state between calls.
 //!
-//! The RPC thread copies the entries out of the message, so that it can be let go, and finds the block in the chain; a
-//! worker compiles the entries and does the rest. A call counts as one of its connection's scans while it is under way:
-//! that bounds what it holds, a message and a block.
+//! The RPC thread copies the entries out of the message, drops it, and finds the block in the chain. A worker compiles the
+//! entries and matches the block. A running call counts as one of its connection's scans, which bounds its memory: a
+//! message and a block.
 //!
-//! Invariant: a block is answered for only if it is in the active chain as that was at most
-//! [`CHAIN_AGE_MAX`](crate::session::guard::limits::CHAIN_AGE_MAX) ago; that it is the tip, or not in the chain, is said only of a chain that
-//! was looked at after the call. So who goes from block to block by `next` and comes to a tip has seen that tip's chain.
+//! Invariant: an answer is about a block of the active chain, at most
+//! [`CHAIN_AGE_MAX`](crate::session::guard::limits::CHAIN_AGE_MAX) old. An answer that the block is the tip, or not in the
+//! chain, comes from a refresh after the call. So a client that follows `next` up to a tip has seen the chain of that tip.
 
 use std::sync::Arc;
 
@@ -21,53 +21,54 @@ use rescan_core::wire;
 
 use crate::cancel::CancelOnDrop;
 use crate::chain::ActiveChain;
-use crate::figures::LiveFigures;
+use crate::exception::malformed;
+use crate::metrics::counters::Counters;
 use crate::refresh::chain_view::ChainView;
 use crate::refresh::refresher::{RefreshError, internal};
 use crate::scan::{RETRIES_MAX, match_single_block};
-use crate::session::Shared;
 use crate::session::guard::limits::SessionLimits;
-use crate::session::watch_set::server::{too_many_outpoints, too_many_scripts};
+use crate::session::shared::Shared;
+use crate::session::watch_set::builder::{too_many_outpoints, too_many_scripts};
 
-/// What was asked.
+/// A call about one block.
 pub(crate) struct Query {
     height: Height,
-    /// None is whatever block the chain has there.
+    /// None for any block at the height.
     hash: Option<BlockHash>,
     entries: Arc<Entries>,
 }
 
-/// What is looked for, as it came: to compile it is a worker's.
+/// The entries of a call, compiled by a worker.
 struct Entries {
-    /// All scripts, one behind the other.
+    /// All scripts, concatenated.
     scripts: Vec<u8>,
-    /// Where each of them ends.
+    /// The end of each script.
     ends: Vec<usize>,
     outpoints: Vec<OutPoint>,
 }
 
-/// Why there is no answer about a block.
-enum NoAnswer {
+/// A call without an answer.
+enum MatchError {
     Refused(Refusal),
     Refresh(RefreshError),
     Failed(Failure),
 }
 
-impl From<RefreshError> for NoAnswer {
-    fn from(why: RefreshError) -> Self {
-        Self::Refresh(why)
+impl From<RefreshError> for MatchError {
+    fn from(error: RefreshError) -> Self {
+        Self::Refresh(error)
     }
 }
 
-/// Where a block stands in the chain.
-struct Place {
+/// The position of a block in the chain.
+struct ChainPosition {
     chain: Arc<ActiveChain>,
     block: BlockId,
     next: Option<BlockId>,
 }
 
 impl Query {
-    /// Copies a query out of its message. The inner error is a mistake of the caller's.
+    /// Copies a query out of its message. The inner error is the caller's mistake.
     ///
     /// # Errors
     /// If the message is malformed.
@@ -79,7 +80,7 @@ impl Query {
         let hash = if hash.is_empty() {
             None
         } else {
-            Some(wire::read_block_hash("hash", hash).map_err(|error| crate::session::failed(&error))?)
+            Some(wire::read_block_hash("hash", hash).map_err(|error| malformed(&error))?)
         };
         let (scripts, outpoints) = (params.get_scripts()?, params.get_outpoints()?);
         if u64::from(scripts.len()) > limits.scripts_per_watch_set_max {
@@ -106,65 +107,65 @@ impl Query {
         Ok(Ok(Self { height: Height(params.get_height()), hash, entries: Arc::new(entries) }))
     }
 
-    /// What becomes of it. Dropping this has the worker stop before it looks at the block.
+    /// The answer. Dropping the future stops the worker before it reads the block.
     ///
     /// # Errors
-    /// If the server stops.
+    /// If the server is stopping.
     pub(crate) async fn answer(self, shared: &Shared) -> capnp::Result<BlockMatch> {
         match self.run(shared).await {
             Ok(matched) => Ok(BlockMatch::Answered(matched)),
-            Err(NoAnswer::Refused(refusal)) => Ok(BlockMatch::Refused(refusal)),
-            Err(NoAnswer::Refresh(RefreshError::Failed(failure)) | NoAnswer::Failed(failure)) => {
-                tracing::error!(%failure, "a block cannot be matched");
+            Err(MatchError::Refused(refusal)) => Ok(BlockMatch::Refused(refusal)),
+            Err(MatchError::Refresh(RefreshError::Failed(failure)) | MatchError::Failed(failure)) => {
+                tracing::error!(%failure, "cannot match a block");
                 Ok(BlockMatch::Failed(failure))
             }
-            Err(NoAnswer::Refresh(stopping)) => Err(stopping.into()),
+            Err(MatchError::Refresh(stopping)) => Err(stopping.into()),
         }
     }
 
-    async fn run(self, shared: &Shared) -> Result<MatchedBlock, NoAnswer> {
+    async fn run(self, shared: &Shared) -> Result<MatchedBlock, MatchError> {
         let cancel = CancelOnDrop::new();
-        let mut place = self.place(shared).await?;
+        let mut position = self.position(shared).await?;
         let mut tries = 0;
         loop {
-            let Place { chain, block, next } = place;
+            let ChainPosition { chain, block, next } = position;
             if chain.block(block.height).is_none() {
                 return Ok(MatchedBlock { block, next, content: MatchContent::NotOnDisk });
             }
             let (entries, files, cancelled) = (Arc::clone(&self.entries), Arc::clone(&shared.chain), cancel.handle());
             let job = shared.pool.run(move || {
-                let watch = entries.compile().map_err(NoAnswer::Refused)?;
-                match_single_block(files, chain, block.height, &watch, cancelled).map_err(NoAnswer::Failed)
+                let watch = entries.compile().map_err(MatchError::Refused)?;
+                match_single_block(files, chain, block.height, &watch, cancelled).map_err(MatchError::Failed)
             });
-            let found = job.await.unwrap_or_else(|error| Err(NoAnswer::Failed(internal(with_causes(&error)))));
+            let found = job.await.unwrap_or_else(|error| Err(MatchError::Failed(internal(with_causes(&error)))));
             match found {
                 Ok(data) => {
                     let content = data.map_or(MatchContent::Nothing, MatchContent::Block);
                     return Ok(MatchedBlock { block, next, content });
                 }
-                // Its file may have been pruned, or written to, since it was looked at.
-                Err(NoAnswer::Failed(_)) if tries < RETRIES_MAX => tries += 1,
-                Err(no_answer) => return Err(no_answer),
+                // The node may have pruned its file, or written to it, since the refresh.
+                Err(MatchError::Failed(_)) if tries < RETRIES_MAX => tries += 1,
+                Err(error) => return Err(error),
             }
-            place = self.place_in(&shared.refresher.refresh().await?).map_err(NoAnswer::Refused)?;
+            position = self.position_in(&shared.refresher.refresh().await?).map_err(MatchError::Refused)?;
         }
     }
 
-    /// Where the block stands, in a chain that is fresh enough to say so.
-    async fn place(&self, shared: &Shared) -> Result<Place, NoAnswer> {
+    /// The position of the block, in a chain that is fresh enough for the invariant.
+    async fn position(&self, shared: &Shared) -> Result<ChainPosition, MatchError> {
         if self.hash.is_some() {
             let age_max = shared.limits.chain_age_max;
             let view = shared.refresher.view_within(age_max).await?;
-            if let Ok(place) = self.place_in(&view)
-                && place.next.is_some()
+            if let Ok(position) = self.position_in(&view)
+                && position.next.is_some()
             {
-                return Ok(place);
+                return Ok(position);
             }
         }
-        self.place_in(&shared.refresher.refresh().await?).map_err(NoAnswer::Refused)
+        self.position_in(&shared.refresher.refresh().await?).map_err(MatchError::Refused)
     }
 
-    fn place_in(&self, view: &ChainView) -> Result<Place, Refusal> {
+    fn position_in(&self, view: &ChainView) -> Result<ChainPosition, Refusal> {
         let (chain, height) = (Arc::clone(&view.chain), self.height);
         let Some(tip) = chain.tip() else {
             return Err(refusal(RefusalReason::BadRange, 0, "the block files hold no blocks yet".to_owned()));
@@ -176,21 +177,21 @@ impl Query {
         match self.hash {
             Some(hash) if hash != block.hash => {
                 let detail = format!(
-                    "block {hash} is not in the active chain at height {height}, {} is: ask where it left it",
+                    "block {hash} is not in the active chain at height {height}, {} is: find the fork with locate",
                     block.hash
                 );
                 Err(refusal(RefusalReason::NotInChain, 0, detail))
             }
             _ => {
                 let next = height.next().and_then(|height| chain.id(height));
-                Ok(Place { chain, block, next })
+                Ok(ChainPosition { chain, block, next })
             }
         }
     }
 }
 
 impl Entries {
-    /// What a worker looks for; the first entry that cannot be is refused.
+    /// The watch set of the entries. Refuses the first invalid one.
     fn compile(&self) -> Result<WatchSet, Refusal> {
         let mut builder = WatchSetBuilder::new();
         let mut start = 0;
@@ -211,17 +212,17 @@ fn refusal(reason: RefusalReason, position: u64, detail: String) -> Refusal {
     Refusal { reason, position, detail }
 }
 
-/// Counts a call and what became of it.
-pub(crate) fn count(figures: &LiveFigures, found: &BlockMatch) {
-    figures.block_match();
+/// Counts a call and its result.
+pub(crate) fn count(counters: &Counters, found: &BlockMatch) {
+    counters.block_match();
     match found {
         BlockMatch::Answered(_) => {}
-        BlockMatch::Refused(refusal) => figures.refused(refusal),
-        BlockMatch::Failed(failure) => figures.failed(failure),
+        BlockMatch::Refused(refusal) => counters.refused(refusal),
+        BlockMatch::Failed(failure) => counters.failed(failure),
     }
 }
 
-/// What is said where a connection has too much under way.
+/// The refusal of a call beyond the limit of scans.
 pub(crate) fn too_many(limits: &SessionLimits) -> BlockMatch {
     let max = limits.scans_per_connection_max;
     BlockMatch::Refused(refusal(

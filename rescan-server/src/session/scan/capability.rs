@@ -1,37 +1,44 @@
-//! The scan capability: progress, early end, block ids. Dropping it ends the scan.
+//! The scan capability: progress, cancellation, block ids. Dropping it ends the scan.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use rescan_core::position::Height;
+use rescan_core::protocol::BLOCK_IDS_PER_CALL_MAX;
 use rescan_core::rescan_capnp::scan;
 use rescan_core::wire;
 use tokio::task::AbortHandle;
 
-use crate::session::guard::limits::{BLOCK_IDS_PER_CALL_MAX, Quota, Slot};
-use crate::session::scan::control::Control;
+use crate::exception::{malformed, too_many_calls};
+use crate::session::guard::permits::{Permit, Permits};
+use crate::session::scan::state::ScanState;
 
-/// A scan of one connection, reports or whole blocks alike.
+/// A scan of one connection, for reports or for whole blocks.
 pub(crate) struct ScanServer {
-    control: Rc<Control>,
+    state: Rc<ScanState>,
     task: AbortHandle,
-    calls_waiting: Rc<Quota>,
-    _slots: Vec<Slot>,
+    waiting_calls: Rc<Permits>,
+    _permits: Vec<Permit>,
 }
 
 impl ScanServer {
     /// The owner of a scan that runs as `task`.
-    pub(crate) fn new(control: Rc<Control>, task: AbortHandle, calls_waiting: Rc<Quota>, slots: Vec<Slot>) -> Self {
-        Self { control, task, calls_waiting, _slots: slots }
+    pub(crate) fn new(
+        state: Rc<ScanState>,
+        task: AbortHandle,
+        waiting_calls: Rc<Permits>,
+        permits: Vec<Permit>,
+    ) -> Self {
+        Self { state, task, waiting_calls, _permits: permits }
     }
 }
 
 impl Drop for ScanServer {
     fn drop(&mut self) {
-        // The wallet let go of it, or is gone: the workers stop within a block, and nobody hears of it any more.
-        self.control.end_early();
-        self.control.end();
-        self.control.set_over();
+        // The wallet dropped the scan, or disconnected: the workers stop within a block, and nothing more is sent.
+        self.state.cancel();
+        self.state.end();
+        self.state.close();
         self.task.abort();
     }
 }
@@ -42,12 +49,11 @@ impl scan::Server for ScanServer {
         _params: scan::ProgressParams,
         mut results: scan::ProgressResults,
     ) -> capnp::Result<()> {
-        wire::write_progress(&self.control.progress(), results.get().init_progress())
-            .map_err(|error| crate::session::failed(&error))
+        wire::write_progress(&self.state.progress(), results.get().init_progress()).map_err(|error| malformed(&error))
     }
 
     async fn cancel(self: Rc<Self>, _params: scan::CancelParams, _results: scan::CancelResults) -> capnp::Result<()> {
-        self.control.end_early();
+        self.state.cancel();
         Ok(())
     }
 
@@ -56,7 +62,7 @@ impl scan::Server for ScanServer {
         params: scan::BlockIdsParams,
         mut results: scan::BlockIdsResults,
     ) -> capnp::Result<()> {
-        let _waits = self.calls_waiting.take().ok_or_else(crate::session::too_many_calls)?;
+        let _permit = self.waiting_calls.acquire().ok_or_else(too_many_calls)?;
         let heights: Vec<Height> = {
             let heights = params.get()?.get_heights()?;
             if heights.len() > BLOCK_IDS_PER_CALL_MAX {
@@ -67,13 +73,13 @@ impl scan::Server for ScanServer {
             }
             heights.iter().map(Height).collect()
         };
-        // The message would be held for as long as the call waits.
+        // Otherwise the message would be held while the call waits.
         drop(params);
         let pin = {
-            let control = Rc::clone(&self.control);
-            // A dropped scan answers nobody, and a call must not keep it alive.
+            let state = Rc::clone(&self.state);
+            // A waiting call must not keep a dropped scan alive.
             drop(self);
-            control.pin().await
+            state.pin().await
         };
         let pin = pin.ok_or_else(|| capnp::Error::failed("the scan ended before it had begun".to_owned()))?;
         let mut ids = results.get().init_ids(u32::try_from(heights.len()).unwrap_or(BLOCK_IDS_PER_CALL_MAX));

@@ -1,85 +1,90 @@
 //! Batches on their way to a wallet.
 //!
-//! Small first: the first piece leaves at once, so that a wallet has something to show; later ones share messages. A
-//! batch that is not full leaves when it is [`BATCH_AGE_MAX`] old. Whoever puts something in waits until there is room
-//! in the wallet's window, and that wait is all the back-pressure there is: no worker ever waits for a wallet.
+//! Small first: the first item leaves at once, so a wallet has something to show early; later items share messages. A
+//! partial batch leaves once it is [`BATCH_AGE_MAX`] old. `put` waits for room in the wallet's window. That wait is all
+//! the back-pressure: no worker ever waits for a wallet.
 
 use std::time::Duration;
 
 use capnp::capability::Promise;
 use rescan_core::position::Height;
-use rescan_core::report::ResumePoint;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::session::scan::cargo::Cargo;
+use crate::session::scan::item_stream::ItemEncoding;
 
-/// How long a batch waits for more. Long against the cost of a message, short against a person's patience.
+/// The time for which a batch waits for more items. Long compared with the cost of a message, short for a person.
 const BATCH_AGE_MAX: Duration = Duration::from_millis(100);
 
-/// The largest piece that is sent, in bytes: half of what Cap'n Proto readers take in one message unless told
-/// otherwise. A larger one would cost the wallet its connection. A block's report comes near it only where very many
-/// entries of the watch set are one script, and very many outputs of the block pay it.
-const PIECE_BYTES_MAX: usize = 32 << 20;
+/// The largest item that is sent, in bytes: half of the default limit of Cap'n Proto readers for one message. A larger
+/// item would cost the wallet its connection. A block's report comes near only if very many entries of the watch set are
+/// one script, and very many outputs of the block pay it.
+const ITEM_BYTES_MAX: usize = 32 << 20;
 
-/// A batch that is being filled, and where it goes.
-pub(crate) struct Outbox<C: Cargo> {
-    sink: C::Sink,
+/// The open batch, and its destination.
+pub(crate) struct Outbox<S, T: 'static> {
+    sink: S,
+    encoding: ItemEncoding<S, T>,
     stalled_after: Duration,
-    batch: Vec<C>,
+    batch: Vec<T>,
     bytes: usize,
-    /// When the batch leaves at the latest; none while it is empty.
+    /// The time at which the batch leaves at the latest; none while it is empty.
     due: Option<Instant>,
-    /// The height of the last piece that was sent.
+    /// The height of the last item that was sent.
     sent_through: Option<Height>,
-    height_of: fn(&C) -> Height,
 }
 
-/// Why nothing more can be sent.
+/// A failure to send.
 #[derive(Debug)]
-pub(crate) enum Blocked {
-    /// The wallet made no room for so long that its scan is to be cancelled.
+pub(crate) enum SendError {
+    /// The wallet made no room in time; its scan is to be cancelled.
     Stalled,
-    /// The wallet's sink failed, or the wallet is gone.
-    Gone(capnp::Error),
-    /// No message can carry what one block yields.
+    /// The wallet's sink failed, or the wallet disconnected.
+    Disconnected(capnp::Error),
+    /// The item of one block exceeds the size of a message.
     TooLarge {
-        /// The block's.
+        /// The height of the block.
         height: Height,
-        /// About how much it is.
+        /// The approximate size of the item.
         bytes: usize,
     },
 }
 
-impl<C: Cargo> Outbox<C> {
-    pub(crate) fn new(sink: C::Sink, stalled_after: Duration, height_of: fn(&C) -> Height) -> Self {
-        Self { sink, stalled_after, batch: Vec::new(), bytes: 0, due: None, sent_through: None, height_of }
+impl<S: Clone, T> Outbox<S, T> {
+    pub(crate) fn new(sink: S, encoding: ItemEncoding<S, T>, stalled_after: Duration) -> Self {
+        Self { sink, encoding, stalled_after, batch: Vec::new(), bytes: 0, due: None, sent_through: None }
     }
 
-    /// The height up to which everything that was put in has been sent.
+    /// An empty outbox to the same sink, for another kind of item.
+    pub(crate) fn with_encoding<U>(&self, encoding: ItemEncoding<S, U>) -> Outbox<S, U> {
+        Outbox::new(self.sink.clone(), encoding, self.stalled_after)
+    }
+
+    /// The height up to which all items have been sent.
     pub(crate) fn sent_through(&self) -> Option<Height> {
         self.sent_through
     }
 
-    /// Puts a piece in, and sends what has to be sent.
-    pub(crate) async fn put(&mut self, piece: C) -> Result<(), Blocked> {
-        let bytes = piece.bytes();
-        if bytes > PIECE_BYTES_MAX {
+    /// Adds an item, and sends the batch if it is full.
+    pub(crate) async fn put(&mut self, item: T) -> Result<(), SendError> {
+        let bytes = (self.encoding.bytes)(&item);
+        if bytes > ITEM_BYTES_MAX {
             self.flush().await?;
-            return Err(Blocked::TooLarge { height: (self.height_of)(&piece), bytes });
+            return Err(SendError::TooLarge { height: (self.encoding.height)(&item), bytes });
         }
-        if !self.batch.is_empty() && self.bytes.saturating_add(bytes) > C::BATCH_BYTES_MAX {
+        let batch_bytes_max = self.encoding.batch_bytes_max;
+        if !self.batch.is_empty() && self.bytes.saturating_add(bytes) > batch_bytes_max {
             self.flush().await?;
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        self.batch.push(piece);
+        self.batch.push(item);
         self.due.get_or_insert_with(|| Instant::now() + BATCH_AGE_MAX);
-        if self.sent_through.is_none() || self.bytes >= C::BATCH_BYTES_MAX {
+        if self.sent_through.is_none() || self.bytes >= batch_bytes_max {
             self.flush().await?;
         }
         Ok(())
     }
 
-    /// Waits until the batch has to leave; for ever while it is empty.
+    /// Waits until the batch has to leave; forever while it is empty.
     pub(crate) async fn due(&self) {
         match self.due {
             Some(due) => sleep_until(due).await,
@@ -87,19 +92,22 @@ impl<C: Cargo> Outbox<C> {
         }
     }
 
-    /// Sends the batch, then says that everything up to a block has been sent.
-    pub(crate) async fn mark(&mut self, mark: &ResumePoint) -> Result<(), Blocked> {
+    /// Sends the batch, then another message to the sink.
+    pub(crate) async fn send_after_batch(
+        &mut self,
+        send: impl FnOnce(&S) -> capnp::Result<Promise<(), capnp::Error>>,
+    ) -> Result<(), SendError> {
         self.flush().await?;
-        let room = C::mark(&self.sink, mark).map_err(Blocked::Gone)?;
+        let room = send(&self.sink).map_err(SendError::Disconnected)?;
         self.wait_for(room).await
     }
 
     /// Sends the batch, and waits until there is room for another.
-    pub(crate) async fn flush(&mut self) -> Result<(), Blocked> {
+    pub(crate) async fn flush(&mut self) -> Result<(), SendError> {
         let Some(last) = self.batch.last() else { return Ok(()) };
-        let through = (self.height_of)(last);
-        let room = C::push(&self.sink, &self.batch).map_err(Blocked::Gone)?;
-        // From here on it is the transport's to deliver, whether or not there is room for more.
+        let through = (self.encoding.height)(last);
+        let room = (self.encoding.send)(&self.sink, &self.batch).map_err(SendError::Disconnected)?;
+        // The transport delivers it from here on, with or without room for more.
         self.sent_through = Some(through);
         self.batch.clear();
         self.bytes = 0;
@@ -107,10 +115,10 @@ impl<C: Cargo> Outbox<C> {
         self.wait_for(room).await
     }
 
-    async fn wait_for(&self, room: Promise<(), capnp::Error>) -> Result<(), Blocked> {
+    async fn wait_for(&self, room: Promise<(), capnp::Error>) -> Result<(), SendError> {
         match timeout(self.stalled_after, room).await {
-            Ok(kept) => kept.map_err(Blocked::Gone),
-            Err(_elapsed) => Err(Blocked::Stalled),
+            Ok(completed) => completed.map_err(SendError::Disconnected),
+            Err(_elapsed) => Err(SendError::Stalled),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From the range that a wallet names to the heights of one chain.
+//! Resolves the range of a request to heights of one chain.
 
 use bitcoin::BlockHash;
 use rescan_core::position::{Height, HeightRange};
@@ -8,17 +8,17 @@ use rescan_core::request::{RangeEnd, RangeRequest, RangeStart};
 use crate::chain::ActiveChain;
 use crate::refresh::chain_view::ChainView;
 
-/// The heights of a range, which may be none where it begins after a locator.
+/// The heights of a range, which is empty if it begins after a locator of its last block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// The first height to be walked; one above the last where there is nothing to walk.
+    /// The first height to walk; one above the last if there is nothing to walk.
     pub(crate) first: Height,
     /// The last height.
     pub(crate) last: Height,
 }
 
 impl Span {
-    /// What is to be walked.
+    /// The heights to walk.
     pub(crate) fn walked(self) -> Option<HeightRange> {
         HeightRange::new(self.first, self.last)
     }
@@ -26,12 +26,11 @@ impl Span {
 
 /// The heights that `request` means in `chain`.
 ///
-/// A birthday later than every block means the tip alone: that a node is behind, or that the wallet was made a moment
-/// ago, is no mistake of the wallet's.
+/// A birthday later than every block resolves to the tip alone: the node may be behind, or the wallet may be new.
 ///
 /// # Errors
-/// [`RefusalReason::BadRange`] where the range is upside down or reaches above the tip, [`RefusalReason::NotInChain`]
-/// where the chain has none of a locator.
+/// [`RefusalReason::BadRange`] if the range is inverted or exceeds the tip, [`RefusalReason::NotInChain`] if no block of a
+/// locator is in the chain.
 pub(crate) fn definite(request: &RangeRequest, chain: &ActiveChain) -> Result<Span, Refusal> {
     let Some(tip) = chain.tip() else {
         return Err(refusal("the block files hold no blocks yet".to_owned()));
@@ -40,7 +39,7 @@ pub(crate) fn definite(request: &RangeRequest, chain: &ActiveChain) -> Result<Sp
     ends(request, tip.height, |time| chain.first_height_since(time), highest_of)
 }
 
-/// The heights that `request` means as far as that is known before the chain is read: no block is searched for a birthday.
+/// The heights that `request` means before the chain is read. It does not search for a birthday.
 pub(crate) fn as_far_as_known(request: &RangeRequest, tip: Option<BlockId>) -> HeightRange {
     let first = match request.from {
         RangeStart::Height(height) => height,
@@ -53,8 +52,8 @@ pub(crate) fn as_far_as_known(request: &RangeRequest, tip: Option<BlockId>) -> H
     HeightRange::new(first, last.max(first)).expect("the greater of two heights is not below either")
 }
 
-/// The lowest height that is complete up to the range's end, where blocks of the range are missing: one above the range
-/// if its last block is.
+/// If blocks of the range are missing, the lowest height that is complete up to its end; one above the range if its last
+/// block is missing.
 pub(crate) fn pruned_below(range: HeightRange, view: &ChainView) -> Option<Height> {
     match view.lowest_complete_to(range.last()) {
         Some(lowest) => (range.first() < lowest).then_some(lowest),
@@ -62,9 +61,9 @@ pub(crate) fn pruned_below(range: HeightRange, view: &ChainView) -> Option<Heigh
     }
 }
 
-/// The lowest height whose block in `pin` is not in the chain as it is now, if that lies within what was scanned.
-pub(crate) fn reorganised_from(pin: &ActiveChain, now: &ActiveChain, last: Height) -> Option<Height> {
-    pin.fork_height(now).filter(|&fork| fork <= last)
+/// The lowest height whose block in `pin` is not in the `newest` chain, if it is at most `last`.
+pub(crate) fn reorganised_from(pin: &ActiveChain, newest: &ActiveChain, last: Height) -> Option<Height> {
+    pin.fork_height(newest).filter(|&fork| fork <= last)
 }
 
 fn ends(
@@ -100,7 +99,7 @@ fn ends(
 }
 
 fn not_in_chain(count: usize) -> Refusal {
-    let detail = format!("none of the locator's {count} blocks is in the active chain: ask where it left it");
+    let detail = format!("none of the locator's {count} blocks is in the active chain: find the fork with locate");
     Refusal { reason: RefusalReason::NotInChain, position: 0, detail }
 }
 
@@ -141,7 +140,7 @@ mod tests {
         assert_eq!(of(RangeStart::Birthday(1_001), RangeEnd::Tip), Ok((100, 100)));
     }
 
-    /// The locator's blocks are counted as if they were the chain's lowest but genesis.
+    /// A locator of n blocks stands for the block at height n.
     #[test]
     fn after_a_locator_comes_the_next_block_or_nothing_at_the_end() {
         let after = |count: usize| RangeStart::After(vec![BlockHash::all_zeros(); count]);
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn before_the_chain_is_read_a_range_is_what_was_asked_for() {
+    fn before_the_chain_is_read_a_range_is_the_requested_one() {
         let hash = bitcoin::constants::genesis_block(bitcoin::Network::Regtest).block_hash();
         let of = |from, to, tip: Option<Height>| {
             let range =
@@ -183,7 +182,11 @@ mod tests {
         assert_eq!(of(RangeStart::Height(seven), RangeEnd::Tip, Some(TIP)), (7, 100));
         assert_eq!(of(RangeStart::Height(seven), RangeEnd::Tip, None), (7, 7));
         assert_eq!(of(RangeStart::Birthday(5), RangeEnd::Height(nine), None), (0, 9));
-        assert_eq!(of(RangeStart::Height(nine), RangeEnd::Height(seven), Some(TIP)), (9, 9), "refused, had it begun");
+        assert_eq!(
+            of(RangeStart::Height(nine), RangeEnd::Height(seven), Some(TIP)),
+            (9, 9),
+            "refused after the chain is read"
+        );
     }
 
     #[test]

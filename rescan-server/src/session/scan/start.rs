@@ -1,4 +1,4 @@
-//! From what a client asked for to a scan that runs: its watch set found, its plan made.
+//! The start of a scan for a watch set: finds the watch set, makes the plan.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -7,31 +7,56 @@ use std::sync::Arc;
 use rescan_core::position::Height;
 use rescan_core::report::{KeychainUse, Refusal, RefusalReason};
 use rescan_core::request::ScanRequest;
-use rescan_core::rescan_capnp::watch_set as watch_set_capnp;
+use rescan_core::rescan_capnp::watch_set;
 
 use crate::scan::{LookaheadConfig, Scan, ScanPlan, ScannedPart, SegmentSize};
-use crate::session::scan::control::Control;
-use crate::session::scan::job::{Early, Pinned};
-use crate::session::watch_set::sealing::{SealError, Sealed};
-use crate::session::{Session, Shared};
+use crate::session::scan::pinned_range::{PinnedRange, StartError};
+use crate::session::scan::state::ScanState;
+use crate::session::shared::Shared;
+use crate::session::watch_set::compile::{CompileError, WatchedSet};
+use crate::session::watch_set::registry::WatchSets;
 
-/// Sets a scan going. Refused where what it is said to go on from does not fit the watch set.
+/// Finds the watch set behind a capability, and waits until it is compiled. Sets `keychain_count` as soon as it is found.
+///
+/// The capability may be a promise that the client never resolves. That costs the client one of its scans, and no other
+/// client anything.
+pub(crate) async fn find_watch_set(
+    watch_sets: Rc<WatchSets>,
+    given: watch_set::Client,
+    keychain_count: Rc<Cell<u32>>,
+) -> Result<WatchedSet, StartError> {
+    // The result keeps the watch set alive while the scan waits for it.
+    let watch_set = watch_sets.find(given).await.ok_or_else(|| {
+        StartError::Refused(Refusal {
+            reason: RefusalReason::ForeignWatchSet,
+            position: 0,
+            detail: "the watch set does not belong to this connection".to_owned(),
+        })
+    })?;
+    keychain_count.set(watch_set.keychain_count());
+    watch_set.compiled().await.map_err(|error| match error {
+        CompileError::Refused(refusal) => StartError::Refused(refusal),
+        CompileError::Failed(failure) => StartError::Failed(failure),
+    })
+}
+
+/// Starts a scan. Refuses a resumed scan whose coverage does not fit the watch set.
 pub(crate) fn start_scan(
     shared: &Shared,
-    control: &Control,
+    state: &ScanState,
     request: &ScanRequest,
-    sealed: Sealed,
-    pinned: Pinned,
+    watched: WatchedSet,
+    pinned: PinnedRange,
 ) -> Result<Option<Scan>, Refusal> {
-    let keychain_count = sealed.keychains.len();
-    let before_use = sealed.keychains.iter().map(|keychain| keychain.rule.limit(KeychainUse::Unused));
-    let watched_through: Vec<Option<u32>> = match pinned.covered {
-        Some(covered) if covered.watched_through.len() != keychain_count => {
-            let found = covered.watched_through.len();
-            let detail = format!("expected what was covered of {keychain_count} keychains, found it of {found}");
+    let keychain_count = watched.keychains.len();
+    let before_use = watched.keychains.iter().map(|keychain| keychain.rule.limit(KeychainUse::Unused));
+    let watched_through: Vec<Option<u32>> = match pinned.scanned {
+        Some(scanned) if scanned.watched_through.len() != keychain_count => {
+            let found = scanned.watched_through.len();
+            let detail = format!("expected the coverage of {keychain_count} keychains, found that of {found}");
             return Err(Refusal { reason: RefusalReason::BadCoverage, position: 0, detail });
         }
-        Some(covered) => covered.watched_through,
+        Some(scanned) => scanned.watched_through,
         None => before_use.collect(),
     };
     let through = match pinned.walked {
@@ -42,40 +67,14 @@ pub(crate) fn start_scan(
         snapshot: pinned.chain,
         range: pinned.range,
         scanned: through.map(|through| ScannedPart { through, watched_through }),
-        watch: sealed.watch,
-        keychains: sealed.keychains,
-        scripts_max: control.watch(sealed.held).min(shared.limits.scripts_per_watch_set_max),
+        watch: watched.watch,
+        keychains: watched.keychains,
+        scripts_max: state.hold(watched.reservation).min(shared.limits.scripts_per_watch_set_max),
         verify: request.verify,
         deliver: request.deliver,
         extras: request.extras,
         segment_size: SegmentSize::default(),
         lookahead: LookaheadConfig::default(),
     };
-    Ok(Some(Scan::start(&shared.pool, Arc::clone(&shared.chain), plan, control.cancel_handle())))
-}
-
-/// Finds the watch set behind a capability that a client gave back, and waits until it is derived.
-///
-/// The capability may be a promise that the client never keeps; that costs it one of its scans and nobody else. How many
-/// keychains there are is told as soon as it is found.
-pub(crate) async fn prepare(
-    session: Rc<Session>,
-    given: watch_set_capnp::Client,
-    keychain_count: Rc<Cell<u32>>,
-) -> Result<Sealed, Early> {
-    let resolved = capnp::capability::get_resolved_cap(given).await;
-    let found = session.watch_sets.borrow().get_local_server_of_resolved(&resolved);
-    // The capability is held for as long as the scan waits for it, so that the watch set does not vanish beneath it.
-    let watch_set = found.ok_or_else(|| {
-        Early::Refused(Refusal {
-            reason: RefusalReason::ForeignWatchSet,
-            position: 0,
-            detail: "the watch set is not one that this connection was given".to_owned(),
-        })
-    })?;
-    keychain_count.set(watch_set.keychain_count());
-    watch_set.sealed().await.map_err(|error| match error {
-        SealError::Refused(refusal) => Early::Refused(refusal),
-        SealError::Failed(failure) => Early::Failed(failure),
-    })
+    Ok(Some(Scan::start(&shared.pool, Arc::clone(&shared.chain), plan, state.cancel_handle())))
 }

@@ -1,4 +1,6 @@
-//! Watch sets of one connection: filled by calls, then sealed.
+//! The watch sets of one connection: entries are collected in a builder, then compiled.
 
-pub(crate) mod sealing;
+pub(crate) mod builder;
+pub(crate) mod compile;
+pub(crate) mod registry;
 pub(crate) mod server;

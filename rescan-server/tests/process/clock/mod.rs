@@ -132,8 +132,8 @@ fn a_clock_that_is_set_a_year_ahead_and_ten_years_back_changes_no_answer() {
             assert_eq!(info.chain.tip.map(|tip| (tip.height.0, tip.hash)), Some((height, scene.chain.tip_hash())));
             let scraped = ask_at(&metrics, GET);
             assert_eq!(value(&scraped, "rescan_chain_height"), u64::from(height));
-            assert_eq!(value(&scraped, "rescan_scans_ended_total{outcome=\"complete\"}"), info.figures.scans_complete);
-            let speed = info.figures.last_scan_bytes_per_second;
+            assert_eq!(value(&scraped, "rescan_scans_ended_total{outcome=\"complete\"}"), info.metrics.scans_complete);
+            let speed = info.metrics.last_scan_bytes_per_second;
             assert!(speed > 0 && speed < 1 << 40, "{speed} bytes a second");
         }
     });

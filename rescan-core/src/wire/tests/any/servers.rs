@@ -63,8 +63,8 @@ pub(crate) fn server_infos() -> impl Strategy<Value = ServerInfo> {
         unread_after_millis: narrow[8],
         message_after_millis: narrow[9],
     });
-    (any::<u32>(), ".{0,20}", network, features, chain, limits, node_links(), figures()).prop_map(
-        |(protocol_version, software, network, features, chain, limits, node, figures)| ServerInfo {
+    (any::<u32>(), ".{0,20}", network, features, chain, limits, node_links(), metrics()).prop_map(
+        |(protocol_version, software, network, features, chain, limits, node, metrics)| ServerInfo {
             protocol_version,
             software,
             network,
@@ -72,7 +72,7 @@ pub(crate) fn server_infos() -> impl Strategy<Value = ServerInfo> {
             chain,
             limits,
             node,
-            figures,
+            metrics,
         },
     )
 }
@@ -90,13 +90,13 @@ fn node_links() -> impl Strategy<Value = NodeLink> {
     (state, any::<u64>(), tip, ".{0,20}").prop_map(|(state, since, tip, reason)| NodeLink { state, since, tip, reason })
 }
 
-fn figures() -> impl Strategy<Value = Figures> {
+fn metrics() -> impl Strategy<Value = Metrics> {
     let refusals = vec((prop::sample::select(RefusalReason::KNOWN.to_vec()), any::<u64>()), 0..4);
     let failures = vec((prop::sample::select(FailureKind::KNOWN.to_vec()), any::<u64>()), 0..4);
     let node_tip =
         prop_oneof![Just(NodeHeight::NotAsked), Just(NodeHeight::Unreachable), heights().prop_map(NodeHeight::Height)];
     (any::<[u64; 17]>(), any::<u32>(), refusals, failures, node_tip).prop_map(
-        |(counts, connections_now, refusals, failures, node_tip)| Figures {
+        |(counts, connections_now, refusals, failures, node_tip)| Metrics {
             scans_begun: counts[0],
             scans_complete: counts[1],
             scans_cancelled: counts[2],

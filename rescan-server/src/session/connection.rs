@@ -1,6 +1,6 @@
 //! One connection: Cap'n Proto over a Unix socket, from the first byte to the last.
 //!
-//! Whatever goes wrong here ends this connection and nothing else.
+//! Every error here ends this connection and nothing else.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,29 +15,36 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
-use crate::figures::LiveFigures;
-use crate::logging::said_by_peer;
-use crate::session::guard::account::Account;
+use crate::logging::peer_text;
+use crate::metrics::counters::Counters;
+use crate::session::bootstrap::Session;
+use crate::session::guard::budget::Budget;
 use crate::session::guard::gate::{Gate, gated};
 use crate::session::guard::intake::Intake;
 use crate::session::guard::limits::{MESSAGE_BYTES_SHARE, WINDOW_BYTES};
 use crate::session::guard::meter::{Meter, MeteredNetwork};
-use crate::session::guard::watchdog::halted;
-use crate::session::{Session, Shared};
+use crate::session::guard::watchdog::stalled;
+use crate::session::scan::running::RunningScans;
+use crate::session::shared::Shared;
 
-/// How long a stopping server waits for a client to take what is on its way to it.
+/// The time for which a stopping server waits for a client to take its last messages.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
-/// Serves one client until it leaves, breaks the protocol, or `stop` is kept.
-pub(crate) async fn serve(stream: UnixStream, shared: Rc<Shared>, stop: impl Future<Output = ()>) {
+/// Serves one client until it leaves, breaks the protocol, or `stop` completes.
+pub(crate) async fn serve(
+    stream: UnixStream,
+    shared: Rc<Shared>,
+    running: Rc<RunningScans>,
+    stop: impl Future<Output = ()>,
+) {
     let limits = shared.limits;
-    let account = Account::new(&shared.message_bytes, MESSAGE_BYTES_SHARE, limits.unanswered_bytes_max);
-    let intake = Intake::new(account, limits.message_bytes_max as u64); // usize has at most 64 bits
+    let budget = Budget::new(&shared.message_bytes, MESSAGE_BYTES_SHARE, limits.unanswered_bytes_max);
+    let intake = Intake::new(budget, limits.message_bytes_max as u64); // usize has at most 64 bits
     let gate = Rc::new(Gate::default());
-    let figures = Arc::clone(&shared.figures);
+    let counters = Arc::clone(&shared.counters);
     let (reader, writer) = stream.into_split();
     let (reader, writer) = gated(&gate, &intake, reader.compat(), writer.compat_write());
-    // 8 KiB each way, their default: larger buffers copy more and gain nothing, none at all doubles the system calls.
+    // 8 KiB each way, the default: larger buffers copy more and gain nothing, none at all doubles the system calls.
     let mut network = twoparty::VatNetwork::new(
         BufReader::new(reader),
         BufWriter::new(writer),
@@ -46,18 +53,18 @@ pub(crate) async fn serve(stream: UnixStream, shared: Rc<Shared>, stop: impl Fut
     );
     network.set_window_size(WINDOW_BYTES);
     let network = MeteredNetwork { inner: network, meter: Meter::new(Rc::clone(&intake), &limits) };
-    let bootstrap: rescan::Client = capnp_rpc::new_client(Session::new(shared));
+    let bootstrap: rescan::Client = capnp_rpc::new_client(Session::new(shared, running));
     let mut system = RpcSystem::new(Box::new(network), Some(bootstrap.client));
     let disconnector = system.get_disconnector();
     tokio::select! {
-        ended = &mut system => said(ended, &figures),
-        halted = halted(gate, intake, limits) => tracing::info!(%halted, "a connection is ended"),
+        ended = &mut system => log_end(ended, &counters),
+        stall = stalled(gate, intake, limits) => tracing::info!(%stall, "a connection is ended"),
         () = stop => {
-            // The disconnector flushes what is queued, which the system must be polled for.
+            // The disconnector flushes the queue, for which the system must be polled.
             let farewell = async {
                 tokio::select! {
-                    ended = &mut system => said(ended, &figures),
-                    ended = disconnector => said(ended, &figures),
+                    ended = &mut system => log_end(ended, &counters),
+                    ended = disconnector => log_end(ended, &counters),
                 }
             };
             if timeout(FAREWELL_MAX, farewell).await.is_err() {
@@ -67,31 +74,31 @@ pub(crate) async fn serve(stream: UnixStream, shared: Rc<Shared>, stop: impl Fut
     }
 }
 
-fn said(ended: capnp::Result<()>, figures: &LiveFigures) {
+fn log_end(ended: capnp::Result<()>, counters: &Counters) {
     match ended {
         Ok(()) => tracing::debug!("a client left"),
         Err(error) if error.kind == capnp::ErrorKind::Overloaded => {
-            figures.broken();
-            tracing::info!(reason = error.extra, "a connection is ended: it went over a limit");
+            counters.connection_broken();
+            tracing::info!(reason = error.extra, "a connection is ended: it exceeded a limit");
         }
-        // One that is killed may leave half a message.
+        // A killed client may leave part of a message.
         Err(error) if matches!(error.kind, capnp::ErrorKind::PrematureEndOfFile | capnp::ErrorKind::Disconnected) => {
-            tracing::debug!(error = said_by_peer(&error), "a client left in the middle of a message");
+            tracing::debug!(error = peer_text(&error), "a client left in the middle of a message");
         }
         Err(error) => {
-            figures.broken();
-            tracing::info!(error = said_by_peer(&error), "a connection is ended: its peer broke the protocol");
+            counters.connection_broken();
+            tracing::info!(error = peer_text(&error), "a connection is ended: its peer broke the protocol");
         }
     }
 }
 
-/// Tells a client in the protocol's own words why it is not served.
+/// Refuses a client with an `abort` message that states the reason.
 pub(crate) async fn turn_away(mut stream: UnixStream, reason: &str) {
     let mut message = capnp::message::Builder::new_default();
     let mut abort = message.init_root::<rpc_capnp::message::Builder<'_>>().init_abort();
     abort.set_reason(reason);
     abort.set_type(rpc_capnp::exception::Type::Overloaded);
     let bytes = capnp::serialize::write_message_to_words(&message);
-    // A new socket's buffer has room for this; if not, the client is none the wiser, and no worse off.
+    // The buffer of a new socket has room for this. Otherwise the client loses only the reason.
     drop(timeout(FAREWELL_MAX, stream.write_all(&bytes)).await);
 }
