@@ -1,7 +1,7 @@
-//! What a way of rescanning found, in the one form in which the answers of all ways are compared.
+//! The matches of a run, in the form in which the answers of all methods are compared.
 //!
-//! It holds what every way can know: which transactions, by height and id, and of each the watched outputs with their
-//! values and the inputs that spend watched coins. How a way came to know it leaves no trace here.
+//! It holds the facts that every method learns: transactions by height and id, their watched outputs with values, and their
+//! inputs that spend watched coins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,15 +9,15 @@ use bitcoin::Txid;
 use rescan_core::position::Height;
 use rescan_core::report::TransactionReport;
 
-use super::error::CompareError;
+use crate::error::CompareError;
 
-/// The matches of one run. Equal answers are equal in whatever order their parts were added.
+/// The matches of one run. The order in which they were added does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
     transactions: BTreeMap<(Height, Txid), Touched>,
 }
 
-/// What of a transaction is the wallet's.
+/// The wallet's parts of a transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Touched {
     /// Index and value in satoshi of each output that pays a watched script.
@@ -27,7 +27,7 @@ pub(crate) struct Touched {
 }
 
 impl Answer {
-    /// Takes in what a block's transaction is reported to have.
+    /// Adds a reported transaction.
     pub(crate) fn add(&mut self, height: Height, report: &TransactionReport) {
         for received in &report.received {
             self.received(height, report.txid, received.vout, received.value.to_sat());
@@ -35,12 +35,12 @@ impl Answer {
         report.spent.iter().for_each(|spent| self.spent(height, report.txid, spent.vin));
     }
 
-    /// An output pays a watched script; its value is in satoshi.
+    /// Adds an output that pays a watched script; its value is in satoshi.
     pub(crate) fn received(&mut self, height: Height, txid: Txid, vout: u32, value: u64) {
         self.touched(height, txid).received.insert(vout, value);
     }
 
-    /// An input spends a watched coin.
+    /// Adds an input that spends a watched coin.
     pub(crate) fn spent(&mut self, height: Height, txid: Txid, vin: u32) {
         self.touched(height, txid).spent.insert(vin);
     }
@@ -49,43 +49,43 @@ impl Answer {
         self.transactions.entry((height, txid)).or_default()
     }
 
-    /// How many transactions it has.
+    /// The number of transactions.
     pub(crate) fn transactions(&self) -> u64 {
         self.transactions.len() as u64 // usize is at most 64 bits
     }
 
-    /// How many blocks have one of them.
+    /// The number of blocks with a transaction.
     pub(crate) fn matching_blocks(&self) -> u64 {
         let mut last = None;
         self.transactions.keys().filter(|(height, _)| last.replace(*height) != Some(*height)).count() as u64 // as above
     }
 
-    /// Holds it against the answer that all are held against.
+    /// Compares it with the expected answer; `method` is the title of its method.
     ///
     /// # Errors
-    /// [`CompareError::Differs`] with the first transaction, in chain order, of which they say different things.
-    pub(crate) fn agrees_with(&self, expected: &Self, way: &'static str) -> Result<(), CompareError> {
+    /// [`CompareError::Differs`] with the first transaction, in chain order, that differs.
+    pub(crate) fn agrees_with(&self, expected: &Self, method: &'static str) -> Result<(), CompareError> {
         let mut theirs = expected.transactions.iter().peekable();
         let mut ours = self.transactions.iter().peekable();
-        let (place, how) = loop {
+        let (place, difference) = loop {
             let missing = "is missing";
-            let stranger = "is there and should not be";
+            let unexpected = "is there and should not be";
             match (ours.peek().copied(), theirs.peek().copied()) {
                 (None, None) => return Ok(()),
-                (Some((place, _)), None) => break (*place, stranger),
+                (Some((place, _)), None) => break (*place, unexpected),
                 (None, Some((place, _))) => break (*place, missing),
-                (Some((place, _)), Some((expected, _))) if place < expected => break (*place, stranger),
+                (Some((place, _)), Some((expected, _))) if place < expected => break (*place, unexpected),
                 (Some((place, _)), Some((expected, _))) if place > expected => break (*expected, missing),
                 (Some((place, touched)), Some((_, expected))) if touched != expected => {
-                    let what =
+                    let difference =
                         if touched.received == expected.received { "spends other coins" } else { "pays otherwise" };
-                    break (*place, what);
+                    break (*place, difference);
                 }
                 (Some(_), Some(_)) => drop((ours.next(), theirs.next())),
             }
         };
         let (height, txid) = place;
-        Err(CompareError::Differs { way, height, txid, how })
+        Err(CompareError::Differs { method, height, txid, difference })
     }
 }
 
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// A match: height, transaction, index, and a value where it is an output.
+    /// A match: height, transaction, index, and a value if it is an output.
     type Part = (u32, u8, u32, Option<u64>);
 
     fn of(parts: &[Part]) -> Answer {
@@ -129,7 +129,7 @@ mod tests {
         }
 
         #[test]
-        fn answers_agree_exactly_where_they_are_equal(one in parts(), other in parts()) {
+        fn answers_agree_exactly_if_they_are_equal(one in parts(), other in parts()) {
             let (one, other) = (of(&one), of(&other));
             prop_assert_eq!(one.agrees_with(&other, "other").is_ok(), one == other);
         }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_says_in_what() {
+    fn a_difference_is_described() {
         let answer = of(&[(1, 1, 0, Some(5)), (1, 1, 0, None)]);
         let said = |parts: &[Part]| of(parts).agrees_with(&answer, "it").expect_err("they differ").to_string();
         assert!(said(&[]).ends_with("at height 1 is missing"));

@@ -1,63 +1,62 @@
 //! The busy-wallet curve: the same blocks with more and more of them matching, summaries against blocks shipped.
 
-use super::comparing::{Arm, Rounds, Steps};
-use super::comparison::{CurvePoint, CurveRun, Way};
-use super::error::CompareError;
-use super::meter::Meter;
-use super::pinned::Pinned;
-use super::sample;
-use super::watched::Watched;
-use super::ways::{Ground, SocketWay};
 use rescan_client::Client;
 
-/// Of a thousand blocks, how many are to match at each point.
+use crate::comparison::{CurvePoint, CurveRun, MethodReport};
+use crate::error::CompareError;
+use crate::inputs::{PinnedBlocks, WatchedScripts, sample_scripts, spread};
+use crate::measuring::Meter;
+use crate::methods::{Context, MethodRun};
+use crate::rounds::{Rounds, Steps};
+
+/// Matching blocks of a thousand that each point aims at.
 const PER_MILLE: [u64; 5] = [0, 1, 10, 100, 1_000];
 
-/// Blocks that the curve goes over at most, the last of the range: enough for its finest share to be two of them.
+/// The most blocks of the curve, the last of the range: at its finest share, two of them match.
 pub(crate) const BLOCKS_MAX: u32 = 2_000;
 
-/// The ways that the curve is of.
-const WAYS: [SocketWay; 2] = [SocketWay::Summaries, SocketWay::BlocksMatched];
+/// Summaries and blocks matched.
+const METHODS: u64 = 2;
 
-/// Runs that it takes at most, a first one that only looks for scripts included.
+/// The most steps of the curve, the sampling of scripts included.
 pub(crate) fn run_count(rounds: u64) -> u64 {
-    1 + PER_MILLE.len() as u64 * WAYS.len() as u64 * rounds // array lengths fit
+    1 + PER_MILLE.len() as u64 * METHODS * rounds // the array's length fits
 }
 
 /// Measures the curve.
 ///
 /// # Errors
-/// As any run may end.
+/// Those of any run.
 pub(crate) async fn measure(
     client: &Client,
     meter: &Meter,
-    pinned: Pinned,
+    pinned: PinnedBlocks,
     rounds: Rounds,
     steps: &mut Steps<'_>,
 ) -> Result<Vec<CurvePoint>, CompareError> {
     let pinned = pinned.last_blocks(BLOCKS_MAX);
     steps.next("sampling scripts from the blocks".to_owned());
-    let scripts = sample::scripts(client, pinned).await?;
+    let scripts = sample_scripts(client, pinned).await?;
     let mut points: Vec<CurvePoint> = Vec::new();
     for wanted in wanted_matches(scripts.len()) {
-        let watched = Watched::new(sample::spread(&scripts, wanted))?;
-        let ground = Ground { asked: client, meter, pinned, watched: &watched };
-        let what = format!("{wanted} sampled scripts");
-        let measured = rounds.go(&WAYS.map(|way| Arm::Socket(way, ground)), &what, steps).await?;
+        let watched = WatchedScripts::new(spread(&scripts, wanted))?;
+        let context = Context { peer: client, meter, pinned, watched: &watched };
+        let methods = [MethodRun::Summaries(context), MethodRun::BlocksMatched(context)];
+        let measured = rounds.run(&methods, &format!("{wanted} sampled scripts"), steps).await?;
         let matching_blocks = measured.answer.matching_blocks();
         let per_mille = matching_blocks.saturating_mul(1_000).checked_div(pinned.range.count()).unwrap_or(0);
         points.push(CurvePoint {
             matching_per_mille: u32::try_from(per_mille).unwrap_or(u32::MAX),
             matching_blocks,
-            ways: measured.ways.iter().filter_map(medians).collect(),
+            methods: measured.methods.iter().filter_map(medians).collect(),
         });
     }
-    // What was wanted ascends; what matched nearly always does too, unless scripts were used again and again.
+    // The wanted matches ascend; the found ones nearly always do too, unless many blocks pay one script.
     points.sort_by_key(|point| point.matching_blocks);
     Ok(points)
 }
 
-/// How many scripts are taken for each point; fewer points where blocks are few.
+/// The number of scripts for each point; fewer points if blocks are few.
 fn wanted_matches(scripts: usize) -> Vec<usize> {
     let scripts = scripts as u64; // usize is at most 64 bits
     let mut wanted: Vec<usize> = PER_MILLE
@@ -69,11 +68,11 @@ fn wanted_matches(scripts: usize) -> Vec<usize> {
     wanted
 }
 
-/// None of a way that was left out.
-fn medians(way: &Way) -> Option<CurveRun> {
-    let wall_us = way.median(|run| Some(run.wall_us))?;
-    let received_bytes = way.median(|run| Some(run.received_bytes))?;
-    Some(CurveRun { id: way.id, wall_us, received_bytes })
+/// None if the method was left out.
+fn medians(report: &MethodReport) -> Option<CurveRun> {
+    let wall_us = report.median(|run| Some(run.wall_us))?;
+    let received_bytes = report.median(|run| Some(run.received_bytes))?;
+    Some(CurveRun { method: report.method, wall_us, received_bytes })
 }
 
 #[cfg(test)]

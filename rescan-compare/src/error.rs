@@ -1,84 +1,84 @@
-//! Why a comparison came to nothing. It gives all of its figures or none: figures of different answers compare nothing.
+//! Failures of a comparison. It has all of its figures or none: costs of different answers cannot be compared.
 
 use std::io;
 
 use bitcoin::Txid;
+use rescan_client::{CallError, ScanError};
 use rescan_core::blocks::cursor::Malformed;
 use rescan_core::position::Height;
 use rescan_core::watching::descriptor::{DeriveError, DescriptorError};
 
-use super::WayId;
-use super::node::NodeError;
-use rescan_client::{CallError, ScanError};
+use crate::method::Method;
+use crate::node::NodeError;
 
-/// Why there is no comparison.
+/// A comparison that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompareError {
-    /// The server would not scan, or is gone.
+    /// The server refused or failed a call, or closed the connection.
     #[error(transparent)]
     Scan(#[from] ScanError),
-    /// The server knows no block.
+    /// The server has no block.
     #[error("the server sees no block yet")]
     NoBlocks,
     /// Part of the range is not on disk.
     #[error("blocks of the range were pruned: the lowest that is complete to its end is {lowest}")]
     Pruned {
-        /// That height.
+        /// The lowest height that is complete to the end of the range.
         lowest: Height,
     },
-    /// The chain was left while it was measured, so that not all ways went over the same blocks.
+    /// The chain was reorganised during the comparison: its runs scanned different blocks.
     #[error("the chain was reorganised during the comparison, from height {from} on or above")]
     Reorganised {
-        /// The lowest height that may have changed, as far as is known.
+        /// The lowest height that may have changed, as far as known.
         from: Height,
     },
-    /// A descriptor that was taken by the server, and is none here.
+    /// The server accepted a descriptor that does not parse here.
     #[error("keychain number {number} (counted from 0) cannot be derived from")]
     Descriptor {
-        /// Which, by its place in the request.
+        /// Its position in the request.
         number: usize,
-        /// Why.
+        /// The defect.
         source: DescriptorError,
     },
     /// A script of a descriptor cannot be derived.
     #[error("keychain number {number} (counted from 0) has no script at every index")]
     Derive {
-        /// Which, by its place in the request.
+        /// Its position in the request.
         number: usize,
-        /// At which index, and why.
+        /// The index and the reason.
         source: DeriveError,
     },
-    /// Two ways gave different answers.
-    #[error("{way} gave another answer than summaries: transaction {txid} at height {height} {how}")]
+    /// Two methods gave different answers.
+    #[error("{method} gave another answer than summaries: transaction {txid} at height {height} {difference}")]
     Differs {
-        /// The way, in the words of the table.
-        way: &'static str,
-        /// The first transaction that differs, in chain order.
+        /// The method's title.
+        method: &'static str,
+        /// The height of the first transaction that differs, in chain order.
         height: Height,
         /// Its id.
         txid: Txid,
-        /// In what.
-        how: &'static str,
+        /// The difference.
+        difference: &'static str,
     },
-    /// A block that came is none.
-    #[error("the block at height {height} that was shipped for {way:?} is malformed: {detail}")]
+    /// A block does not parse.
+    #[error("the block at height {height}, received for {method:?}, is malformed: {detail}")]
     Malformed {
-        /// The way it was shipped for.
-        way: WayId,
-        /// The height it was said to have.
+        /// The method that received it.
+        method: Method,
+        /// Its height, as its sender has it.
         height: Height,
-        /// What was expected and found.
+        /// The expected and the found form.
         detail: String,
     },
-    /// A script that was derived or sampled cannot be watched.
+    /// A derived or sampled script cannot be watched.
     #[error("a script cannot be watched: {0}")]
     Watch(#[from] rescan_core::watching::watch_set::WatchError),
-    /// The node that was to be compared with gave no answer, or another chain's.
+    /// The node gave no answer, or another chain's.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// The operating system would not give the thread that looks at memory.
-    #[error("cannot start the thread that looks at memory")]
+    /// The operating system refused the thread that samples memory.
+    #[error("cannot start the thread that samples memory")]
     Thread(#[source] io::Error),
 }
 
@@ -89,7 +89,7 @@ impl From<CallError> for CompareError {
 }
 
 impl CompareError {
-    pub(crate) fn malformed(way: WayId, height: Height) -> impl FnOnce(Malformed) -> Self {
-        move |malformed| Self::Malformed { way, height, detail: malformed.to_string() }
+    pub(crate) fn malformed(method: Method, height: Height) -> impl FnOnce(Malformed) -> Self {
+        move |malformed| Self::Malformed { method, height, detail: malformed.to_string() }
     }
 }

@@ -1,34 +1,33 @@
-//! The same rescan done in several ways, and what each costs: the numbers behind `rescan compare`.
+//! One rescan, run by several [`Method`]s, each measured: the figures of `rescan compare`.
 //!
-//! [`compare`] scans once as any wallet would, fixes what was watched and which blocks, and then goes each way over the same
-//! blocks for the same scripts. It says what it measured and judges nothing; a way whose answer differs from the rest ends
-//! it, since the cost of a wrong answer is no figure.
+//! [`compare`] scans once as any wallet would, and fixes the scripts and blocks. It then runs every method over the same
+//! blocks for the same scripts. A method whose answer differs from the others' ends the comparison: the cost of a wrong
+//! answer is no figure. Figures are measured and never judged.
 //!
-//! In the order in which it is used: `pinned` blocks, `watched` scripts, the `ways` with the `meter` (which asks `process`),
-//! the `answer` that all must give, the `curve` over scripts that are a `sample` of the blocks, the
-//! [`Comparison`], and the [`report`] that is drawn of it.
+//! Modules in the order in which data flows: `request`; `inputs` (blocks, scripts) and the [`Node`]; `measuring`;
+//! `methods`, whose `answer`s must agree; `rounds` of runs; the `curve`; the [`Comparison`] and its [`report`].
 
 mod answer;
-mod comparing;
+mod compare;
 mod comparison;
 mod curve;
 mod error;
-mod machine;
-mod meter;
-pub mod node;
-mod pinned;
-mod process;
+mod inputs;
+mod measuring;
+mod method;
+mod methods;
+mod node;
 pub mod report;
 mod request;
-mod sample;
+mod rounds;
 pub mod units;
-mod watched;
-mod ways;
 
-pub use comparing::compare;
+pub use compare::compare;
 pub use comparison::{
-    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, ProgressPoint, Run, Server, WalletSize, Way,
-    WayId, WayResult,
+    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, MethodReport, MethodResult, ProgressPoint, Run,
+    Server, WalletSize,
 };
 pub use error::CompareError;
+pub use method::Method;
+pub use node::{Node, NodeError};
 pub use request::{BLOCKS_DEFAULT, CompareRequest, Curve, RUNS_DEFAULT, Step};

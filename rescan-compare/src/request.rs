@@ -1,30 +1,31 @@
-//! What is to be compared, and how far it has come.
+//! The request for a comparison, and its steps.
 
 use std::num::NonZeroU32;
 
-use super::node::Node;
 use rescan_client::GivenKeychain;
 
-/// How many blocks are compared where no range is named: enough to measure by, and no hour of anyone's time.
+use crate::node::Node;
+
+/// The number of blocks without a named range: enough to measure, in minutes.
 pub const BLOCKS_DEFAULT: u32 = 2_000;
 
-/// How often each way is run and counted where nothing else is said: the least that has a middle.
+/// The default number of counted runs of each method: the smallest with a median other than its extremes.
 pub const RUNS_DEFAULT: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
 
 /// A comparison to be made.
 #[derive(Clone, Debug)]
 pub struct CompareRequest {
-    /// What is looked for: a first scan finds up to which index, and all ways then look for the same scripts.
+    /// The keychains. A first scan finds their last used indexes; all methods then look for the same scripts.
     pub keychains: Vec<GivenKeychain>,
-    /// The first height; where there is none, [`BLOCKS_DEFAULT`] blocks up to the last.
+    /// The first height; if none, that of the [`BLOCKS_DEFAULT`] blocks up to the last.
     pub from_height: Option<u32>,
-    /// The last height; where there is none, the tip.
+    /// The last height; if none, the tip.
     pub to_height: Option<u32>,
-    /// How often each way is run and counted, after a run that is not.
+    /// Counted runs of each method, after one to warm up.
     pub runs: NonZeroU32,
-    /// Whether the busy-wallet curve is measured too.
+    /// Whether the busy-wallet curve is measured.
     pub curve: Curve,
-    /// The node that is asked for the same beside the server, where there is one.
+    /// A node for the methods over its RPC, if any.
     pub node: Option<Node>,
     /// The command, for the report: without its descriptors.
     pub command: String,
@@ -39,13 +40,14 @@ pub enum Curve {
     LeftOut,
 }
 
-/// How far a comparison is: which run is being made.
+/// The progress of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step {
-    /// Runs that are done.
+    /// Steps done.
     pub done: u64,
-    /// Runs in all, as far as is known.
+    /// Steps in all, at most.
     pub total: u64,
-    /// What is being done now, for people.
+    /// The step that now begins, for people.
     pub doing: String,
 }

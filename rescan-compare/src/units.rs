@@ -15,7 +15,6 @@ pub fn bytes(count: u64) -> String {
     const UNITS: [(u64, &str); 4] =
         [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     let Some((size, unit)) = UNITS.into_iter().find(|(size, _)| count >= *size) else { return format!("{count} B") };
-    // The loss of digits beyond 2^53 is below what is shown.
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let scaled = count as f64 / size as f64;
     let places = if scaled < 9.995 { 2 } else { usize::from(scaled < 99.95) };
@@ -29,7 +28,7 @@ pub fn rate(count: u64, time: Duration) -> String {
     format!("{}/s", bytes(u64::try_from(per_second).unwrap_or(u64::MAX)))
 }
 
-/// A count with its thousands apart.
+/// A count with commas between thousands.
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
@@ -59,8 +58,7 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// How many times `part` goes into `whole`, with about two digits: `0.43`, `1.3`, `23`, `5,000`. None where `part` is
-/// nothing.
+/// `whole` divided by `part`, with about two digits: `0.43`, `1.3`, `23`, `5,000`. None if `part` is 0.
 pub fn times(whole: u64, part: u64) -> Option<String> {
     let hundredths = (u128::from(whole) * 200 + u128::from(part)).checked_div(u128::from(part) * 2)?;
     Some(match hundredths {
@@ -70,8 +68,7 @@ pub fn times(whole: u64, part: u64) -> Option<String> {
     })
 }
 
-/// A whole number rounded to its first two digits, if it has more than two: more would claim what no measurement of
-/// times can.
+/// A whole number rounded to its first two digits: no measurement of times is more precise.
 fn two_digits(count: u128) -> u64 {
     let mut place = 1;
     while count / place >= 100 {
@@ -88,7 +85,7 @@ pub fn utc(seconds: u32) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// `YYYY-MM-DD` as the seconds since 1970 at which that day began in UTC; none if it is no such day.
+/// The start of the day `YYYY-MM-DD` in UTC, in seconds since 1970; none if there is no such day.
 pub fn day_start(text: &str) -> Option<u32> {
     let mut parts = text.splitn(3, '-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
@@ -98,12 +95,12 @@ pub fn day_start(text: &str) -> Option<u32> {
         return None;
     }
     let days = days_from_civil(year, month, day);
-    // A day that does not exist comes back as another one.
+    // A day that does not exist is converted back to another one.
     (civil_from_days(days) == (year, month, day)).then(|| u32::try_from(days * 86_400).ok())?
 }
 
-/// Days since 1970-01-01 to the date of the proleptic Gregorian calendar. Counts from the first of March, so that the
-/// leap day is the last of a year of 365 or 366 days, in eras of 400 years.
+/// Converts days since 1970-01-01 to a date of the proleptic Gregorian calendar. Years begin with March here, which makes the
+/// leap day the last of its year; eras have 400 years.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     const DAYS_TO_1970: i64 = 719_468; // from 0000-03-01
     const DAYS_PER_ERA: i64 = 146_097;
@@ -150,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_shows_what_little_there_is_of_it() {
+    fn a_short_time_is_shown_in_a_smaller_unit() {
         let shown = [0, 350, 1_240, 12_400, 240_000, 9_200_000, 132_000_000].map(Duration::from_micros).map(duration);
         assert_eq!(shown, ["0 s", "0.35 ms", "1.24 ms", "12 ms", "0.24 s", "9.20 s", "132 s"]);
     }
 
     #[test]
-    fn a_ratio_has_two_digits_and_no_more_than_it_can_claim() {
-        let of = |whole, part| times(whole, part).expect("the part is not nothing");
+    fn a_ratio_has_two_digits() {
+        let of = |whole, part| times(whole, part).expect("the part is not 0");
         assert_eq!([of(43, 100), of(1, 1), of(13, 10), of(994, 100)], ["0.43", "1.0", "1.3", "9.9"]);
         assert_eq!([of(2_345, 100), of(99, 1), of(4_987, 1), of(123_456, 1)], ["23", "99", "5,000", "120,000"]);
         assert_eq!([of(0, 7), of(u64::MAX, 1)], ["0.00", "18,000,000,000,000,000,000"]);
@@ -186,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_day_is_refused() {
+    fn a_text_that_is_no_day_is_refused() {
         for text in ["2023-02-29", "2024-13-01", "2024-00-10", "24-01-01", "2024-1-1", "1969-12-31", "", "2024-01-01x"]
         {
             assert_eq!(day_start(text), None, "{text}");

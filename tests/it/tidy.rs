@@ -59,8 +59,9 @@ fn both_sides_know_the_core_and_neither_knows_the_other() {
     assert_eq!(dependencies("rescan-core"), ["rescan-hash", "rescan-schema"]);
     assert_eq!(dependencies("rescan-server"), ["rescan-core"]);
     assert_eq!(dependencies("rescan-client"), ["rescan-core"]);
-    assert_eq!(dependencies("rescan-compare"), ["rescan-client", "rescan-core"]);
-    assert_eq!(dependencies("rescan-cli"), ["rescan-client", "rescan-compare", "rescan-core"]);
+    assert_eq!(dependencies("rescan-node"), [] as [&str; 0]);
+    assert_eq!(dependencies("rescan-compare"), ["rescan-client", "rescan-core", "rescan-node"]);
+    assert_eq!(dependencies("rescan-cli"), ["rescan-client", "rescan-compare", "rescan-core", "rescan-node"]);
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn the_clock_that_can_be_set_is_asked_in_three_places() {
     // When a comparison was begun, for its report; whether a file was written a moment ago; since when a node is linked, for
     // people.
     let expected =
-        ["rescan-compare/src/comparing.rs", "rescan-server/src/blocks/blocks_dir.rs", "rescan-server/src/node/link.rs"];
+        ["rescan-compare/src/compare.rs", "rescan-server/src/blocks/blocks_dir.rs", "rescan-server/src/node/link.rs"];
     assert_eq!(asks.map(|(path, _)| path.as_str()).collect::<Vec<_>>(), expected);
 }
 

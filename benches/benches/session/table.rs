@@ -1,6 +1,6 @@
 //! What was measured, as tables for the README.
 
-use rescan_compare::{Comparison, Run, Way, WayId};
+use rescan_compare::{Comparison, Method, MethodReport, Run};
 
 /// Figures of one range and wallet: medians, a row for each way.
 pub(crate) fn print(range: &str, wallet: &str, comparison: &Comparison) {
@@ -17,7 +17,7 @@ pub(crate) fn print(range: &str, wallet: &str, comparison: &Comparison) {
         "| way | ms (least to most) | first match ms | CPU ms wallet | server | received | sent | messages in | out | memory kB wallet | server |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
-    for way in &comparison.ways {
+    for way in &comparison.methods {
         if !way.runs().is_empty() {
             println!("| {} | {}", way.title, row(way));
         }
@@ -30,8 +30,8 @@ pub(crate) fn print(range: &str, wallet: &str, comparison: &Comparison) {
     );
     println!("|---|---|---|---|---|---|");
     for point in &comparison.curve {
-        let of = |id: WayId| point.ways.iter().find(|way| way.id == id);
-        if let (Some(summaries), Some(blocks)) = (of(WayId::Summaries), of(WayId::BlocksMatched)) {
+        let of = |id: Method| point.methods.iter().find(|way| way.method == id);
+        if let (Some(summaries), Some(blocks)) = (of(Method::Summaries), of(Method::BlocksMatched)) {
             println!(
                 "| {} | {:.1} | {:.1} | {} | {} | {:.1} |",
                 point.matching_blocks,
@@ -45,7 +45,7 @@ pub(crate) fn print(range: &str, wallet: &str, comparison: &Comparison) {
     }
 }
 
-fn row(way: &Way) -> String {
+fn row(way: &MethodReport) -> String {
     let walls = || way.runs().iter().map(|run| run.wall_us);
     let count =
         |figure: fn(&Run) -> Option<u64>| way.median(figure).map_or_else(|| "-".to_owned(), |value| value.to_string());
@@ -71,17 +71,17 @@ fn row(way: &Way) -> String {
 
 /// The project's bars, met or not.
 pub(crate) fn print_bars(wallet: &str, comparison: &Comparison, rates: &[f64]) {
-    let median = |id: WayId, figure: fn(&Run) -> Option<u64>| {
-        let way = comparison.ways.iter().find(|way| way.id == id);
+    let median = |id: Method, figure: fn(&Run) -> Option<u64>| {
+        let way = comparison.methods.iter().find(|way| way.method == id);
         way.and_then(|way| way.median(figure)).unwrap_or(0) as f64
     };
-    let wall = |id: WayId| median(id, |run| Some(run.wall_us));
-    let received = |id: WayId| median(id, |run| Some(run.received_bytes));
-    let summaries = wall(WayId::Summaries);
+    let wall = |id: Method| median(id, |run| Some(run.wall_us));
+    let received = |id: Method| median(id, |run| Some(run.received_bytes));
+    let summaries = wall(Method::Summaries);
     let mut sorted = rates.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let rate = sorted[sorted.len() / 2];
-    let shipped = comparison.range.bytes as f64 / (wall(WayId::BlocksMatched) / 1e6);
+    let shipped = comparison.range.bytes as f64 / (wall(Method::BlocksMatched) / 1e6);
     println!("\n| bar, {wallet} wallet | found | |");
     println!("|---|---|---|");
     let bar = |what: &str, found: f64, least: f64| {
@@ -89,9 +89,9 @@ pub(crate) fn print_bars(wallet: &str, comparison: &Comparison, rates: &[f64]) {
     };
     println!("| the transport alone, GB/s | {:.2} | |", rate / 1e9);
     bar("blocks shipped and matched, of the transport alone: else this comparison is void,", shipped / rate, 0.7);
-    bar("summaries against blocks matched, times", wall(WayId::BlocksMatched) / summaries, 4.0);
-    bar("summaries against blocks decoded, times", wall(WayId::BlocksDecoded) / summaries, 20.0);
-    let bytes = received(WayId::BlocksMatched) / received(WayId::Summaries);
+    bar("summaries against blocks matched, times", wall(Method::BlocksMatched) / summaries, 4.0);
+    bar("summaries against blocks decoded, times", wall(Method::BlocksDecoded) / summaries, 20.0);
+    let bytes = received(Method::BlocksMatched) / received(Method::Summaries);
     if wallet == "quiet" {
         bar("bytes of blocks against summaries, times", bytes, 1_000.0);
     } else {

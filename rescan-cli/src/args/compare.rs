@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX};
 use rescan_compare::RUNS_DEFAULT;
-use rescan_compare::node::{Address, AddressError};
+use rescan_node::{Address, AddressError};
 
 use super::{BLOCKS, PRINTED, SERVER, SocketArgs, WATCHED};
 use crate::error::EXIT_CODES_HELP;

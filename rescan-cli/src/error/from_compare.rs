@@ -1,8 +1,7 @@
 //! Errors of a comparison, each with the next step.
 
-use rescan_compare::CompareError;
-use rescan_compare::node::NodeError;
 use rescan_compare::report::ReportError;
+use rescan_compare::{CompareError, NodeError};
 use rescan_core::causes::with_causes;
 
 use super::CliError;

@@ -1,17 +1,17 @@
-//! The tables of a comparison: the median of the runs for each figure.
+//! The tables of a comparison for a terminal: medians of the runs.
 
 use std::time::Duration;
 
-use rescan_compare::{Comparison, CurvePoint, CurveRun, Run, Way, WayId, WayResult, units};
+use rescan_compare::{Comparison, CurvePoint, CurveRun, Method, MethodReport, MethodResult, Run, units};
 
 use super::tables::{lines, table};
 
-/// A finished comparison: times, then bytes and memory, then the curve, then the limits of the measurement.
+/// A finished comparison: times, then traffic and memory, then the curve, then missing figures.
 pub(crate) fn text(comparison: &Comparison) -> String {
-    let mut parts = vec![subject(comparison), times(&comparison.ways), weights(&comparison.ways)];
-    parts.extend(comparison.ways.iter().filter_map(|way| match &way.result {
-        WayResult::LeftOut(why) => Some(format!("{} was left out: {why}\n", way.title)),
-        WayResult::Measured(_) => None,
+    let mut parts = vec![subject(comparison), times(&comparison.methods), weights(&comparison.methods)];
+    parts.extend(comparison.methods.iter().filter_map(|report| match &report.result {
+        MethodResult::LeftOut(reason) => Some(format!("{} was left out: {reason}\n", report.title)),
+        MethodResult::Measured(_) => None,
     }));
     if !comparison.curve.is_empty() {
         parts.push(curve(&comparison.curve));
@@ -23,10 +23,10 @@ pub(crate) fn text(comparison: &Comparison) -> String {
 
 fn subject(comparison: &Comparison) -> String {
     let Comparison { range, wallet, machine, .. } = comparison;
-    let runs = comparison.ways.iter().map(|way| way.runs().len()).max().unwrap_or(0);
+    let runs = comparison.methods.iter().map(|report| report.runs().len()).max().unwrap_or(0);
     format!(
-        "heights {} to {}: {} ({}); {} watched, {} in {}\n{}, {} cores; each way after one run that is not counted, medians of \
-         {runs}; all gave the same answer\n",
+        "heights {} to {}: {} ({}); {} watched, {} in {}\n{}, {} cores; each method after one run that is not counted, medians \
+         of {runs}; all gave the same answer\n",
         range.from_height,
         range.to_height,
         units::counted(range.blocks, "block"),
@@ -39,36 +39,39 @@ fn subject(comparison: &Comparison) -> String {
     )
 }
 
-fn times(ways: &[Way]) -> String {
-    let mut table =
-        table(&["way", "time", "of the first", "first match", "wallet's CPU", "server's CPU"], &[1, 2, 3, 4, 5]);
-    let first = ways.first().and_then(|way| way.median(|run| Some(run.wall_us)));
-    for way in ways.iter().filter(|way| !way.runs().is_empty()) {
-        let wall = way.median(|run| Some(run.wall_us));
+fn times(methods: &[MethodReport]) -> String {
+    let mut table = table(
+        &["method", "time", "of the first", "first match", "wallet's CPU", "server's CPU", "waiting"],
+        &[1, 2, 3, 4, 5, 6],
+    );
+    let first = methods.first().and_then(|report| report.median(|run| Some(run.wall_us)));
+    for report in methods.iter().filter(|report| !report.runs().is_empty()) {
+        let wall = report.median(|run| Some(run.wall_us));
         let time = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), duration);
         table.add_row([
-            way.title.clone(),
+            report.title.clone(),
             time(wall),
             times_of(wall, first),
-            time(way.median(|run| run.first_match_us)),
-            time(way.median(|run| run.client_cpu_us)),
-            time(way.median(|run| run.server_cpu_us)),
+            time(report.median(|run| run.first_match_us)),
+            time(report.median(|run| run.client_cpu_us)),
+            time(report.median(|run| run.server_cpu_us)),
+            time(report.median(|run| run.waiting_us)),
         ]);
     }
     lines(&table)
 }
 
-fn weights(ways: &[Way]) -> String {
+fn weights(methods: &[MethodReport]) -> String {
     let header =
-        ["way", "received", "of the first", "sent", "messages in", "out", "wallet's memory", "server's memory"];
+        ["method", "received", "of the first", "sent", "messages in", "out", "wallet's memory", "server's memory"];
     let mut table = table(&header, &[1, 2, 3, 4, 5, 6, 7]);
-    let first = ways.first().and_then(|way| way.median(|run| Some(run.received_bytes)));
-    for way in ways.iter().filter(|way| !way.runs().is_empty()) {
-        let of = |figure: fn(&Run) -> Option<u64>| way.median(figure);
+    let first = methods.first().and_then(|report| report.median(|run| Some(run.received_bytes)));
+    for report in methods.iter().filter(|report| !report.runs().is_empty()) {
+        let of = |figure: fn(&Run) -> Option<u64>| report.median(figure);
         let bytes = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::bytes);
         let count = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), units::grouped);
         table.add_row([
-            way.title.clone(),
+            report.title.clone(),
             bytes(of(|run| Some(run.received_bytes))),
             times_of(of(|run| Some(run.received_bytes)), first),
             bytes(of(|run| Some(run.sent_bytes))),
@@ -82,22 +85,23 @@ fn weights(ways: &[Way]) -> String {
 }
 
 fn curve(points: &[CurvePoint]) -> String {
-    let mut ids: Vec<WayId> = points.iter().flat_map(|point| &point.ways).map(|run| run.id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let name = |id: &WayId| match id {
-        WayId::Summaries => "summaries",
+    let mut methods: Vec<Method> = points.iter().flat_map(|point| &point.methods).map(|run| run.method).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    let name = |method: &Method| match method {
+        Method::Summaries => "summaries",
         _ => "blocks",
     };
     let mut header = vec!["blocks that match".to_owned(), "of 1,000".to_owned()];
-    header.extend(ids.iter().map(|id| format!("{}: time", name(id))));
-    header.extend(ids.iter().map(|id| format!("{}: received", name(id))));
+    header.extend(methods.iter().map(|method| format!("{}: time", name(method))));
+    header.extend(methods.iter().map(|method| format!("{}: received", name(method))));
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let mut table = table(&header, &(0..header.len()).collect::<Vec<_>>());
     for point in points {
-        let of = |id: &WayId| point.ways.iter().find(|run| run.id == *id);
-        let shown =
-            |figure: fn(&CurveRun) -> String| ids.iter().map(move |id| of(id).map_or_else(|| "-".to_owned(), figure));
+        let of = |method: &Method| point.methods.iter().find(|run| run.method == *method);
+        let shown = |figure: fn(&CurveRun) -> String| {
+            methods.iter().map(move |method| of(method).map_or_else(|| "-".to_owned(), figure))
+        };
         let mut row = vec![units::grouped(point.matching_blocks), units::grouped(point.matching_per_mille.into())];
         row.extend(shown(|run| duration(run.wall_us)));
         row.extend(shown(|run| units::bytes(run.received_bytes)));
@@ -106,7 +110,7 @@ fn curve(points: &[CurvePoint]) -> String {
     lines(&table)
 }
 
-/// The ratio to the first method.
+/// The value as a multiple of the first.
 fn times_of(value: Option<u64>, first: Option<u64>) -> String {
     value.zip(first).and_then(|(value, first)| units::times(value, first)).unwrap_or_else(|| "-".to_owned())
 }

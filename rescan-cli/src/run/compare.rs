@@ -1,8 +1,7 @@
 //! `rescan compare`: the same rescan by several methods against the live server, and the cost of each.
 
 use rescan_client::ScanRequest;
-use rescan_compare::node::Node;
-use rescan_compare::{CompareRequest, Curve, compare, report};
+use rescan_compare::{CompareRequest, Curve, Node, compare, report};
 
 use crate::args::{CompareArgs, refuse_key};
 use crate::error::{CliError, Exit};

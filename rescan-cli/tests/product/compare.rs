@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use rescan_compare::{CacheState, Comparison, Run, WayId, WayResult};
+use rescan_compare::{CacheState, Comparison, Method, MethodResult, Run};
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::core_datadir::Which;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
@@ -12,8 +12,8 @@ use rescan_tests::{Manner, Scene, TestServer};
 
 use crate::{Ended, rescan};
 
-const OVER_THE_SOCKET: [WayId; 4] =
-    [WayId::Summaries, WayId::BlocksMatched, WayId::BlocksDecoded, WayId::RequestPerBlock];
+const OVER_THE_SOCKET: [Method; 4] =
+    [Method::Summaries, Method::BlocksMatched, Method::BlocksDecoded, Method::RequestPerBlock];
 
 fn compare(server: &TestServer, words: &[&str]) -> Command {
     let mut command = rescan(&["compare", "--socket", &server.socket_text(), "--runs", "1"]);
@@ -27,14 +27,14 @@ fn comparison(ended: &Ended) -> Comparison {
     serde_json::from_str(&ended.stdout).expect("it is what a report holds")
 }
 
-fn only_run(comparison: &Comparison, id: WayId) -> &Run {
-    let way = comparison.ways.iter().find(|way| way.id == id).unwrap_or_else(|| panic!("{id:?} is missing"));
+fn only_run(comparison: &Comparison, id: Method) -> &Run {
+    let way = comparison.methods.iter().find(|way| way.method == id).unwrap_or_else(|| panic!("{id:?} is missing"));
     match &way.result {
-        WayResult::Measured(runs) => match &runs[..] {
+        MethodResult::Measured(runs) => match &runs[..] {
             [run] => run,
             runs => panic!("{} runs of {id:?}, expected one", runs.len()),
         },
-        WayResult::LeftOut(why) => panic!("{id:?} was left out: {why}"),
+        MethodResult::LeftOut(why) => panic!("{id:?} was left out: {why}"),
     }
 }
 
@@ -54,10 +54,10 @@ fn assert_is_measured(comparison: &Comparison) {
         let received: Vec<u64> = run.progress.iter().map(|point| point.received_bytes).collect();
         assert!(received.is_sorted() && received.last() == Some(&run.received_bytes), "{id:?}: {received:?}");
     }
-    for id in [WayId::BlocksMatched, WayId::BlocksDecoded] {
+    for id in [Method::BlocksMatched, Method::BlocksDecoded] {
         assert!(only_run(comparison, id).received_bytes >= comparison.range.bytes, "{id:?} shipped all blocks");
     }
-    let per_block = only_run(comparison, WayId::RequestPerBlock);
+    let per_block = only_run(comparison, Method::RequestPerBlock);
     assert!(per_block.sent_messages >= comparison.range.blocks, "{per_block:?}");
 }
 
@@ -130,12 +130,12 @@ fn the_table_has_every_way_and_the_curve_reaches_every_block() {
     assert_eq!(found.curve.first().map(|point| point.matching_blocks), Some(0));
     assert_eq!(found.curve.last().map(|point| point.matching_blocks), Some(found.range.blocks));
     for point in &found.curve {
-        let ids: Vec<WayId> = point.ways.iter().map(|way| way.id).collect();
-        assert_eq!(ids, [WayId::Summaries, WayId::BlocksMatched]);
+        let ids: Vec<Method> = point.methods.iter().map(|way| way.method).collect();
+        assert_eq!(ids, [Method::Summaries, Method::BlocksMatched]);
     }
     let ended = Ended::of(&mut compare(&scene.server, &words));
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
-    for way in &found.ways {
+    for way in &found.methods {
         assert!(ended.stdout.contains(&way.title), "{} is not in\n{}", way.title, ended.stdout);
     }
     assert!(!ended.stdout.contains(&descriptor) && ended.stdout.contains("not measured:"), "{}", ended.stdout);

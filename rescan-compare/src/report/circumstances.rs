@@ -1,10 +1,10 @@
-//! Where, when and on what a comparison was made: what a sceptic asks first, as pairs of a name and a text.
+//! The circumstances of a comparison, for sceptics: pairs of a name and a text.
 
 use super::figures;
 use super::{CacheState, Comparison};
 use crate::units;
 
-/// The pairs, in the order in which a reader asks. None of the texts is escaped.
+/// The pairs in reading order. The texts are not escaped.
 pub(super) fn circumstances(comparison: &Comparison) -> Vec<(&'static str, String)> {
     let (machine, server, range) = (&comparison.machine, &comparison.server, &comparison.range);
     let memory = machine.memory_bytes.map(|bytes| format!(", {} of memory", units::bytes(bytes))).unwrap_or_default();
@@ -43,7 +43,7 @@ pub(super) fn circumstances(comparison: &Comparison) -> Vec<(&'static str, Strin
     pairs
 }
 
-/// A date that `units` can show; later ones are seconds, which nobody will read.
+/// A date; in seconds if it is too late for `units`.
 fn begun(seconds: u64) -> String {
     u32::try_from(seconds)
         .map_or_else(|_| format!("{seconds} s since 1970"), |seconds| format!("{} UTC", units::utc(seconds)))
@@ -62,9 +62,9 @@ fn wallet(comparison: &Comparison) -> String {
 
 fn cache(state: CacheState) -> &'static str {
     match state {
-        CacheState::Warm => "warm: the server read nothing to speak of from disk",
+        CacheState::Warm => "warm: the server read next to nothing from disk",
         CacheState::FromDisk => "not warm, or not all of it: the server read from disk",
-        CacheState::Unknown => "unknown: nobody could look",
+        CacheState::Unknown => "unknown: the server's process was invisible",
     }
 }
 
@@ -72,10 +72,12 @@ fn runs(comparison: &Comparison) -> String {
     let count = |runs: usize| u64::try_from(runs).unwrap_or(u64::MAX);
     match figures::run_counts(comparison) {
         None => "none".to_owned(),
-        Some((1, 1)) => "one a way".to_owned(),
-        Some((least, most)) if least == most => format!("{} a way; figures are medians", units::grouped(count(most))),
+        Some((1, 1)) => "one a method".to_owned(),
+        Some((least, most)) if least == most => {
+            format!("{} a method; figures are medians", units::grouped(count(most)))
+        }
         Some((least, most)) => {
-            format!("{} to {} a way; figures are medians", count(least), units::grouped(count(most)))
+            format!("{} to {} a method; figures are medians", count(least), units::grouped(count(most)))
         }
     }
 }

@@ -1,31 +1,29 @@
-//! Where the busy-wallet curves of two ways cross: from which share of matching blocks on the one that was ahead no longer
-//! is.
+//! The share of matching blocks at which the busy-wallet curves of two methods cross.
 
-use super::{Comparison, WayId};
-use crate::CurveRun;
+use super::{Comparison, Method};
+use crate::comparison::CurveRun;
 
-/// How two curves lie to each other, from the least share measured to the greatest.
+/// The relation of two curves, from the least measured share to the greatest.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Crossover {
     /// The first costs less throughout, or never more.
     FirstAhead,
-    /// The second does.
+    /// The second costs less throughout, or never more.
     SecondAhead,
-    /// They cross, for the first time, where so many of a thousand blocks match: between two measured points, by a
-    /// straight line from the one to the other.
+    /// The first crossing, in matching blocks of a thousand, on the straight line between two measured points.
     At(f64),
     /// Fewer than two points have both.
     Unknown,
 }
 
 impl Crossover {
-    /// Of the curves of `first` and `second`, in what `cost` takes from a run.
-    pub(super) fn of(comparison: &Comparison, first: WayId, second: WayId, cost: impl Fn(&CurveRun) -> u64) -> Self {
+    /// Compares the curves of `first` and `second`, in the figure `cost` of a run.
+    pub(super) fn of(comparison: &Comparison, first: Method, second: Method, cost: impl Fn(&CurveRun) -> u64) -> Self {
         let mut gaps = Vec::new();
         for point in &comparison.curve {
-            let of = |id| point.ways.iter().find(|run| run.id == id).map(&cost);
+            let of = |method| point.methods.iter().find(|run| run.method == method).map(&cost);
             if let (Some(ours), Some(theirs)) = (of(first), of(second)) {
-                // Above nothing where the first costs more.
+                // Positive if the first costs more.
                 gaps.push((f64::from(point.matching_per_mille), i128::from(ours) - i128::from(theirs)));
             }
         }
@@ -43,7 +41,7 @@ impl Crossover {
     }
 }
 
-/// Where the straight line between two points of different sign meets nothing.
+/// The zero of the straight line between two points of different sign.
 #[expect(clippy::cast_precision_loss, reason = "a place between two measured shares is shown in whole percents")]
 fn crossing((from, before): (f64, i128), (to, after): (f64, i128)) -> f64 {
     from + (to - from) * (before as f64 / (before - after) as f64)

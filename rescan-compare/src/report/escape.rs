@@ -1,9 +1,9 @@
-//! Text from outside made harmless in the two languages of a report. Whatever a node, a kernel or a command line calls
-//! itself, it stays text: it can neither end an element nor begin one.
+//! Escapes text from outside for HTML and Markdown. Names from a node, a kernel or a command line stay text: they can
+//! neither end an element nor begin one.
 
 use std::fmt::{self, Display, Formatter, Write};
 
-/// Text as HTML shows it, fit for content and for values between double quotes. Control characters, which neither XML nor
+/// Text escaped for HTML, fit for content and for values between double quotes. Control characters, which neither XML nor
 /// HTML may hold, are replaced.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Html<T>(pub(super) T);
@@ -14,7 +14,7 @@ impl<T: Display> Display for Html<T> {
     }
 }
 
-/// Text as GitHub's Markdown shows it within a line or a cell of a table.
+/// Text escaped for GitHub's Markdown, within a line or a cell of a table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Markdown<T>(pub(super) T);
 
@@ -24,7 +24,7 @@ impl<T: Display> Display for Markdown<T> {
     }
 }
 
-/// Text between backticks, as many of them as it takes that none within ends it.
+/// Text between backticks, with more of them than any run within.
 pub(super) fn markdown_code(text: &str) -> String {
     let text = printable(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
@@ -38,13 +38,13 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// The character itself, or what stands for one that must not stand in a document.
+/// The character, or a replacement if no document may hold it.
 fn shown(c: char) -> char {
     match c {
         '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
         // The last two of each plane are no characters, and XML refuses these of the first.
         _ if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => char::REPLACEMENT_CHARACTER,
-        // They would turn round the order of the text about them.
+        // They would reverse the text around them.
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
         _ => c,
     }
@@ -66,7 +66,7 @@ fn markdown(c: char, out: &mut Formatter<'_>) -> fmt::Result {
         '&' => out.write_str("&amp;"),
         '<' => out.write_str("&lt;"),
         '>' => out.write_str("&gt;"),
-        // An entity: a backslash does not keep GitHub from notifying whoever has that name.
+        // An entity: after a backslash, GitHub would still notify the person of that name.
         '@' => out.write_str("&#64;"),
         c @ ('\\' | '`' | '*' | '_' | '~' | '[' | ']' | '|' | '#' | '$') => {
             out.write_char('\\')?;
@@ -76,7 +76,7 @@ fn markdown(c: char, out: &mut Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// Passes each character on as a language wants it.
+/// Writes each character as the language needs it.
 struct Escaping<'a, 'b, F>(&'a mut Formatter<'b>, F);
 
 impl<F: Fn(char, &mut Formatter<'_>) -> fmt::Result> Write for Escaping<'_, '_, F> {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn markdown_keeps_its_line_its_cell_and_its_peace() {
+    fn markdown_stays_in_its_line_and_cell_and_notifies_nobody() {
         let text = "a|b\n# <b> [x](y) @someone `c`";
         assert_eq!(Markdown(text).to_string(), "a\\|b \\# &lt;b&gt; \\[x\\](y) &#64;someone \\`c\\`");
     }

@@ -1,5 +1,5 @@
-//! The files of a report. Each is written beside its place and renamed into it, and none is renamed before all are
-//! written: a full disk leaves the older report as it was.
+//! The files of a report. Each is written to a temporary file beside its path, and renamed after all are written: a full
+//! disk leaves an older report unchanged.
 
 use std::fs::Permissions;
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use tempfile::NamedTempFile;
 use super::page::page;
 use super::{Comparison, markdown};
 
-/// Whoever the umask lets; a report names no script, key or descriptor.
+/// Limited by the umask alone: a report names no script, key or descriptor.
 const MODE: u32 = 0o666;
 
-/// Where a report lies.
+/// The paths of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WrittenReport {
@@ -26,33 +26,32 @@ pub struct WrittenReport {
     pub markdown: PathBuf,
 }
 
-/// Why a report could not be written.
+/// A report that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// The folder is not there, and could not be made.
-    #[error("the folder {} for the report could not be made; name one that you may write to", path.display())]
+    /// The folder could not be created.
+    #[error("cannot create the folder {} for the report: name one with write permission", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A file could not be written; what was there before is there still.
-    #[error("the report could not be written to {}; is there space, and may you write there?", path.display())]
+    /// A file could not be written; an older one is unchanged.
+    #[error("cannot write the report to {}: check space and permissions", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         source: io::Error,
     },
 }
 
-/// Writes the report into `folder`, which is made if it is not there, in place of an older one.
+/// Writes the report into `folder`, which is created if missing, and replaces an older one.
 ///
 /// # Errors
-///
-/// [`ReportError`] tells which folder or file the operating system refused.
+/// [`ReportError`] with the folder or file that the operating system refused.
 pub fn write(comparison: &Comparison, folder: &Path) -> Result<WrittenReport, ReportError> {
     std::fs::create_dir_all(folder).map_err(|source| ReportError::Folder { path: folder.to_owned(), source })?;
     let report = WrittenReport {
@@ -69,14 +68,14 @@ pub fn write(comparison: &Comparison, folder: &Path) -> Result<WrittenReport, Re
     Ok(report)
 }
 
-/// The comparison as `report.json` has it.
+/// The content of `report.json`.
 fn json(comparison: &Comparison) -> String {
     let mut text = serde_json::to_string_pretty(comparison).expect("names and numbers always serialise");
     text.push('\n');
     text
 }
 
-/// A whole file in the same folder, since only there a rename is one step.
+/// A temporary file in the same folder: a rename is atomic there alone.
 fn beside(folder: &Path, path: &Path, content: &[u8]) -> Result<NamedTempFile, ReportError> {
     let write = || -> io::Result<NamedTempFile> {
         let mut file = tempfile::Builder::new()

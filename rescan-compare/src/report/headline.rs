@@ -1,61 +1,58 @@
-//! The finding in one sentence, and what a reader must know to believe it.
+//! The finding in one sentence, and the remarks that qualify it.
 //!
-//! The sentence is made of medians alone, and says as plainly that the first way lost as that it won. Where the runs do
-//! not tell two ways apart, it names no winner.
+//! The sentence uses medians alone, and states a loss of the first method as plainly as a win. If the runs do not tell two
+//! methods apart, it names no winner.
 
 use super::figures::{self, Figures};
-use super::{Comparison, WayId, WayResult};
+use super::{Comparison, Method, MethodResult};
 use crate::units;
 
-/// What the first way is held against, the most usual way of wallets first.
-const RIVALS: [WayId; 6] = [
-    WayId::BlocksDecoded,
-    WayId::BlocksMatched,
-    WayId::NodeGetBlock,
-    WayId::RequestPerBlock,
-    WayId::NodeScanBlocks,
-    WayId::Summaries,
+/// The methods that the first one is compared with, the most usual of wallets first.
+const RIVALS: [Method; 6] = [
+    Method::BlocksDecoded,
+    Method::BlocksMatched,
+    Method::NodeGetBlock,
+    Method::RequestPerBlock,
+    Method::NodeScanBlocks,
+    Method::Summaries,
 ];
 
-/// The finding: how the first way did against the one that most wallets go today, or else the next best known.
+/// The finding: the first method against the most usual one that was measured.
 pub fn headline(comparison: &Comparison) -> String {
     let Some(first) = figures::first(comparison) else { return nothing_measured(comparison) };
-    let ours = doing(first.way.id);
+    let ours = doing(first.report.method);
     let Some(rival) = rival(comparison, first) else {
         return format!("{} took {}; nothing else was measured.", capital(ours), wall(first));
     };
     format!("{} {}{}.", capital(ours), times_as_fast(first, rival), bytes_against(first, rival))
 }
 
-/// What qualifies the headline, one sentence each: few runs, a wallet without history, ways that were left out.
+/// Remarks that qualify the headline, one sentence each: few runs, a wallet without history, methods left out.
 pub(super) fn remarks(comparison: &Comparison) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(first) = figures::first(comparison)
         && let Some(rival) = rival(comparison, first)
         && first.wall.overlaps(rival.wall)
     {
-        remarks.push(
-            "The slowest run of the one took no less than the fastest of the other: more runs may tell them apart."
-                .to_owned(),
-        );
+        remarks.push("The runs of the two overlap: more runs may tell them apart.".to_owned());
     }
     if let Some((1, most)) = figures::run_counts(comparison) {
-        let of = if most == 1 { "Each way" } else { "A way" };
-        remarks.push(format!("{of} was run once, so how far its figures vary is not known."));
+        let of = if most == 1 { "Each method" } else { "A method" };
+        remarks.push(format!("{of} was run once, so the spread of its figures is unknown."));
     }
-    if comparison.wallet.matching_blocks == 0 && comparison.ways.iter().any(|way| Figures::of(way).is_some()) {
+    if comparison.wallet.matching_blocks == 0 && comparison.methods.iter().any(|report| Figures::of(report).is_some()) {
         remarks.push("Nothing matched: this is what it costs a wallet to learn that it has no history.".to_owned());
     }
-    let left_out = comparison.ways.iter().filter(|way| matches!(way.result, WayResult::LeftOut(_))).count();
+    let left_out = comparison.methods.iter().filter(|report| matches!(report.result, MethodResult::LeftOut(_))).count();
     if left_out > 0 {
         let were = if left_out == 1 { "was" } else { "were" };
         let count = u64::try_from(left_out).unwrap_or(u64::MAX);
-        remarks.push(format!("{} {were} left out; the reasons stand below.", units::counted(count, "way")));
+        remarks.push(format!("{} {were} left out; the reasons are below.", units::counted(count, "method")));
     }
     remarks
 }
 
-/// Sums up what was scanned, and what all ways found.
+/// Sums up what was scanned, and what all methods found.
 pub(super) fn scope(comparison: &Comparison) -> String {
     let (range, wallet) = (&comparison.range, &comparison.wallet);
     let found = if wallet.transactions == 0 {
@@ -65,7 +62,7 @@ pub(super) fn scope(comparison: &Comparison) -> String {
         format!("{} in {blocks}", units::counted(wallet.transactions, "transaction"))
     };
     format!(
-        "{} ({}), {}: {found}, the same by every way measured.",
+        "{} ({}), {}: {found}, the same by every method measured.",
         units::counted(range.blocks, "block"),
         units::bytes(range.bytes),
         units::counted(wallet.scripts, "script"),
@@ -73,26 +70,26 @@ pub(super) fn scope(comparison: &Comparison) -> String {
 }
 
 fn nothing_measured(comparison: &Comparison) -> String {
-    match comparison.ways.first().map(|way| (way.id, &way.result)) {
-        Some((id, WayResult::LeftOut(_))) => {
-            format!("{} was left out, so there is nothing to hold the other ways against.", capital(doing(id)))
+    match comparison.methods.first().map(|report| (report.method, &report.result)) {
+        Some((id, MethodResult::LeftOut(_))) => {
+            format!("{} was left out, so there is nothing to compare the other methods with.", capital(doing(id)))
         }
         _ => "Nothing was measured.".to_owned(),
     }
 }
 
-/// The best known of the other ways that were run.
+/// The most usual of the other measured methods.
 fn rival<'a>(comparison: &'a Comparison, first: Figures<'_>) -> Option<Figures<'a>> {
-    RIVALS.into_iter().filter(|id| *id != first.way.id).find_map(|id| figures::named(comparison, id))
+    RIVALS.into_iter().filter(|id| *id != first.report.method).find_map(|id| figures::of_method(comparison, id))
 }
 
 fn times_as_fast(first: Figures<'_>, rival: Figures<'_>) -> String {
-    let other = doing(rival.way.id);
+    let other = doing(rival.report.method);
     let (ours, theirs) = (first.wall.median, rival.wall.median);
     if first.wall.overlaps(rival.wall) {
         return format!("took about as long as {other}: {} against {}", wall(first), wall(rival));
     }
-    // Both sides of what is shown as 1.0.
+    // Ratios slightly below and above 1 are both shown so.
     let equal = |times: &str| times == "1.0";
     if ours <= theirs {
         match units::times(theirs, ours) {
@@ -109,7 +106,7 @@ fn times_as_fast(first: Figures<'_>, rival: Figures<'_>) -> String {
     }
 }
 
-/// `, with 5,000 times fewer bytes`; nothing where one of them moved none.
+/// `, with 5,000 times fewer bytes`; empty if one of them moved none.
 fn bytes_against(first: Figures<'_>, rival: Figures<'_>) -> String {
     let (ours, theirs) = (first.crossed_bytes(), rival.crossed_bytes());
     let (most, least, word) = if ours <= theirs { (theirs, ours, "fewer") } else { (ours, theirs, "more") };
@@ -124,15 +121,15 @@ fn wall(figures: Figures<'_>) -> String {
     units::duration(std::time::Duration::from_micros(figures.wall.median))
 }
 
-/// What one does who goes this way, as the subject or the object of a sentence.
-fn doing(id: WayId) -> &'static str {
+/// The method as the subject or the object of a sentence.
+fn doing(id: Method) -> &'static str {
     match id {
-        WayId::Summaries => "asking the server for summaries",
-        WayId::BlocksMatched => "shipping blocks and matching them in the wallet",
-        WayId::BlocksDecoded => "shipping blocks and decoding them",
-        WayId::RequestPerBlock => "asking block by block with all scripts",
-        WayId::NodeScanBlocks => "the node's scanblocks and getdescriptoractivity",
-        WayId::NodeGetBlock => "fetching each block by the node's RPC",
+        Method::Summaries => "asking the server for summaries",
+        Method::BlocksMatched => "shipping blocks and matching them in the wallet",
+        Method::BlocksDecoded => "shipping blocks and decoding them",
+        Method::RequestPerBlock => "asking block by block with all scripts",
+        Method::NodeScanBlocks => "the node's scanblocks and getdescriptoractivity",
+        Method::NodeGetBlock => "fetching each block by the node's RPC",
     }
 }
 

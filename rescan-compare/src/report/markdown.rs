@@ -6,9 +6,9 @@ use super::circumstances::circumstances;
 use super::columns::{self, COLUMNS, NOT_MEASURED};
 use super::escape::{Markdown, markdown_code};
 use super::headline::{headline, remarks, scope};
-use super::{Comparison, WayResult};
+use super::{Comparison, MethodResult};
 
-/// The report as Markdown: the finding, the table, where it was measured, and what was not.
+/// The report as Markdown: the finding, the table, missing figures and the circumstances.
 pub fn markdown(comparison: &Comparison) -> String {
     let mut text = String::new();
     build(&mut text, comparison).expect("a String takes all that is written");
@@ -22,9 +22,9 @@ fn build(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         writeln!(out, "{remark}")?;
     }
     table(out, comparison)?;
-    let left_out = comparison.ways.iter().filter_map(|way| match &way.result {
-        WayResult::LeftOut(reason) => Some(format!("{}: {}", Markdown(&way.title), Markdown(reason))),
-        WayResult::Measured(_) => None,
+    let left_out = comparison.methods.iter().filter_map(|report| match &report.result {
+        MethodResult::LeftOut(reason) => Some(format!("{}: {}", Markdown(&report.title), Markdown(reason))),
+        MethodResult::Measured(_) => None,
     });
     list(out, "Left out", left_out)?;
     list(out, "Not measured", comparison.not_measured.iter().map(|reason| Markdown(reason).to_string()))?;
@@ -38,13 +38,13 @@ fn table(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
     if rows.is_empty() {
         return Ok(());
     }
-    write!(out, "\n| Way |")?;
+    write!(out, "\n| Method |")?;
     for column in &COLUMNS {
         write!(out, " {} |", column.heading)?;
     }
     writeln!(out, "\n|---|{}", "---:|".repeat(COLUMNS.len()))?;
     for (figures, cells) in rows {
-        write!(out, "| {} |", Markdown(&figures.way.title))?;
+        write!(out, "| {} |", Markdown(&figures.report.title))?;
         for cell in cells {
             write!(out, " {} |", cell.as_deref().unwrap_or(NOT_MEASURED))?;
         }

@@ -1,7 +1,7 @@
-//! A comparison as people read it: one page that needs no network, Markdown to paste, and the figures for machines.
+//! A comparison for people: one page without network access, Markdown to paste, and the figures for machines.
 //!
-//! All of it is drawn from a [`Comparison`] and nothing else: what is written here measures nothing and judges nothing
-//! that the figures do not say. Any comparison can be drawn, whatever its numbers; text from outside stays text.
+//! A [`Comparison`] is its one source; nothing is measured here. Any comparison can be drawn, whatever its numbers. Text
+//! from outside stays text.
 
 mod charts;
 mod circumstances;
@@ -16,7 +16,8 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-use super::comparison::{CacheState, Comparison, Run, Way, WayId, WayResult};
+use crate::comparison::{CacheState, Comparison, MethodReport, MethodResult, Run};
+use crate::method::Method;
 
 pub use files::{ReportError, WrittenReport, write};
 pub use headline::headline;

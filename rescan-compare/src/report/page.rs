@@ -1,7 +1,7 @@
 //! The page: one file that fetches nothing and runs nothing.
 //!
-//! A policy in its head forbids both, so that even a mistake in escaping could not make it load or run what a node's
-//! name says. Style and charts are within it; figures are tables, which fold into cards on a phone.
+//! A content security policy in its head forbids both, even if a defect in escaping let a node's name through. Style and
+//! charts are inline. The figures are tables, which become cards on a phone.
 
 use std::fmt::{Arguments, Write};
 
@@ -10,11 +10,11 @@ use super::circumstances::circumstances;
 use super::columns::{self, COLUMNS, NOT_MEASURED};
 use super::escape::Html;
 use super::headline::{headline, remarks, scope};
-use super::{Comparison, WayResult};
+use super::{Comparison, MethodResult};
 
 const STYLE: &str = include_str!("style.css");
 
-/// Up to the title. The empty icon keeps a browser from asking a web server for one.
+/// Up to the title. With an empty icon, a browser requests none.
 const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -25,12 +25,12 @@ const HEAD: &str = r#"<!DOCTYPE html>
 <link rel="icon" href="data:,">
 "#;
 
-/// Up to the headings of the table of all ways. On a narrow screen it is laid out as cards, which would take from it that
-/// it is a table; the roles say it again.
-const WAYS: &str = r#"<section>
-<h2>All ways</h2>
-<div class="scroll"><table class="ways" role="table">
-<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Way</th>"#;
+/// Up to the headings of the table of all methods. A narrow screen lays it out as cards, which removes its meaning as a table
+/// for screen readers; the roles restore it.
+const METHODS: &str = r#"<section>
+<h2>All methods</h2>
+<div class="scroll"><table class="methods" role="table">
+<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Method</th>"#;
 
 /// The whole of `index.html`.
 pub(super) fn page(comparison: &Comparison) -> String {
@@ -39,7 +39,7 @@ pub(super) fn page(comparison: &Comparison) -> String {
     page.push(format_args!("{HEAD}<title>rescan compare: {}</title>\n", Html(&headline)));
     page.push(format_args!("<style>\n{}{STYLE}</style>\n</head>\n<body>\n<main>\n", charts::style_sheet()));
     page.head(comparison, &headline);
-    page.ways(comparison);
+    page.methods(comparison);
     let charts = charts::charts(comparison);
     if !charts.is_empty() {
         page.push(format_args!("<section class=\"charts\" aria-label=\"Charts\">\n"));
@@ -53,7 +53,7 @@ pub(super) fn page(comparison: &Comparison) -> String {
     page.0
 }
 
-/// A page as far as it is written.
+/// A page under construction.
 struct Page(String);
 
 impl Page {
@@ -70,20 +70,20 @@ impl Page {
         self.push(format_args!("</header>\n"));
     }
 
-    fn ways(&mut self, comparison: &Comparison) {
+    fn methods(&mut self, comparison: &Comparison) {
         let rows = columns::rows(comparison);
         if rows.is_empty() {
             return;
         }
-        self.push(format_args!("{WAYS}"));
+        self.push(format_args!("{METHODS}"));
         for column in &COLUMNS {
             self.push(format_args!("<th scope=\"col\" role=\"columnheader\">{}</th>", column.heading));
         }
         self.push(format_args!("</tr></thead>\n<tbody role=\"rowgroup\">\n"));
         let gaps = rows.iter().any(|(_, cells)| cells.contains(&None));
         for (figures, cells) in rows {
-            let title = Html(&figures.way.title);
-            let key = swatch(Ink::Way(figures.way.id), KeyShape::Bar);
+            let title = Html(&figures.report.title);
+            let key = swatch(Ink::Method(figures.report.method), KeyShape::Bar);
             self.push(format_args!("<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">{key}{title}</th>"));
             for (column, cell) in COLUMNS.iter().zip(cells) {
                 let cell = cell.unwrap_or_else(|| NOT_MEASURED.to_owned());
@@ -93,32 +93,32 @@ impl Page {
         }
         self.push(format_args!("</tbody>\n</table></div>\n<p class=\"note\">Figures are medians."));
         if gaps {
-            let why = if comparison.not_measured.is_empty() { "" } else { "; the reasons stand below" };
-            self.push(format_args!(" {NOT_MEASURED} stands for what was not measured{why}."));
+            let why = if comparison.not_measured.is_empty() { "" } else { "; the reasons are below" };
+            self.push(format_args!(" {NOT_MEASURED} stands for a missing figure{why}."));
         }
         self.push(format_args!("</p>\n</section>\n"));
     }
 
-    /// What each way does.
+    /// The methods.
     fn explanations(&mut self, comparison: &Comparison) {
-        if comparison.ways.is_empty() {
+        if comparison.methods.is_empty() {
             return;
         }
-        self.push(format_args!("<section>\n<h2>What each way does</h2>\n<dl class=\"explanations\">\n"));
-        for way in &comparison.ways {
-            let key = swatch(Ink::Way(way.id), KeyShape::Bar);
-            let (title, explanation) = (Html(&way.title), Html(&way.explanation));
+        self.push(format_args!("<section>\n<h2>The methods</h2>\n<dl class=\"explanations\">\n"));
+        for report in &comparison.methods {
+            let key = swatch(Ink::Method(report.method), KeyShape::Bar);
+            let (title, explanation) = (Html(&report.title), Html(&report.explanation));
             self.push(format_args!("<div><dt>{key}{title}</dt><dd>{explanation}</dd></div>\n"));
         }
         self.push(format_args!("</dl>\n</section>\n"));
     }
 
     fn chart(&mut self, chart: &Chart) {
-        let Chart { id, title, width, says, legend, svg, table } = chart;
+        let Chart { id, title, width, caption, legend, svg, table } = chart;
         let class = if *width == Width::Whole { " class=\"whole\"" } else { "" };
         self.push(format_args!(
             "<figure id=\"{id}\"{class}>\n<figcaption><h2>{title}</h2><p>{}</p></figcaption>\n",
-            Html(says)
+            Html(caption)
         ));
         if !legend.is_empty() {
             self.push(format_args!("<ul class=\"legend\">"));
@@ -149,19 +149,19 @@ impl Page {
 
     fn not_measured(&mut self, comparison: &Comparison) {
         let left_out: Vec<_> = comparison
-            .ways
+            .methods
             .iter()
-            .filter_map(|way| match &way.result {
-                WayResult::LeftOut(reason) => Some((way, reason)),
-                WayResult::Measured(_) => None,
+            .filter_map(|report| match &report.result {
+                MethodResult::LeftOut(reason) => Some((report, reason)),
+                MethodResult::Measured(_) => None,
             })
             .collect();
         if left_out.is_empty() && comparison.not_measured.is_empty() {
             return;
         }
-        self.push(format_args!("<section>\n<h2>What was not measured</h2>\n<ul class=\"gaps\">\n"));
-        for (way, reason) in left_out {
-            self.push(format_args!("<li><b>{}</b> was left out: {}</li>\n", Html(&way.title), Html(reason)));
+        self.push(format_args!("<section>\n<h2>Not measured</h2>\n<ul class=\"gaps\">\n"));
+        for (report, reason) in left_out {
+            self.push(format_args!("<li><b>{}</b> was left out: {}</li>\n", Html(&report.title), Html(reason)));
         }
         for reason in &comparison.not_measured {
             self.push(format_args!("<li>{}</li>\n", Html(reason)));
@@ -170,7 +170,7 @@ impl Page {
     }
 
     fn circumstances(&mut self, comparison: &Comparison) {
-        self.push(format_args!("<section>\n<h2>Where and how</h2>\n<dl>\n"));
+        self.push(format_args!("<section>\n<h2>Circumstances</h2>\n<dl>\n"));
         for (name, text) in circumstances(comparison) {
             self.push(format_args!("<div><dt>{name}</dt><dd>{}</dd></div>\n", Html(text)));
         }
@@ -180,7 +180,7 @@ impl Page {
     }
 }
 
-/// A small piece of what a chart draws.
+/// A sample of a chart's ink.
 fn swatch(ink: Ink, shape: KeyShape) -> String {
     let (name, high) = (ink.name(), 12 * UNIT);
     let (class, wide, drawn) = match shape {

@@ -1,5 +1,5 @@
-//! A headless Chromium, spoken to in the DevTools protocol over a pipe: messages of JSON, each ended by a zero byte, in
-//! on descriptor 3 and out on 4. No port is opened, and nothing is fetched.
+//! A headless Chromium, driven by the DevTools protocol over pipes: JSON messages that end with a zero byte, in on
+//! descriptor 3 and out on 4. It opens no port and fetches nothing.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +12,7 @@ use base64::Engine;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A browser that says nothing for so long has hung.
+/// After this silence, the browser has hung.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -38,10 +38,10 @@ pub(crate) struct Browser {
     process: Child,
     to: ChildStdin,
     from: Receiver<Value>,
-    /// Which page is meant; none before there is one.
+    /// The page's session, once there is one.
     session: Option<String>,
     last_id: u64,
-    /// What it told without being asked.
+    /// Messages without a request.
     events: Vec<Value>,
     profile: TempDir,
 }
@@ -58,7 +58,7 @@ impl Browser {
     pub(crate) fn launch(program: &Path) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let log = File::create(profile.path().join("stderr")).unwrap();
-        // The shell moves its ends of the two pipes to where the browser looks for them.
+        // The shell moves its ends of both pipes to the descriptors that the browser reads and writes.
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null", "sh"])
             .arg(program)
@@ -72,7 +72,7 @@ impl Browser {
         let to = process.stdin.take().unwrap();
         let mut messages = BufReader::new(process.stdout.take().unwrap()).split(0);
         let (sender, from) = channel();
-        // It ends with the pipe.
+        // The thread ends with the pipe.
         std::thread::spawn(move || {
             while let Some(Ok(message)) = messages.next() {
                 if sender.send(serde_json::from_slice(&message).unwrap()).is_err() {
@@ -99,12 +99,12 @@ impl Browser {
             let event = self.receive();
             self.events.push(event);
         }
-        // What it complains of as it draws arrives before the answer to this.
+        // Complaints during drawing arrive before this answer.
         self.evaluate("document.fonts.ready.then(() => 0)");
         address
     }
 
-    /// Everything that went wrong since the page at `address` was opened, and every request but the one for it.
+    /// Every failure since the page at `address` was opened, and every request but the one for it.
     pub(crate) fn complaints(&self, address: &str) -> Vec<String> {
         let bad = |event: &&Value| match event["method"].as_str() {
             Some("Network.requestWillBeSent") => {
@@ -123,12 +123,12 @@ impl Browser {
         self.events.iter().filter(bad).map(ToString::to_string).collect()
     }
 
-    /// Makes the window so wide, in CSS pixels, and its reader prefer `light` or `dark`.
+    /// Sets the window's width in CSS pixels, and the preferred scheme, `light` or `dark`.
     pub(crate) fn show(&mut self, width: u32, scheme: &str) {
         self.lay_out(width, scheme, "screen");
     }
 
-    /// Shows what a reader who prefers `light` or `dark` would print on paper so wide, in CSS pixels.
+    /// Lays the page out for print, on paper of this width in CSS pixels, with the preferred scheme `light` or `dark`.
     pub(crate) fn show_on_paper(&mut self, width: u32, scheme: &str) {
         self.lay_out(width, scheme, "print");
     }
@@ -140,7 +140,7 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", &json!({ "media": media, "features": features }));
     }
 
-    /// What an expression comes to in the page, as JSON.
+    /// The value of an expression in the page, as JSON.
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let question = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let answer = self.call("Runtime.evaluate", &question);
@@ -148,15 +148,15 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// The whole page as a PNG, at the width that is shown.
+    /// The whole page as a PNG, at the present width.
     pub(crate) fn screenshot(&mut self) -> Vec<u8> {
         let question = json!({ "format": "png", "captureBeyondViewport": true });
         decoded(&self.call("Page.captureScreenshot", &question))
     }
 
-    /// The page as it is printed on A4.
+    /// The page printed on A4.
     pub(crate) fn pdf(&mut self) -> Vec<u8> {
-        // What it was told to take the window for would hold for paper too.
+        // The emulated window would apply to paper too.
         self.call("Emulation.setEmulatedMedia", &json!({ "media": "", "features": [] }));
         decoded(&self.call("Page.printToPDF", &json!({ "printBackground": false, "preferCSSPageSize": true })))
     }
@@ -183,14 +183,14 @@ impl Browser {
     fn receive(&mut self) -> Value {
         self.from.recv_timeout(PATIENCE).unwrap_or_else(|error| {
             let log = std::fs::read_to_string(self.profile.path().join("stderr")).unwrap_or_default();
-            panic!("the browser said nothing ({error}); what it wrote to stderr:\n{log}")
+            panic!("the browser was silent ({error}); its stderr:\n{log}")
         })
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Killing only the first process would leave its children writing to the profile.
+        // Killed alone, it would leave children that write to the profile.
         let close = json!({ "id": self.last_id + 1, "method": "Browser.close" }).to_string() + "\0";
         let closed = self.to.write_all(close.as_bytes()).is_ok();
         while closed && self.from.recv_timeout(PATIENCE).is_ok() {}

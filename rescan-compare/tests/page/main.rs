@@ -1,11 +1,11 @@
 //! The page of a report in a real browser: it loads without a complaint, shows all its data, and fits its window.
 //!
-//! Where there is no Chromium, this says so and passes, unless `RESCAN_REQUIRE_BROWSER=1`. Pictures of the page are left
-//! in `$RESCAN_ARTIFACTS`, or else in `report-page` in the target directory.
+//! Without Chromium, this reports a skip and passes, unless `RESCAN_REQUIRE_BROWSER=1`. Pictures of the page are written to
+//! `$RESCAN_ARTIFACTS`, or else to `report-page` in the target directory.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod browser;
-#[expect(dead_code, reason = "what else it makes is for the unit tests")]
+#[expect(dead_code, reason = "some examples are for the unit tests alone")]
 #[path = "../../src/report/tests/example.rs"]
 mod example;
 
@@ -14,10 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rescan_compare::report::{self, WrittenReport};
-use rescan_compare::{
-    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, ProgressPoint, Run, Server, WalletSize, Way,
-    WayId, WayResult,
-};
+use rescan_compare::{Comparison, Method, MethodResult};
 use serde_json::{Value, json};
 
 use browser::Browser;
@@ -28,10 +25,10 @@ const WIDTHS: [u32; 7] = [320, 360, 768, 1_152, 1_160, 1_200, 1_920];
 /// A4 without its margins, in CSS pixels.
 const PAPER_WIDTH: u32 = 688;
 
-/// What sticks out of the page, or of its drawing; and words of a drawing that lie on one another.
+/// Elements beyond the edge of the page or of their drawing, and overlapping texts of a drawing.
 const MISFITS: &str = include_str!("misfits.js");
 
-/// For each chart its name, its marks that can be seen, and the points of its lines.
+/// Each chart's name, its visible marks, and the points of its lines.
 const MARKS: &str = include_str!("marks.js");
 
 /// The browser, unless there is none and none is required.
@@ -39,9 +36,9 @@ fn browser() -> Option<Browser> {
     let found = browser::find();
     if found.is_none() {
         assert!(std::env::var_os("RESCAN_REQUIRE_BROWSER").is_none_or(|value| value != "1"), "there is no Chromium");
-        // Past the test's own capture, so that it is read.
+        // Past the capture of the test harness.
         let mut stderr = std::io::stderr();
-        writeln!(stderr, "skipped: there is no Chromium on the PATH, so nobody looked at the page").unwrap();
+        writeln!(stderr, "skipped: there is no Chromium on the PATH, so the page was not tested").unwrap();
     }
     found.map(|program| Browser::launch(&program))
 }
@@ -50,7 +47,7 @@ fn written(comparison: &Comparison, folder: &Path) -> WrittenReport {
     report::write(comparison, folder).unwrap()
 }
 
-/// Where pictures are left.
+/// The folder for pictures.
 fn artifacts() -> PathBuf {
     let named = std::env::var_os("RESCAN_ARTIFACTS").map(PathBuf::from);
     let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("report-page"));
@@ -58,20 +55,20 @@ fn artifacts() -> PathBuf {
     folder
 }
 
-fn assert_fits(browser: &mut Browser, what: &str) {
+fn assert_fits(browser: &mut Browser, subject: &str) {
     for width in WIDTHS {
         browser.show(width, "light");
-        // Folded out, since nothing that a reader unfolds may break the page.
+        // Also unfolded: no details may break the page.
         for open in [false, true] {
             browser.evaluate(&format!("document.querySelectorAll('details').forEach(it => it.open = {open})"));
-            assert_eq!(browser.evaluate(MISFITS), json!([]), "{what}, {width} pixels wide, details open: {open}");
+            assert_eq!(browser.evaluate(MISFITS), json!([]), "{subject}, {width} pixels wide, details open: {open}");
         }
         browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = false)");
     }
     browser.show_on_paper(PAPER_WIDTH, "light");
-    assert_eq!(browser.evaluate(MISFITS), json!([]), "{what} on paper");
+    assert_eq!(browser.evaluate(MISFITS), json!([]), "{subject} on paper");
     let cut = "[...document.querySelectorAll('figure, tr')].filter(it => getComputedStyle(it).breakInside !== 'avoid').length";
-    assert_eq!(browser.evaluate(cut), json!(0), "{what} has charts or rows that a page may cut");
+    assert_eq!(browser.evaluate(cut), json!(0), "{subject} has charts or rows that a page may cut");
 }
 
 fn assert_no_complaint(browser: &Browser, address: &str) {
@@ -87,11 +84,13 @@ fn a_full_report_loads_shows_all_its_data_and_fits_every_window() {
     assert_no_complaint(&browser, &address);
     let shares = 2 * example::SHARES.len();
     let points = example::PROGRESS_POINTS;
+    // Two of the methods wait.
+    let cpu = 14;
     let lines = |count: usize, points: usize| vec![points; count];
     let expected: Value = json!({
         "time": { "marks": 6, "points": [], "rows": 6 },
         "bytes": { "marks": 6, "points": [], "rows": 6 },
-        "cpu": { "marks": 12, "points": [], "rows": 6 },
+        "cpu": { "marks": cpu, "points": [], "rows": 6 },
         "memory": { "marks": 12, "points": [], "rows": 6 },
         "bytes-over-blocks": { "marks": 6, "points": vec![points; 6], "rows": 66 },
         "time-over-matches": { "marks": shares, "points": lines(2, shares / 2), "rows": shares },
@@ -137,7 +136,7 @@ fn light_and_dark_differ_in_every_colour_and_only_light_is_printed() {
     let report = written(&example::full(), directory.path());
     browser.open(&report.page);
     let colours = |browser: &mut Browser| {
-        let of = |what: &str| format!("getComputedStyle({what}).");
+        let of = |element: &str| format!("getComputedStyle({element}).");
         let ground = browser.evaluate(&(of("document.body") + "backgroundColor"));
         let word = browser.evaluate(&(of("document.querySelector('figure svg text')") + "fill"));
         let mark = browser.evaluate(&(of("document.querySelector('#time .mark')") + "fill"));
@@ -159,10 +158,10 @@ fn text_from_outside_stays_text() {
     let directory = tempfile::tempdir().unwrap();
     let mut comparison = example::full();
     let hostile = "\"><img src=x onerror=alert(1)><script>alert(2)</script></svg></title></style>\u{0}".to_owned();
-    for way in &mut comparison.ways {
-        (way.title, way.explanation) = (hostile.clone(), hostile.clone());
+    for report in &mut comparison.methods {
+        (report.title, report.explanation) = (hostile.clone(), hostile.clone());
     }
-    comparison.ways[5].result = WayResult::LeftOut(hostile.clone());
+    comparison.methods[5].result = MethodResult::LeftOut(hostile.clone());
     comparison.not_measured.push(hostile.clone());
     comparison.machine.processor.clone_from(&hostile);
     comparison.server.node = Some(hostile.clone());

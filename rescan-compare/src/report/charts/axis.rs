@@ -1,4 +1,4 @@
-//! Where a value stands on an axis, and which values have a tick: round ones, in a unit that keeps them short.
+//! Positions of values on an axis, and its ticks: round values, in a unit that keeps them short.
 
 use std::ops::Range;
 
@@ -7,21 +7,21 @@ use plotters::coord::types::RangedCoordf64;
 
 use crate::units;
 
-/// A value's place on an axis, and the ticks beside it.
+/// An axis with its ticks.
 #[derive(Clone, Debug)]
 pub(super) struct Axis {
-    /// What is measured, with its unit.
+    /// The measured quantity, with its unit.
     pub(super) title: String,
     pub(super) range: Range<f64>,
     ticks: Vec<(f64, String)>,
     logarithmic: bool,
 }
 
-/// A unit by its size in what figures are kept in.
+/// A unit, by its size in microseconds or bytes.
 struct Unit {
     size: u64,
     name: &'static str,
-    /// From this on it is the one to use.
+    /// The least value shown in it.
     from: u64,
 }
 
@@ -44,17 +44,17 @@ const SIZES: [Unit; 7] = [
 ];
 
 impl Axis {
-    /// Microseconds from nothing to at least `max`.
+    /// Microseconds from 0 to at least `max`.
     pub(super) fn time(of: &str, max: u64) -> Self {
         Self::from_zero(of, unit(&TIMES, max), max)
     }
 
-    /// Bytes from nothing to at least `max`.
+    /// Bytes from 0 to at least `max`.
     pub(super) fn bytes(of: &str, max: u64) -> Self {
         Self::from_zero(of, unit(&SIZES, max), max)
     }
 
-    /// Thousandths from nothing to all, or to `max` if that is more, as percents.
+    /// Thousandths from 0 to 1,000, or to `max` if that is more, as percents.
     pub(super) fn percent(of: &str, max: u64) -> Self {
         Self::from_zero(of, &Unit { size: 10, name: "%", from: 0 }, max.max(1_000))
     }
@@ -63,7 +63,7 @@ impl Axis {
     pub(super) fn bytes_logarithmic(of: &str, min: u64, max: u64) -> Self {
         let low = min.max(1).ilog10();
         let high = (max.max(1).ilog10() + 1).max(low + 1);
-        // Where there is room for a thousandfold at a time only, 1 kB and 1 MB are known better than 10 kB and 10 MB.
+        // With room for every third label, 1 kB and 1 MB are more familiar than 10 kB and 10 MB.
         let every = if high - low > 4 { 3 } else { 1 };
         let label = |exponent: u32| match 10u64.checked_pow(exponent) {
             Some(power) if exponent.is_multiple_of(every) => power_of_ten(power),
@@ -92,16 +92,16 @@ impl Axis {
         let count = max.div_ceil(step);
         let at = |tick: u128| approximate(whole(tick * step));
         let ticks = (0..=count).map(|tick| (at(tick), in_unit(tick * step, step, unit.size))).collect();
-        // The last tick may lie beyond what 64 bits hold; then the axis ends where they do.
+        // The last tick may exceed 64 bits; the axis then ends at their maximum.
         Self { title: format!("{of}, {}", unit.name), range: 0.0..at(count).max(1.0), ticks, logarithmic: false }
     }
 
-    /// Where a value stands.
+    /// The position of a value.
     pub(super) fn at(&self, value: u64) -> f64 {
         if self.logarithmic { approximate(value.max(1)).log10() } else { approximate(value) }
     }
 
-    /// What is written at a tick.
+    /// The label of a tick.
     pub(super) fn label(&self, at: f64) -> String {
         let distance = |tick: &(f64, String)| (tick.0 - at).abs();
         let nearest = self.ticks.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
@@ -109,7 +109,7 @@ impl Axis {
     }
 }
 
-/// What the drawing library asks of an axis. It would choose ticks that are round in bytes, but not in megabytes.
+/// The drawing library's own axis would have ticks that are round in bytes, but not in megabytes.
 impl Ranged for Axis {
     type FormatOption = DefaultFormatting;
     type ValueType = f64;
@@ -171,7 +171,7 @@ fn whole(value: u128) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
 
-/// As near as a drawing needs.
+/// As precise as a drawing needs.
 #[expect(clippy::cast_precision_loss, reason = "a chart has a few thousand steps, and 53 bits tell far more apart")]
 pub(super) fn approximate(value: u64) -> f64 {
     value as f64

@@ -1,4 +1,4 @@
-//! Bars that lie, one row a way: its name and its figure above, so that neither is squeezed on a phone.
+//! Horizontal bars, one row a method, with name and figure above: both have room on a phone.
 
 use plotters::chart::ChartBuilder;
 use plotters::element::{Circle, PathElement, Rectangle, Text};
@@ -7,13 +7,13 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::super::escape::printable;
 use super::axis::Axis;
-use super::canvas::{self, Area, DrawError, TEXT, UNIT, WIDTH, Words, line, steps, text};
+use super::canvas::{self, Area, DrawError, Labels, TEXT, UNIT, WIDTH, line, steps, text};
 use super::ink::Ink;
 
 /// One row.
 pub(super) struct Row {
     pub(super) name: String,
-    /// What the bars say, in figures.
+    /// The bars as text.
     pub(super) figure: String,
     pub(super) bars: Vec<Bar>,
     /// The least and the most of several runs.
@@ -34,8 +34,7 @@ pub(super) enum Form {
     Stacked,
     /// Each bar of a row on its own line.
     Beside,
-    /// A stem with a dot at its end: on a logarithmic axis it is the place that counts, since a length does not begin at
-    /// nothing.
+    /// A stem with a dot at its end: on a logarithmic axis the position counts, since a length does not begin at 0.
     Dots,
 }
 
@@ -47,29 +46,29 @@ const BAR_BESIDE_HEIGHT: u32 = 8;
 const ROW_HEIGHT: u32 = 44;
 const AXIS_HEIGHT: u32 = 40;
 const LEFT: u32 = 5;
-/// A logarithmic axis begins with a label, half of which lies before it.
+/// A logarithmic axis begins with a label, which extends beyond it by half its width.
 const LEFT_OF_DOTS: u32 = 20;
 const RIGHT: u32 = 22;
 const BOTTOM: u32 = 2;
 
-/// A bar of more than nothing is never thinner, so that it is seen.
+/// The least width of a bar above 0, which keeps it visible.
 const BAR_WIDTH_MIN: f64 = 2.0;
 
-/// Runs that differ less are all at the bar's end, which a line would only hide.
+/// The least width of a spread that is drawn: a narrower one would hide the bar's end.
 const SPREAD_WIDTH_MIN: f64 = 3.0;
 
-/// Kept free between a name and its figure, in units.
-const APART: f64 = 8.0;
+/// Units between a name and its figure.
+const GAP: f64 = 8.0;
 
 /// Draws the rows from top to bottom.
-pub(super) fn draw(words: &Words<'_>, axis: &Axis, form: Form, rows: &[Row]) -> String {
-    // More rows than there are ways would be no chart any more; the table has them all.
+pub(super) fn draw(labels: &Labels<'_>, axis: &Axis, form: Form, rows: &[Row]) -> String {
+    // The table has all rows.
     let rows = rows.get(..rows.len().min(ROWS_MAX)).unwrap_or_default();
     let body = ROW_HEIGHT * u32::try_from(rows.len()).unwrap_or_default();
-    canvas::draw(words, body + AXIS_HEIGHT + BOTTOM, |area| draw_rows(area, axis, form, rows, body))
+    canvas::draw(labels, body + AXIS_HEIGHT + BOTTOM, |area| draw_rows(area, axis, form, rows, body))
 }
 
-/// Above this a chart would be taller than what any screen or printer takes in one piece.
+/// The most rows of a chart: a screen or a page shows no taller one whole.
 const ROWS_MAX: usize = 24;
 
 fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) -> Result<(), DrawError> {
@@ -95,7 +94,7 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
     let width = f64::from(WIDTH - left - RIGHT);
     let unit = (axis.range.end - axis.range.start) / width;
     for (row, top) in rows.iter().zip((0u32..).step_by(ROW_HEIGHT as usize)) {
-        draw_words(area, row, left, top)?;
+        draw_row_labels(area, row, left, top)?;
         for (bar, order) in row.bars.iter().zip(0u32..) {
             let begin = if form == Form::Dots { axis.range.start } else { axis.at(bar.from) };
             let end = if bar.to > bar.from { axis.at(bar.to).max(begin + unit * BAR_WIDTH_MIN) } else { begin };
@@ -127,9 +126,9 @@ fn draw_rows(area: &Area<'_>, axis: &Axis, form: Form, rows: &[Row], body: u32) 
 }
 
 /// The name at the left, the figure at the right, on one line.
-fn draw_words(area: &Area<'_>, row: &Row, left: u32, top: u32) -> Result<(), DrawError> {
+fn draw_row_labels(area: &Area<'_>, row: &Row, left: u32, top: u32) -> Result<(), DrawError> {
     let place = |units: u32| i32::try_from(steps(units)).unwrap_or(i32::MAX);
-    let room = f64::from(WIDTH - left - RIGHT) - APART - TEXT * breadth(&row.figure);
+    let room = f64::from(WIDTH - left - RIGHT) - GAP - TEXT * breadth(&row.figure);
     let name = shortened(&printable(&row.name), room / TEXT);
     let baseline = place(top + NAME_BASELINE);
     let at_left = text(Ink::Text, TEXT).pos(Pos::new(HPos::Left, VPos::Bottom));
@@ -138,7 +137,7 @@ fn draw_words(area: &Area<'_>, row: &Row, left: u32, top: u32) -> Result<(), Dra
     area.draw(&Text::new(row.figure.clone(), (place(WIDTH - RIGHT), baseline), at_right))
 }
 
-/// The text, or as much of it as is so broad.
+/// The text, shortened to this width.
 fn shortened(text: &str, breadth_max: f64) -> String {
     if breadth(text) <= breadth_max {
         return text.to_owned();
@@ -154,8 +153,8 @@ fn shortened(text: &str, breadth_max: f64) -> String {
     short + "\u{2026}"
 }
 
-/// About how broad a text is, as a multiple of its size: as in DejaVu Sans, which is broader than most. Which font a
-/// reader has is not known here, and a name that is cut short is better than two texts on one another.
+/// The approximate width of a text as a multiple of its size, in DejaVu Sans, which is wider than most fonts. The reader's
+/// font is unknown here, and a shortened name is better than overlapping texts.
 fn breadth(text: &str) -> f64 {
     let letter = |c: char| match c {
         'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 0.34,

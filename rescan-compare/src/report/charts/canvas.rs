@@ -1,5 +1,5 @@
-//! One drawing as SVG that a page can hold: the library's output, with classes in place of colours, and words for those
-//! who do not see it.
+//! One drawing as inline SVG: the library's output, with classes in place of colours, and a description for screen
+//! readers.
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
@@ -18,23 +18,23 @@ pub(super) const WIDTH: u32 = 360;
 /// The size of text in units.
 pub(super) const TEXT: f64 = 12.0;
 
-/// What the library writes as the size of a text is what it was given, divided by this.
+/// The library divides the size of a text by this.
 const LIBRARY_TEXT_RATIO: f64 = 1.24;
 
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type DrawError = DrawingAreaErrorKind<std::io::Error>;
 
-/// What a drawing is called, by those who draw it and by those who hear of it.
-pub(super) struct Words<'a> {
+/// The id, title and description of a drawing.
+pub(super) struct Labels<'a> {
     /// Unique on the page.
     pub(super) id: &'a str,
     pub(super) title: &'a str,
-    /// The figures in words.
+    /// The figures as text.
     pub(super) description: &'a str,
 }
 
 /// Draws into an area of [`WIDTH`] by `height` units.
-pub(super) fn draw(words: &Words<'_>, height: u32, draw: impl Fn(&Area<'_>) -> Result<(), DrawError>) -> String {
+pub(super) fn draw(labels: &Labels<'_>, height: u32, draw: impl Fn(&Area<'_>) -> Result<(), DrawError>) -> String {
     let mut svg = String::new();
     let size = (steps(WIDTH), steps(height));
     {
@@ -44,7 +44,7 @@ pub(super) fn draw(words: &Words<'_>, height: u32, draw: impl Fn(&Area<'_>) -> R
             .expect("a String takes all that is drawn, and there is room for each area");
     }
     let body = svg.split_once('>').map_or("", |(_, body)| body);
-    let Words { id, title, description } = words;
+    let Labels { id, title, description } = labels;
     let (title, description) = (Html(title), Html(description));
     let (width, height) = size;
     format!(

@@ -1,48 +1,50 @@
-//! The colours of the charts, by what they stand for.
+//! The colours of the charts, by their meaning.
 //!
-//! Each way keeps its colour on the whole page; wallet and server, which meet within a bar, are told apart by lightness
-//! alone. A line has its own dashes as well, so that no line is known by its colour only. The library writes plain
-//! colours; the drawing turns them into classes, and the style sheet made here gives those a light and a dark value.
+//! Each method keeps its colour on the whole page. Wallet and server, which meet within a bar, differ in lightness, and
+//! waiting in hue. Each line also has its own dashes. The library writes plain colours; the drawing replaces them with
+//! classes, and the style sheet made here defines a light and a dark value for each.
 
 use std::fmt::Write;
 
 use plotters::style::RGBColor;
 
-use super::super::WayId;
+use super::super::Method;
 
-/// What is drawn.
+/// The meaning of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Ink {
-    /// Words and figures.
+    /// Text and figures.
     Text,
-    /// Words that stand back: ticks and axes.
+    /// Secondary text: ticks and axes.
     Muted,
     /// The mesh behind the data.
     Grid,
     /// The line on which bars stand.
     Axis,
-    /// Notes within a chart: where two lines cross, how far runs vary.
+    /// Notes within a chart: the crossing of two lines, the spread of runs.
     Note,
     /// The wallet's side.
     Wallet,
     /// The server's side.
     Server,
-    /// One way.
-    Way(WayId),
+    /// Time in which neither side computes.
+    Waiting,
+    /// One method.
+    Method(Method),
 }
 
-/// A colour on light and on dark ground. The light one also stands for the ink while a chart is drawn, so no two may
-/// be the same.
+/// A colour on light and on dark ground. The light one also identifies the ink while a chart is drawn, so no two may be
+/// equal.
 struct Tone {
     name: &'static str,
     light: (u8, u8, u8),
     dark: (u8, u8, u8),
-    /// Lengths of dash and gap in units of a chart; empty where a line is whole.
+    /// Lengths of dash and gap in units of a chart; empty for a solid line.
     dashes: &'static [u32],
 }
 
 impl Ink {
-    pub(in super::super) const ALL: [Self; 13] = [
+    pub(in super::super) const ALL: [Self; 14] = [
         Self::Text,
         Self::Muted,
         Self::Grid,
@@ -50,12 +52,13 @@ impl Ink {
         Self::Note,
         Self::Wallet,
         Self::Server,
-        Self::Way(WayId::Summaries),
-        Self::Way(WayId::BlocksMatched),
-        Self::Way(WayId::BlocksDecoded),
-        Self::Way(WayId::RequestPerBlock),
-        Self::Way(WayId::NodeScanBlocks),
-        Self::Way(WayId::NodeGetBlock),
+        Self::Waiting,
+        Self::Method(Method::Summaries),
+        Self::Method(Method::BlocksMatched),
+        Self::Method(Method::BlocksDecoded),
+        Self::Method(Method::RequestPerBlock),
+        Self::Method(Method::NodeScanBlocks),
+        Self::Method(Method::NodeGetBlock),
     ];
 
     const fn tone(self) -> Tone {
@@ -67,19 +70,24 @@ impl Ink {
             Self::Note => ("note", (0x24, 0x29, 0x2f), (0xf5, 0xf6, 0xf7), &[3, 2]),
             Self::Wallet => ("wallet", (0x2e, 0x3a, 0x47), (0xdd, 0xe3, 0xea), &[]),
             Self::Server => ("server", (0x7d, 0x8a, 0x98), (0x77, 0x84, 0x93), &[]),
-            Self::Way(WayId::Summaries) => ("summaries", (0x03, 0x50, 0xae), (0x1d, 0x7e, 0xff), &[]),
-            Self::Way(WayId::BlocksMatched) => ("blocks-matched", (0xba, 0x6f, 0x00), (0xf7, 0xb7, 0x26), &[]),
-            Self::Way(WayId::BlocksDecoded) => ("blocks-decoded", (0xa6, 0x02, 0x29), (0xf5, 0x4f, 0x23), &[7, 4]),
-            Self::Way(WayId::RequestPerBlock) => ("request-per-block", (0x56, 0x0e, 0x5b), (0xb0, 0x51, 0xae), &[2, 3]),
-            Self::Way(WayId::NodeScanBlocks) => {
+            Self::Waiting => ("waiting", (0xb4, 0x6f, 0x4e), (0xd8, 0x9a, 0x77), &[]),
+            Self::Method(Method::Summaries) => ("summaries", (0x03, 0x50, 0xae), (0x1d, 0x7e, 0xff), &[]),
+            Self::Method(Method::BlocksMatched) => ("blocks-matched", (0xba, 0x6f, 0x00), (0xf7, 0xb7, 0x26), &[]),
+            Self::Method(Method::BlocksDecoded) => ("blocks-decoded", (0xa6, 0x02, 0x29), (0xf5, 0x4f, 0x23), &[7, 4]),
+            Self::Method(Method::RequestPerBlock) => {
+                ("request-per-block", (0x56, 0x0e, 0x5b), (0xb0, 0x51, 0xae), &[2, 3])
+            }
+            Self::Method(Method::NodeScanBlocks) => {
                 ("node-scan-blocks", (0x28, 0x97, 0x80), (0x5f, 0xf6, 0xc9), &[10, 3, 2, 3])
             }
-            Self::Way(WayId::NodeGetBlock) => ("node-get-block", (0x9f, 0x71, 0xda), (0xb7, 0xaf, 0xed), &[5, 2, 2, 2]),
+            Self::Method(Method::NodeGetBlock) => {
+                ("node-get-block", (0x9f, 0x71, 0xda), (0xb7, 0xaf, 0xed), &[5, 2, 2, 2])
+            }
         };
         Tone { name, light, dark, dashes }
     }
 
-    /// As the drawing library wants it.
+    /// As the drawing library takes it.
     pub(super) fn color(self) -> RGBColor {
         let (red, green, blue) = self.tone().light;
         RGBColor(red, green, blue)
@@ -96,13 +104,13 @@ impl Ink {
         self.tone().name
     }
 
-    /// Whether it draws data, and not what stands about them.
+    /// Whether it draws data.
     pub(in super::super) fn is_data(self) -> bool {
-        matches!(self, Self::Wallet | Self::Server | Self::Way(_))
+        matches!(self, Self::Wallet | Self::Server | Self::Waiting | Self::Method(_))
     }
 
-    /// Whether its lines have no dashes.
-    pub(super) fn is_whole(self) -> bool {
+    /// Whether its lines are solid.
+    pub(super) fn is_solid(self) -> bool {
         self.tone().dashes.is_empty()
     }
 

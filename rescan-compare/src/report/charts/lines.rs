@@ -1,4 +1,4 @@
-//! Lines over an axis, one a way, each known by its colour and its dashes.
+//! Lines over an axis, one a method, each with its own colour and dashes.
 
 use plotters::chart::ChartBuilder;
 use plotters::element::{Circle, PathElement, Text};
@@ -6,7 +6,7 @@ use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::Axis;
-use super::canvas::{self, Area, DrawError, TEXT, UNIT, WIDTH, Words, line, steps, text};
+use super::canvas::{self, Area, DrawError, Labels, TEXT, UNIT, WIDTH, line, steps, text};
 use super::ink::Ink;
 
 /// One line.
@@ -18,17 +18,17 @@ pub(super) struct Series {
 /// Which points of a line get a dot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dots {
-    /// Each of them: there are few, and between them nothing was measured.
+    /// Each point: they are few, and nothing was measured between them.
     Each,
-    /// The last, where the line ends.
+    /// The last point.
     Last,
 }
 
-/// A place on the horizontal axis that is pointed out.
+/// A marked position on the horizontal axis.
 pub(super) struct Mark {
-    /// In the axis's own places.
+    /// In the axis's coordinates.
     pub(super) at: f64,
-    pub(super) says: String,
+    pub(super) label: String,
 }
 
 /// Both axes.
@@ -45,10 +45,10 @@ const BOTTOM: u32 = 2;
 const LEFT_AXIS: u32 = 40;
 const BOTTOM_AXIS: u32 = 40;
 
-/// Draws the lines. Whole ones lie below those with dashes, whose gaps show what they cover; the first is the one that the
-/// others are held against, and broad enough to be seen below any of them.
-pub(super) fn draw(words: &Words<'_>, axes: &Axes, dots: Dots, series: &[Series], mark: Option<&Mark>) -> String {
-    canvas::draw(words, HEIGHT, |area| draw_lines(area, axes, dots, series, mark))
+/// Draws the lines. Solid lines lie below dashed ones and show through their gaps. The first line is the one that the others
+/// are compared with, and wide enough to be visible below them.
+pub(super) fn draw(labels: &Labels<'_>, axes: &Axes, dots: Dots, series: &[Series], mark: Option<&Mark>) -> String {
+    canvas::draw(labels, HEIGHT, |area| draw_lines(area, axes, dots, series, mark))
 }
 
 fn draw_lines(
@@ -79,12 +79,12 @@ fn draw_lines(
         .set_all_tick_mark_size(i32::try_from(3 * UNIT).unwrap_or_default())
         .draw()?;
     let unit = i32::try_from(UNIT).unwrap_or_default();
-    // The library would write it upright along the axis, where it is hard to read.
+    // The library would turn it upright along the axis, where it is hard to read.
     let at_left = text(Ink::Muted, TEXT - 1.0).pos(Pos::new(HPos::Left, VPos::Top));
     area.draw(&Text::new(up.title.clone(), (2 * unit, 2 * unit), at_left))?;
-    let (whole, dashed): (Vec<_>, Vec<_>) = series.iter().partition(|own| own.ink.is_whole());
+    let (solid, dashed): (Vec<_>, Vec<_>) = series.iter().partition(|own| own.ink.is_solid());
     let first = series.first().map(|first| first.ink);
-    for own in whole.into_iter().chain(dashed) {
+    for own in solid.into_iter().chain(dashed) {
         let (breadth, radius) =
             if Some(own.ink) == first { (14, 4 * UNIT + UNIT / 2) } else { (9, 3 * UNIT + UNIT / 2) };
         let places: Vec<(f64, f64)> = own.points.iter().map(|(x, y)| (across.at(*x), up.at(*y))).collect();
@@ -97,15 +97,15 @@ fn draw_lines(
     if let Some(mark) = mark {
         let ends = [(mark.at, up.range.start), (mark.at, up.range.end)];
         chart.draw_series([PathElement::new(ends, line(Ink::Note, 5))])?;
-        // On the side where there is room.
+        // On the side with room.
         let half = across.range.start.midpoint(across.range.end);
         let (side, shift) = if mark.at > half { (HPos::Right, -5) } else { (HPos::Left, 5) };
         let style = text(Ink::Text, TEXT - 1.0).pos(Pos::new(side, VPos::Top));
         let (x, y) = chart.backend_coord(&(mark.at, up.range.end));
-        area.draw(&Text::new(mark.says.clone(), (x.saturating_add(shift * unit), y), style))?;
+        area.draw(&Text::new(mark.label.clone(), (x.saturating_add(shift * unit), y), style))?;
     }
     Ok(())
 }
 
-/// Wide enough for what is drawn beside the lines.
+/// Room for the axis and the margin beside the lines.
 const _: () = assert!(WIDTH > LEFT_AXIS + RIGHT);

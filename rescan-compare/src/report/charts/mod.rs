@@ -1,4 +1,4 @@
-//! The charts of a report: which there are, what each says, and its figures once more as a table.
+//! The charts of a report, each with its figures as a table.
 
 mod axis;
 mod bars;
@@ -6,34 +6,34 @@ mod canvas;
 mod courses;
 mod ink;
 mod lines;
+mod methods;
 mod sides;
-mod ways;
 
 pub(super) use canvas::UNIT;
 pub(super) use ink::{Ink, style_sheet};
 
 use super::Comparison;
 
-/// One chart, whole: nothing of it needs another.
+/// One chart, independent of the others.
 pub(super) struct Chart {
     /// Unique on the page.
     pub(super) id: &'static str,
     pub(super) title: &'static str,
     pub(super) width: Width,
-    /// What there is to see, in a sentence or two.
-    pub(super) says: String,
-    /// What colours and dashes mean, where the chart itself does not say it.
+    /// The content, in a sentence or two.
+    pub(super) caption: String,
+    /// The meaning of colours and dashes, unless the chart itself names them.
     pub(super) legend: Vec<Key>,
     pub(super) svg: String,
     pub(super) table: Table,
 }
 
-/// How much of the page a chart takes where there is room.
+/// The width of a chart on a wide page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Width {
-    /// Two stand side by side.
+    /// Two are side by side.
     Half,
-    /// It stands alone, with its words beside it.
+    /// One takes the whole width, with its text beside it.
     Whole,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Key {
     pub(super) name: String,
 }
 
-/// What a legend shows beside a name.
+/// The sample beside a name in a legend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyShape {
     Bar,
@@ -55,15 +55,15 @@ pub(super) enum KeyShape {
 pub(super) struct Table {
     pub(super) head: Vec<String>,
     pub(super) rows: Vec<Vec<String>>,
-    /// What it leaves out.
+    /// A note on omitted figures.
     pub(super) note: Option<String>,
 }
 
-/// Every chart that there are figures for.
+/// All charts that have figures.
 pub(super) fn charts(comparison: &Comparison) -> Vec<Chart> {
     [
-        ways::time(comparison),
-        ways::bytes(comparison),
+        methods::time(comparison),
+        methods::bytes(comparison),
         sides::processor(comparison),
         sides::memory(comparison),
         courses::bytes_over_blocks(comparison),

@@ -1,4 +1,4 @@
-//! Any comparison that could be read from a file can be drawn, whatever its numbers and texts are.
+//! Any comparison that a file can hold can be drawn, whatever its numbers and texts.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -9,8 +9,8 @@ use super::super::page::page;
 use super::super::{headline, markdown};
 use super::example::full;
 use super::{
-    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, ProgressPoint, Run, Server, WalletSize, Way,
-    WayId, WayResult,
+    BlockRange, CacheState, Comparison, CurvePoint, CurveRun, Machine, Method, MethodReport, MethodResult,
+    ProgressPoint, Run, Server, WalletSize,
 };
 
 fn number() -> impl Strategy<Value = u64> {
@@ -25,8 +25,8 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[ -~]{0,80}", ".{0,20}", Just("</svg></title><script>alert(1)</script>\u{0}\u{1b}\"'|`".to_owned())]
 }
 
-fn way_id() -> impl Strategy<Value = WayId> {
-    use WayId::{BlocksDecoded, BlocksMatched, NodeGetBlock, NodeScanBlocks, RequestPerBlock, Summaries};
+fn any_method() -> impl Strategy<Value = Method> {
+    use Method::{BlocksDecoded, BlocksMatched, NodeGetBlock, NodeScanBlocks, RequestPerBlock, Summaries};
     prop::sample::select(vec![Summaries, BlocksMatched, BlocksDecoded, RequestPerBlock, NodeScanBlocks, NodeGetBlock])
 }
 
@@ -39,32 +39,33 @@ prop_compose! {
 prop_compose! {
     fn run()(
         numbers in prop::array::uniform5(number()),
-        maybe in prop::array::uniform6(option::of(number())),
+        maybe in prop::array::uniform7(option::of(number())),
         progress in vec(progress(), 0..30),
     ) -> Run {
         let [wall_us, received_bytes, sent_bytes, received_messages, sent_messages] = numbers;
-        let [first_match_us, client_cpu_us, server_cpu_us, client_peak_bytes, server_peak_bytes, server_disk_bytes] = maybe;
+        let [first_match_us, client_cpu_us, server_cpu_us, waiting_us, client_peak_bytes, server_peak_bytes, server_disk_bytes] =
+            maybe;
         Run {
-            wall_us, first_match_us, client_cpu_us, server_cpu_us, client_peak_bytes, server_peak_bytes,
+            wall_us, first_match_us, client_cpu_us, server_cpu_us, waiting_us, client_peak_bytes, server_peak_bytes,
             server_disk_bytes, received_bytes, sent_bytes, received_messages, sent_messages, progress,
         }
     }
 }
 
 prop_compose! {
-    fn way()(
-        id in way_id(),
+    fn method_report()(
+        method in any_method(),
         title in text(),
         explanation in text(),
-        result in prop_oneof![vec(run(), 0..4).prop_map(WayResult::Measured), text().prop_map(WayResult::LeftOut)],
-    ) -> Way {
-        Way { id, title, explanation, result }
+        result in prop_oneof![vec(run(), 0..4).prop_map(MethodResult::Measured), text().prop_map(MethodResult::LeftOut)],
+    ) -> MethodReport {
+        MethodReport { method, title, explanation, result }
     }
 }
 
 prop_compose! {
-    fn curve_run()(id in way_id(), wall_us in number(), received_bytes in number()) -> CurveRun {
-        CurveRun { id, wall_us, received_bytes }
+    fn curve_run()(method in any_method(), wall_us in number(), received_bytes in number()) -> CurveRun {
+        CurveRun { method, wall_us, received_bytes }
     }
 }
 
@@ -72,9 +73,9 @@ prop_compose! {
     fn curve_point()(
         matching_per_mille in height(),
         matching_blocks in number(),
-        ways in vec(curve_run(), 0..4),
+        methods in vec(curve_run(), 0..4),
     ) -> CurvePoint {
-        CurvePoint { matching_per_mille, matching_blocks, ways }
+        CurvePoint { matching_per_mille, matching_blocks, methods }
     }
 }
 
@@ -96,7 +97,7 @@ prop_compose! {
             range: BlockRange { from_height, to_height, tip_hash, blocks, bytes },
             wallet: WalletSize { scripts, matching_blocks, transactions, unspent_count },
             cache: CacheState::Unknown,
-            ways: Vec::new(), curve: Vec::new(), not_measured: Vec::new(),
+            methods: Vec::new(), curve: Vec::new(), not_measured: Vec::new(),
         }
     }
 }
@@ -104,16 +105,15 @@ prop_compose! {
 prop_compose! {
     fn comparison()(
         circumstances in circumstances(),
-        ways in vec(way(), 0..7),
+        methods in vec(method_report(), 0..7),
         curve in vec(curve_point(), 0..5),
         not_measured in vec(text(), 0..3),
     ) -> Comparison {
-        Comparison { ways, curve, not_measured, ..circumstances }
+        Comparison { methods, curve, not_measured, ..circumstances }
     }
 }
 
-/// The page is well-formed as XML too but for its doctype and the elements without an end: then what a browser makes of it
-/// is in no doubt.
+/// The body of the page, which is well-formed XML: browsers then agree on its structure.
 pub(super) fn as_xml(page: &str) -> String {
     let body = page.split_once("<body>").map(|(_, body)| body.split_once("</body>").unwrap().0).unwrap();
     format!("<body>{body}</body>")
@@ -137,7 +137,7 @@ proptest! {
         prop_assert_eq!(&serde_json::from_str::<Comparison>(&written).unwrap(), &comparison);
         let table = markdown(&comparison);
         let cells = |line: &str| line.replace("\\|", "").matches('|').count();
-        prop_assert!(table.lines().filter(|line| line.starts_with('|')).all(|line| cells(line) == 13));
+        prop_assert!(table.lines().filter(|line| line.starts_with('|')).all(|line| cells(line) == 14));
         prop_assert!(headline(&comparison).ends_with('.'));
     }
 }

@@ -1,4 +1,4 @@
-//! What charts draw: as many marks as there are data, in colours that can be told apart, with words for each.
+//! The marks of charts: one for each figure, in distinct colours, with descriptions.
 
 use roxmltree::{Document, Node};
 
@@ -7,9 +7,9 @@ use super::super::crossover::Crossover;
 use super::super::page::page;
 use super::any::as_xml;
 use super::example::{self, full, scant};
-use super::{Comparison, CurvePoint, CurveRun, WayId};
+use super::{Comparison, CurvePoint, CurveRun, Method};
 
-/// Of the chart of this name, what `count` says of its drawing.
+/// The result of `count` on the drawing of a chart.
 fn drawing<T>(comparison: &Comparison, id: &str, count: impl Fn(Node<'_, '_>) -> T) -> T {
     let charts = charts(comparison);
     let chart = charts.iter().find(|chart| chart.id == id).unwrap_or_else(|| panic!("there is a chart {id}"));
@@ -26,7 +26,8 @@ fn every_figure_has_its_mark() {
     let full = full();
     assert_eq!(drawing(&full, "time", |svg| marks(svg, "rect")), 6);
     assert_eq!(drawing(&full, "bytes", |svg| marks(svg, "circle")), 6);
-    assert_eq!(drawing(&full, "cpu", |svg| marks(svg, "rect")), 12);
+    // Two of the methods wait.
+    assert_eq!(drawing(&full, "cpu", |svg| marks(svg, "rect")), 14);
     assert_eq!(drawing(&full, "memory", |svg| marks(svg, "rect")), 12);
     for id in ["time-over-matches", "bytes-over-matches"] {
         assert_eq!(drawing(&full, id, |svg| marks(svg, "circle")), 2 * example::SHARES.len());
@@ -45,19 +46,19 @@ fn charts_without_figures_are_not_there() {
     let ids: Vec<_> = charts(&scant()).iter().map(|chart| chart.id).collect();
     assert_eq!(ids, ["time", "bytes"]);
     let mut empty = full();
-    (empty.ways, empty.curve) = (Vec::new(), Vec::new());
+    (empty.methods, empty.curve) = (Vec::new(), Vec::new());
     assert!(charts(&empty).is_empty());
 }
 
 #[test]
-fn every_drawing_can_be_heard() {
+fn every_drawing_has_a_description_and_a_table() {
     for chart in charts(&full()) {
         let document = Document::parse(&chart.svg).unwrap();
         let svg = document.root_element();
         assert_eq!(svg.attribute("role"), Some("img"));
         for id in svg.attribute("aria-labelledby").unwrap().split(' ') {
-            let words = svg.children().find(|node| node.attribute("id") == Some(id)).unwrap();
-            assert!(words.text().is_some_and(|text| text.len() > 3), "{id} says nothing");
+            let labels = svg.children().find(|node| node.attribute("id") == Some(id)).unwrap();
+            assert!(labels.text().is_some_and(|text| text.len() > 3), "{id} is empty");
         }
         assert!(!chart.table.rows.is_empty() && chart.table.rows.iter().all(|row| row.len() == chart.table.head.len()));
     }
@@ -83,14 +84,14 @@ fn names_on_the_page_are_unique() {
 
 fn crossover(gaps: &[(u32, u64, u64)]) -> Crossover {
     let mut comparison = full();
-    let run = |id, wall_us| CurveRun { id, wall_us, received_bytes: 0 };
+    let run = |method, wall_us| CurveRun { method, wall_us, received_bytes: 0 };
     let point = |(matching_per_mille, ours, theirs): &(u32, u64, u64)| CurvePoint {
         matching_per_mille: *matching_per_mille,
         matching_blocks: 0,
-        ways: vec![run(WayId::Summaries, *ours), run(WayId::BlocksMatched, *theirs)],
+        methods: vec![run(Method::Summaries, *ours), run(Method::BlocksMatched, *theirs)],
     };
     comparison.curve = gaps.iter().map(point).collect();
-    Crossover::of(&comparison, WayId::Summaries, WayId::BlocksMatched, |run| run.wall_us)
+    Crossover::of(&comparison, Method::Summaries, Method::BlocksMatched, |run| run.wall_us)
 }
 
 #[test]
@@ -157,25 +158,27 @@ fn contrast(a: Light, b: Light) -> f64 {
     a.max(b) / a.min(b)
 }
 
-/// Of ways, wallet and server, and of words: every ink on the panel that it lies on, light and dark.
+/// The panels behind every ink, light and dark.
 const PANELS: [(u8, u8, u8); 2] = [(0xf6, 0xf7, 0xf9), (0x1c, 0x20, 0x26)];
 
 #[test]
-fn ways_are_told_apart_by_whoever_looks() {
-    let ways: Vec<Ink> = Ink::ALL.into_iter().filter(|ink| matches!(ink, Ink::Way(_))).collect();
-    let sides = [Ink::Wallet, Ink::Server];
+fn colours_are_distinct_for_every_kind_of_colour_vision() {
+    let methods: Vec<Ink> = Ink::ALL.into_iter().filter(|ink| matches!(ink, Ink::Method(_))).collect();
+    let sides = [Ink::Wallet, Ink::Server, Ink::Waiting];
     for (eyes, matrix) in EYES {
         for ground in 0..2 {
-            for (at, one) in ways.iter().enumerate() {
-                for other in &ways[at + 1..] {
+            for (at, one) in methods.iter().enumerate() {
+                for other in &methods[at + 1..] {
                     let [one_seen, other_seen] =
                         [one, other].map(|ink| seen(product(matrix, light(ink.tones()[ground]))));
                     let apart = distance(one_seen, other_seen);
                     assert!(apart > 0.1, "{} and {} are {apart:.3} apart with {eyes}", one.name(), other.name());
                 }
             }
-            let [wallet, server] = [sides[0], sides[1]].map(|ink| seen(product(matrix, light(ink.tones()[ground]))));
+            let [wallet, server, waiting] = sides.map(|ink| seen(product(matrix, light(ink.tones()[ground]))));
             assert!(distance(wallet, server) > 0.25);
+            let apart = distance(wallet, waiting).min(distance(server, waiting));
+            assert!(apart > 0.1, "waiting is {apart:.3} apart with {eyes}");
         }
     }
 }

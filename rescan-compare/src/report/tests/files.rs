@@ -43,7 +43,7 @@ fn a_report_takes_the_place_of_an_older_one_and_leaves_nothing_else() {
 }
 
 #[test]
-fn what_cannot_be_written_leaves_no_half_report() {
+fn a_report_that_cannot_be_written_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("file"), "").unwrap();
     let error = write(&full(), &directory.path().join("file/report")).unwrap_err();
@@ -51,6 +51,6 @@ fn what_cannot_be_written_leaves_no_half_report() {
     // A folder stands where a file should.
     fs::create_dir_all(directory.path().join("report/report.json/x")).unwrap();
     let error = write(&full(), &directory.path().join("report")).unwrap_err();
-    assert!(error.to_string().contains("report/report.json; is there space"), "{error}");
+    assert!(error.to_string().contains("report/report.json: check space"), "{error}");
     assert_eq!(fs::read_dir(directory.path().join("report")).unwrap().count(), 1);
 }

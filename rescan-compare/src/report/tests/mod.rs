@@ -1,4 +1,4 @@
-//! What a report says, of comparisons made up for it.
+//! Reports of invented comparisons.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod any;
@@ -7,5 +7,5 @@ mod example;
 mod files;
 mod wording;
 
-use super::super::{BlockRange, CurvePoint, CurveRun, Machine, ProgressPoint, Server, WalletSize};
-use super::{CacheState, Comparison, Run, Way, WayId, WayResult};
+use super::{CacheState, Comparison, Method, MethodReport, MethodResult, Run};
+use crate::comparison::{BlockRange, CurvePoint, CurveRun, Machine, ProgressPoint, Server, WalletSize};

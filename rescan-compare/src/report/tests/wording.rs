@@ -1,20 +1,20 @@
-//! What is said in words: the headline and what qualifies it, and the Markdown.
+//! The headline, its remarks, and the Markdown.
 
 use super::super::headline::remarks;
 use super::super::{headline, markdown};
 use super::example::{full, scant, with_times};
-use super::{Comparison, WayId, WayResult};
+use super::{Comparison, Method, MethodResult};
 
-fn left_out(comparison: &mut Comparison, id: WayId) {
-    for way in &mut comparison.ways {
-        if way.id == id {
-            way.result = WayResult::LeftOut("a <b>reason</b>".to_owned());
+fn left_out(comparison: &mut Comparison, method: Method) {
+    for report in &mut comparison.methods {
+        if report.method == method {
+            report.result = MethodResult::LeftOut("a <b>reason</b>".to_owned());
         }
     }
 }
 
-fn set_bytes(comparison: &mut Comparison, way: usize, received: u64) {
-    let WayResult::Measured(runs) = &mut comparison.ways[way].result else { panic!("it is measured") };
+fn set_bytes(comparison: &mut Comparison, report: usize, received: u64) {
+    let MethodResult::Measured(runs) = &mut comparison.methods[report].result else { panic!("it is measured") };
     for run in runs {
         (run.received_bytes, run.sent_bytes) = (received, 0);
     }
@@ -65,16 +65,16 @@ fn the_headline_counts_bytes_in_either_direction() {
 #[test]
 fn the_headline_goes_on_to_the_next_way_when_one_is_left_out() {
     let mut comparison = full();
-    left_out(&mut comparison, WayId::BlocksDecoded);
+    left_out(&mut comparison, Method::BlocksDecoded);
     assert!(headline(&comparison).contains("4.3 times as fast as shipping blocks and matching them in the wallet"));
-    for id in [WayId::BlocksMatched, WayId::NodeGetBlock, WayId::RequestPerBlock, WayId::NodeScanBlocks] {
+    for id in [Method::BlocksMatched, Method::NodeGetBlock, Method::RequestPerBlock, Method::NodeScanBlocks] {
         left_out(&mut comparison, id);
     }
     assert_eq!(headline(&comparison), "Asking the server for summaries took 94 ms; nothing else was measured.");
-    assert!(remarks(&comparison).contains(&"5 ways were left out; the reasons stand below.".to_owned()));
-    left_out(&mut comparison, WayId::Summaries);
+    assert!(remarks(&comparison).contains(&"5 methods were left out; the reasons are below.".to_owned()));
+    left_out(&mut comparison, Method::Summaries);
     assert!(headline(&comparison).starts_with("Asking the server for summaries was left out"));
-    comparison.ways.clear();
+    comparison.methods.clear();
     assert_eq!(headline(&comparison), "Nothing was measured.");
 }
 
@@ -93,7 +93,7 @@ fn one_run_and_a_wallet_without_history_are_pointed_out() {
     let remarks = remarks(&scant());
     assert!(remarks[0].contains("was run once"), "{remarks:?}");
     assert!(remarks[1].contains("Nothing matched"), "{remarks:?}");
-    assert!(remarks[2].starts_with("2 ways were left out"), "{remarks:?}");
+    assert!(remarks[2].starts_with("2 methods were left out"), "{remarks:?}");
     assert!(super::super::headline::remarks(&full()).is_empty());
 }
 
@@ -102,11 +102,11 @@ fn markdown_has_the_finding_the_table_and_all_that_a_sceptic_asks() {
     let text = markdown(&full());
     for says in [
         "**Asking the server for summaries was 23 times as fast as",
-        "\n| Way | Time | Least to most | Times the first |",
-        "\n| blocks, decoded by the wallet | 2.16 s | 2.13 s to 2.25 s | 23 | 0.24 s | 2.09 s | 0.29 s | 1.08 GB | 576 B |",
+        "\n| Method | Time | Least to most | Times the first |",
+        "\n| blocks, decoded by the wallet | 2.16 s | 2.13 s to 2.25 s | 23 | 0.24 s | 2.09 s | 0.29 s | 0 s | 1.08 GB | 576 B |",
         "\n- Machine: AMD EPYC 9R14, 2 cores, 16.4 GB of memory, Linux 6.1.0-31-amd64",
         "\n- Blocks: 878,001 to 878,588: 588 blocks, 1.08 GB",
-        "\n- Runs: 3 a way; figures are medians",
+        "\n- Runs: 3 a method; figures are medians",
         "\n- Cache: warm",
         "\n- Cold files: ",
         "\nMade by `rescan compare --socket /run/rescan/rescan.sock --report report`",
@@ -115,22 +115,22 @@ fn markdown_has_the_finding_the_table_and_all_that_a_sceptic_asks() {
     }
     let table: Vec<_> = text.lines().filter(|line| line.starts_with('|')).collect();
     assert_eq!(table.len(), 8);
-    assert!(table.iter().all(|line| line.matches('|').count() == 13), "{table:#?}");
+    assert!(table.iter().all(|line| line.matches('|').count() == 14), "{table:#?}");
 }
 
 #[test]
-fn markdown_shows_a_dash_for_what_is_missing_and_says_why() {
+fn markdown_shows_a_dash_for_a_missing_figure_and_its_reason() {
     let text = markdown(&scant());
-    assert!(text.contains("| summaries | 97 ms | one run | 1 | no match | \u{2013} | \u{2013} |"), "{text}");
+    assert!(text.contains("| summaries | 97 ms | one run | 1 | no match | \u{2013} | \u{2013} | \u{2013} |"), "{text}");
     assert!(text.contains("\nLeft out:\n\n- the node's scanblocks: no RPC of a node was given"), "{text}");
 }
 
 #[test]
 fn markdown_keeps_text_from_outside_in_its_cell() {
     let mut comparison = full();
-    comparison.ways[1].title = "a | b\n| c <script>".to_owned();
+    comparison.methods[1].title = "a | b\n| c <script>".to_owned();
     comparison.command = "rescan `compare`".to_owned();
-    left_out(&mut comparison, WayId::BlocksDecoded);
+    left_out(&mut comparison, Method::BlocksDecoded);
     let text = markdown(&comparison);
     assert!(text.contains("\n| a \\| b \\| c &lt;script&gt; | 0.40 s |"), "{text}");
     assert!(text.contains("\n- blocks, decoded by the wallet: a &lt;b&gt;reason&lt;/b&gt;\n"), "{text}");
