@@ -381,7 +381,7 @@ struct Covered {
   # The blocks that earlier scans of the same keychains covered: from `fromHeight` up to the start of this range.
   fromHeight @0 :UInt32;
   keychains @1 :List(WatchedIndexes);
-  # One a keychain, in their order. If this scan later watches more, it rescans those blocks for the additions alone.
+  # One for each keychain, in their order. If this scan later watches more, it rescans those blocks for the additions alone.
 }
 
 struct WatchedIndexes {
@@ -517,7 +517,7 @@ struct Received {
   vout @0 :UInt32;
   output @1 :Output;
   origins @2 :List(Origin);
-  # All owners of this script in the watch set, in its order; never empty.
+  # The entries of the watch set with this script, in its order; never empty.
 }
 
 struct Spent {
@@ -563,7 +563,7 @@ struct Summary {
   # Coins created in the range and unspent at its end (after an early outcome: at the end of the scanned part).
   unspentSat @6 :UInt64;
   keychains @7 :List(KeychainUse);
-  # One a keychain, in their order.
+  # One for each keychain, in their order.
   blocksScanned @8 :UInt64;
   bytesScanned @9 :UInt64;
   prepareMicroseconds @10 :UInt64;
@@ -583,7 +583,7 @@ struct Outcome {
     prunedBelow @2 :UInt32;
     # Blocks of the range are not on disk. The lowest height that is complete to the range's end.
     reorganisedFrom @3 :UInt32;
-    # The active chain abandoned the scan's chain. Reports at and above this height are void.
+    # The scan's chain is no longer active. Reports at and above this height are void.
   }
 }
 

@@ -1,13 +1,15 @@
-//! One block against what a single call brings along: the question of a wallet that leaves no state on the server, and the
-//! answer to it.
+//! Matching one block in a single call, for a wallet that leaves no state on the server: the
+//! request and the answer.
 //!
-//! How it is matched is [`matching`](crate::watching::matching)'s; which chain is active only the server knows.
+//! [`matching`](crate::watching::matching) implements the match. Only the server knows the active
+//! chain.
 
 use bitcoin::{OutPoint, ScriptBuf};
 
 use crate::report::{BlockId, Failure, Refusal};
 
-/// What a wallet looks for in a block. It travels whole with every call, and is numbered in the order in which it is given.
+/// The entries to look for in a block. Every call carries all of them; each list is numbered in its
+/// order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MatchEntries {
     /// Scripts that an output may pay.
@@ -16,34 +18,34 @@ pub struct MatchEntries {
     pub outpoints: Vec<OutPoint>,
 }
 
-/// What asking about one block comes to.
+/// The result of matching one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockMatch {
-    /// The block was looked for, and this is what became of it.
+    /// The block was found; this is the match.
     Answered(MatchedBlock),
     /// The caller's mistake, or a block that is not in the active chain.
     Refused(Refusal),
-    /// Something is broken.
+    /// A part of the system is broken.
     Failed(Failure),
 }
 
 /// A block of the active chain, and whether it matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatchedBlock {
-    /// Which block.
+    /// The block.
     pub block: BlockId,
-    /// The block after it in the same chain; none where it is the tip.
+    /// The next block in the same chain; none if the block is the tip.
     pub next: Option<BlockId>,
-    /// What came of it.
+    /// The match.
     pub content: MatchContent,
 }
 
-/// What came of matching a block.
+/// The match of one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MatchContent {
     /// Nothing in it matches.
     Nothing,
-    /// Something does: the whole block, in the consensus serialisation with witnesses.
+    /// Some transaction matches: the whole block in consensus serialisation, with witnesses.
     Block(Vec<u8>),
     /// The node has pruned it.
     NotOnDisk,

@@ -1,8 +1,8 @@
-//! An error with what it came from, on one line, as logs, messages and people get it.
+//! An error with its causes on one line, for logs, messages and people.
 
 use std::error::Error;
 
-/// `error` and its causes in turn, parted by colons.
+/// `error` and its causes in turn, separated by colons.
 #[must_use]
 pub fn with_causes(error: &dyn Error) -> String {
     std::iter::successors(error.source(), |&cause| cause.source())
@@ -21,7 +21,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_is_told_once_and_in_order() {
+    fn every_cause_appears_once_and_in_order() {
         let disk = Step { said: "no space", source: None };
         let file = Step { said: "cannot write", source: Some(Box::new(disk)) };
         assert_eq!(

@@ -1,10 +1,11 @@
-//! The coins that a history leaves: what was created and not spent.
+//! The coins of a history: the outputs created and not spent.
 //!
-//! A ledger is fed block reports in chain order and keeps one entry a live coin; a spent one is forgotten. It believes
-//! the reports: whether they are true is for whoever proved the blocks. It knows nothing of coins from before the
-//! range, so the spend of one changes nothing.
+//! A ledger takes block reports in chain order and keeps one entry for each live coin; a spent coin
+//! is removed. It trusts the reports: proof is done elsewhere. It does not know coins from before
+//! the range, so their spends change nothing.
 //!
-//! Invariant: after any sequence of reports, [`CoinLedger::total_sat`] is the sum of what the coins carry.
+//! Invariant: after any sequence of reports, [`CoinLedger::total_sat`] is the sum of the coins'
+//! values.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,7 +16,7 @@ use crate::position::Height;
 use crate::report::{BlockReport, Origin, Received, TransactionReport};
 use crate::watching::matching::can_be_coin;
 
-/// An output that was created in the range and not spent in it.
+/// An output created in the range and not spent in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coin {
     /// The height of the block that created it.
@@ -24,18 +25,18 @@ pub struct Coin {
     pub block_hash: BlockHash,
     /// The index in the block of the transaction that created it; 0 is the coinbase.
     pub tx_index: u32,
-    /// Where it is.
+    /// Its outpoint.
     pub outpoint: OutPoint,
-    /// What it carries.
+    /// Its value.
     pub value: Amount,
-    /// What it pays.
+    /// The script it pays.
     pub script_pubkey: ScriptBuf,
-    /// Everything in the watch set that its script belongs to.
+    /// The entries of the watch set that its script belongs to.
     pub origins: Vec<Origin>,
 }
 
 impl Coin {
-    /// What an output of a transaction of a block creates. Whether it can be a coin at all is not asked.
+    /// The coin that an output of a transaction creates. The script is not checked to be spendable.
     #[must_use]
     pub fn created(report: &BlockReport, transaction: &TransactionReport, received: &Received) -> Self {
         Self {
@@ -49,7 +50,7 @@ impl Coin {
         }
     }
 
-    /// Whether a coinbase created it, which is spendable only 100 blocks later.
+    /// Whether a coinbase created it. Such a coin is spendable only 100 blocks later.
     #[must_use]
     pub fn is_coinbase(&self) -> bool {
         self.tx_index == 0
@@ -64,13 +65,13 @@ pub struct CoinLedger {
 }
 
 impl CoinLedger {
-    /// A ledger of no coins.
+    /// An empty ledger.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in what one block yields. Blocks come in chain order.
+    /// Applies the report of one block. Blocks must come in chain order.
     pub fn apply(&mut self, report: &BlockReport) {
         for transaction in &report.transactions {
             // Inputs first: a transaction cannot spend its own outputs.
@@ -85,19 +86,20 @@ impl CoinLedger {
         }
     }
 
-    /// How many coins are alive.
+    /// Number of live coins.
     #[must_use]
     pub fn count(&self) -> usize {
         self.coins.len()
     }
 
-    /// What they carry together, in satoshi. Wider than [`Amount`], since reports need not come from a valid chain.
+    /// Total value of the live coins, in satoshi. Wider than [`Amount`], since reports need not be
+    /// of a valid chain.
     #[must_use]
     pub fn total_sat(&self) -> u128 {
         self.total_sat
     }
 
-    /// The live coins by (height, index in block, vout).
+    /// The live coins by height, index in block and vout.
     #[must_use]
     pub fn sorted(&self) -> Vec<&Coin> {
         let mut coins: Vec<&Coin> = self.coins.values().collect();
@@ -108,7 +110,8 @@ impl CoinLedger {
     fn insert(&mut self, coin: Coin) {
         let value = u128::from(coin.value.to_sat());
         match self.coins.entry(coin.outpoint) {
-            // BIP30 twins: two coinbases of one txid. The later one overwrote the earlier in Bitcoin Core's coins too.
+            // BIP30 twins: two coinbases with one txid. In Bitcoin Core's coin database, too, the
+            // later one overwrote the earlier.
             Entry::Occupied(mut earlier) => {
                 self.total_sat = self.total_sat.saturating_sub(u128::from(earlier.get().value.to_sat()));
                 earlier.insert(coin);
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_be_spent_is_no_coin() {
+    fn an_unspendable_output_is_no_coin() {
         let mut ledger = CoinLedger::new();
         let large = ScriptBuf::from(vec![0x51; SCRIPT_BYTES_MAX + 1]);
         let largest = ScriptBuf::from(vec![0x51; SCRIPT_BYTES_MAX]);
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn of_twins_only_the_later_is_a_coin() {
+    fn of_bip30_twins_only_the_later_is_a_coin() {
         let mut ledger = CoinLedger::new();
         ledger.apply(&block(1, vec![(9, vec![receive(0, 50, script())], vec![])]));
         ledger.apply(&block(2, vec![(9, vec![receive(0, 40, script())], vec![])]));

@@ -1,12 +1,13 @@
-//! The history that the reports of a scan come to, put together.
+//! A history assembled from the reports of a scan.
 //!
-//! Where the gap rule comes to watch a script only after blocks were passed, those blocks are reported again, with the new
-//! matches alone. A history takes reports in any order and joins what belongs together: blocks by height and hash,
-//! transactions by index and txid, outputs by vout, inputs by vin. It believes what it is told, and takes nothing back but
-//! what it is told to.
+//! If the gap limit reaches scripts after blocks were scanned, the server reports those blocks
+//! again, with the new matches alone. A history takes reports in any order and merges them: blocks
+//! by height and hash, transactions by index and txid, outputs by vout, inputs by vin. It trusts
+//! the reports, and removes blocks only on [`History::truncate`].
 //!
-//! Invariant: reports that say the same in other portions or another order come to the same history, and none is late.
-//! Where two of them contradict each other, which no scan's do, the one that came first is kept.
+//! Invariant: the same matches in other portions or in another order make the same history, and no
+//! report in it is late. If two reports contradict each other, which those of one scan never do,
+//! the first one is kept.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +23,13 @@ pub struct History {
 }
 
 impl History {
-    /// A history of nothing.
+    /// An empty history.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in what a report says that was not known.
+    /// Merges a report.
     pub fn add(&mut self, report: BlockReport) {
         let BlockReport { height, hash, time, is_late: _, header, transactions } = report;
         let empty = || BlockReport { height, hash, time, is_late: false, header: None, transactions: Vec::new() };
@@ -44,28 +45,28 @@ impl History {
         }
     }
 
-    /// Forgets the blocks from a height on, which a reorganisation took back.
+    /// Removes the blocks from a height upwards, after a reorganisation.
     pub fn truncate(&mut self, from: Height) {
         self.blocks.retain(|(height, _hash), _report| *height < from);
     }
 
-    /// What is known, in chain order; nothing of it is late.
+    /// The reports in chain order; none of them is late.
     pub fn reports(&self) -> impl Iterator<Item = &BlockReport> {
         self.blocks.values()
     }
 
-    /// What is known, in chain order; nothing of it is late.
+    /// The reports in chain order; none of them is late.
     pub fn into_reports(self) -> impl Iterator<Item = BlockReport> {
         self.blocks.into_values()
     }
 
-    /// Whether nothing is known.
+    /// Whether there is no report.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }
 
-    /// How many transactions are known.
+    /// Number of transactions.
     #[must_use]
     pub fn transaction_count(&self) -> usize {
         self.blocks.values().map(|report| report.transactions.len()).sum()
@@ -106,7 +107,7 @@ fn join(known: &mut TransactionReport, new: TransactionReport) {
     }
 }
 
-/// The item of that key in a list that ascends by key; a new one, in its place, where there is none.
+/// The item with that key in a list sorted by key; inserted if it is missing.
 fn entry<T, K: Ord + Copy>(items: &mut Vec<T>, key: K, key_of: impl Fn(&T) -> K, new: impl FnOnce() -> T) -> &mut T {
     let place = match items.binary_search_by(|item| key_of(item).cmp(&key)) {
         Ok(place) => place,

@@ -1,10 +1,11 @@
-//! The pure heart of rescan: views of blocks as they lie on disk, watch sets, matching, reports, and the Cap'n Proto
-//! contract between wallet and server. No I/O, no threads, no async; nothing here can panic on bytes from outside.
+//! The pure core of rescan: views of blocks on disk, the chain, watch sets, matching, reports, and
+//! the conversion of messages. No I/O, no threads, no async; no bytes from outside can cause a
+//! panic.
 //!
-//! In the order in which data flows: [`position`] and [`obfuscation`] say where and how bytes lie, [`network`] and
-//! [`header`] what a chain is checked by, [`header_tree`] which chain is active and [`chain_snapshot`] what stands in it, [`report`] says what
-//! a scan found, [`request`] what a wallet asks for, [`server_info`] what a server is, and [`wire`] is the one place where
-//! messages become these types.
+//! Modules follow the flow of data: [`blocks`] reads the bytes of a block, [`chain`] selects the
+//! active chain, [`watching`] compiles a watch set and matches blocks against it, and [`report`]
+//! holds the results. [`request`] and [`server_info`] are a wallet's requests and a server's
+//! description; [`wire`] converts between messages and all of these types.
 
 #![forbid(unsafe_code)]
 

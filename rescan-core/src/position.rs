@@ -1,8 +1,9 @@
-//! Where a block is: in the chain, and on disk. Newtypes, so that one cannot be taken for the other.
+//! Positions of a block in the chain and on disk. Newtypes keep them apart.
 
 use std::fmt;
 
-/// The height of a block: its distance from genesis. 32 bits last 80,000 years at ten minutes a block.
+/// The height of a block: its distance from genesis. 32 bits last 80,000 years at ten minutes a
+/// block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Height(pub u32);
 
@@ -10,13 +11,13 @@ impl Height {
     /// Genesis.
     pub const GENESIS: Self = Self(0);
 
-    /// The next height, or none at the end of the numbers.
+    /// The next height; none after the last 32-bit number.
     #[must_use]
     pub fn next(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)
     }
 
-    /// As an index into a table of heights.
+    /// The height as an index into a table of heights.
     #[must_use]
     pub fn to_index(self) -> usize {
         self.0 as usize // u32 fits usize on every platform that can map block files
@@ -55,7 +56,7 @@ impl HeightRange {
         self.last
     }
 
-    /// How many heights these are.
+    /// Number of heights.
     #[must_use]
     pub fn count(self) -> u64 {
         u64::from(self.last.0).saturating_sub(u64::from(self.first.0)).saturating_add(1)
@@ -87,19 +88,20 @@ impl fmt::Display for FileNumber {
 
 /// The bytes of one block in a block file, without the eight bytes of magic and size before it.
 ///
-/// 32 bits suffice for both: Bitcoin Core ends a block file at 128 MiB (`MAX_BLOCKFILE_SIZE`).
+/// 32 bits suffice for offset and size: Bitcoin Core ends a block file at 128 MiB
+/// (`MAX_BLOCKFILE_SIZE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordSpan {
     /// The file.
     pub file: FileNumber,
-    /// Where the block's first byte is, in bytes from the start of the file.
+    /// Offset of the block's first byte from the start of the file.
     pub offset: u32,
     /// The block's size in bytes.
     pub size: u32,
 }
 
 impl RecordSpan {
-    /// Where the byte after the block is, in bytes from the start of the file.
+    /// Offset of the byte after the block from the start of the file.
     #[must_use]
     pub fn end(self) -> u64 {
         u64::from(self.offset).saturating_add(u64::from(self.size))
@@ -118,12 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn a_range_upside_down_is_none() {
+    fn an_inverted_range_is_none() {
         assert_eq!(HeightRange::new(Height(5), Height(4)), None);
     }
 
     #[test]
-    fn the_whole_of_the_numbers_is_a_range() {
+    fn all_heights_are_a_range() {
         let range = HeightRange::new(Height(0), Height(u32::MAX)).expect("0 is not above the maximum");
         assert_eq!(range.count(), 1 << 32);
     }

@@ -1,7 +1,8 @@
-//! What a wallet asks for: the range of a scan, how much of it to prove, and the coins it already knows.
+//! Requests of a wallet: the range of a scan, the degree of proof, and the coins that the wallet
+//! knows.
 //!
-//! Heights and times are as the wallet wrote them; only the server, which knows the chain, can make a definite
-//! [`HeightRange`](crate::position::HeightRange) of them.
+//! Heights and times are the wallet's. Only the server, which knows the chain, turns them into a
+//! definite [`HeightRange`](crate::position::HeightRange).
 
 use std::time::Duration;
 
@@ -12,22 +13,22 @@ use crate::position::Height;
 /// A scan of a sealed watch set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanRequest {
-    /// What to scan.
+    /// The blocks to scan.
     pub range: RangeRequest,
-    /// Which blocks are proven.
+    /// The blocks to prove.
     pub verify: Verify,
-    /// What crosses to the wallet.
+    /// The results to send.
     pub deliver: Deliver,
-    /// What comes with each reported transaction.
+    /// Further data for each reported transaction.
     pub extras: Extras,
-    /// How often the wallet is told up to where everything was reported; never where none. In whole milliseconds.
+    /// Interval between resume points, in whole milliseconds; none for no resume points.
     pub mark_every: Option<Duration>,
-    /// What earlier scans have been through, where this one goes on.
+    /// The part that earlier scans have scanned, if this one resumes them.
     pub scanned: Option<Scanned>,
 }
 
 impl ScanRequest {
-    /// All history of a range, and nothing beside it.
+    /// A request for the history of a range, without extras.
     #[must_use]
     pub fn history(range: RangeRequest, verify: Verify) -> Self {
         let (deliver, extras) = (Deliver::History, Extras::default());
@@ -35,48 +36,50 @@ impl ScanRequest {
     }
 }
 
-/// What crosses to the wallet.
+/// The results to send to the wallet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Deliver {
-    /// Reports of all that matched.
+    /// Reports of all matches.
     #[default]
     History,
-    /// No reports: what is unspent at the end.
+    /// No reports; the coins that are unspent at the end.
     Coins,
 }
 
-/// What may come with each reported transaction.
+/// Optional data for each reported transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
-    /// Its bytes. The witness commitment of its block is proven too, where the block is proven.
+    /// Its bytes. If its block is proven, so is the block's witness commitment.
     pub raw_transactions: bool,
     /// Its merkle branch, and the header of its block.
     pub merkle_branches: bool,
 }
 
-/// What earlier scans of the same keychains have been through: all blocks from a height up to where the range begins.
+/// The part that earlier scans of the same keychains have scanned: all blocks from a height up to
+/// the start of the range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scanned {
     /// The lowest of those blocks.
     pub from: Height,
-    /// The highest index of each keychain that was watched there; one a keychain, in their order.
+    /// The highest index of each keychain that was watched there. One for each keychain, in their
+    /// order.
     pub watched_through: Vec<Option<u32>>,
 }
 
-/// A keychain: a descriptor, and how far beyond its last use it is watched.
+/// A keychain: a descriptor, and the number of scripts to watch beyond its last use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenKeychain {
-    /// An output descriptor with public keys only, of one path.
+    /// A single-path output descriptor with public keys only.
     pub descriptor: String,
-    /// Indexes 0 to (last used or revealed, whichever is higher) plus this are watched; 1 to [`GAP_LIMIT_MAX`]. Of no
-    /// meaning where the descriptor is not ranged.
+    /// Indexes 0 to (last used or revealed, whichever is higher) plus this are watched; 1 to
+    /// [`GAP_LIMIT_MAX`]. Ignored if the descriptor is not ranged.
     pub gap_limit: u32,
-    /// The highest index that the wallet has given out, where it knows. Without it, a scan that begins after the first
-    /// uses may stop short.
+    /// The highest index that the wallet has revealed, if known. Without it, a scan that begins
+    /// after the first uses may stop short.
     pub last_revealed: Option<u32>,
 }
 
-/// The gap limit where nothing else is said: Bitcoin Core's default keypool (`DEFAULT_KEYPOOL_SIZE`,
+/// The default gap limit: Bitcoin Core's default keypool (`DEFAULT_KEYPOOL_SIZE`,
 /// `src/wallet/scriptpubkeyman.h`).
 pub const GAP_LIMIT_DEFAULT: u32 = 1_000;
 
@@ -87,19 +90,19 @@ pub const GAP_LIMIT_MAX: u32 = 1_000_000;
 pub const INDEX_MAX: u32 = (1 << 31) - 1;
 
 impl GivenKeychain {
-    /// A keychain with the default gap limit, nothing of which is known to be given out.
+    /// A keychain with the default gap limit and no revealed index.
     pub fn new(descriptor: impl Into<String>) -> Self {
         Self { descriptor: descriptor.into(), gap_limit: GAP_LIMIT_DEFAULT, last_revealed: None }
     }
 
-    /// Watched that far beyond its last use.
+    /// Sets the gap limit.
     #[must_use]
     pub fn gap_limit(mut self, gap_limit: u32) -> Self {
         self.gap_limit = gap_limit;
         self
     }
 
-    /// Known to be given out up to that index.
+    /// Sets the highest revealed index.
     #[must_use]
     pub fn revealed(mut self, last_index: u32) -> Self {
         self.last_revealed = Some(last_index);
@@ -125,7 +128,7 @@ impl From<String> for GivenKeychain {
     }
 }
 
-/// A range of blocks, as a wallet names it. Both ends are included.
+/// A range of blocks, as requested by a wallet. Both ends are included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeRequest {
     /// Its lowest block.
@@ -134,55 +137,56 @@ pub struct RangeRequest {
     pub to: RangeEnd,
 }
 
-/// Where a range begins.
+/// The start of a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RangeStart {
-    /// At this height.
+    /// This height.
     Height(Height),
-    /// At the first block whose max-time (the greatest header time up to and including it) is at least this less 7,200;
-    /// in seconds since 1970.
+    /// The first block whose max-time (the greatest header time up to and including it) is at least
+    /// this less 7,200; in seconds since 1970.
     Birthday(u32),
-    /// After the highest of these blocks that is in the active chain; there is nothing to walk if that is the tip.
+    /// The block after the highest of these blocks in the active chain. If that is the tip, no
+    /// block is scanned.
     After(Vec<BlockHash>),
 }
 
-/// Where a range ends.
+/// The end of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeEnd {
-    /// At the tip when the scan begins.
+    /// The tip at the start of the scan.
     Tip,
-    /// At this height.
+    /// This height.
     Height(Height),
 }
 
-/// Which blocks must hash to the merkle root of their header.
+/// The blocks that must hash to the merkle root of their header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
     /// Every block that is reported.
     #[default]
     Reported,
-    /// Every block walked, so that a flipped bit cannot hide a match either.
+    /// Every scanned block. A flipped bit cannot hide a match either.
     All,
-    /// None: the disk is trusted, as Bitcoin Core's own rescan trusts it.
+    /// None: the disk is trusted, as in Bitcoin Core's own rescan.
     None,
 }
 
-/// A coin that existed before the range and whose spend is wanted.
+/// A coin from before the range whose spend is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenOutpoint {
-    /// Which coin.
+    /// The coin.
     pub outpoint: OutPoint,
-    /// What it is, where the wallet knows: its value comes back with the spend.
+    /// Its output, if the wallet knows it: the value is reported with the spend.
     pub output: Option<TxOut>,
 }
 
-/// How much a sealed watch set watches.
+/// Size of a sealed watch set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WatchSetSize {
-    /// Keychains.
+    /// Number of keychains.
     pub keychains: u32,
-    /// Distinct scripts, derived ones included.
+    /// Number of distinct scripts, derived ones included.
     pub scripts: u64,
-    /// Distinct given outpoints.
+    /// Number of distinct given outpoints.
     pub outpoints: u64,
 }

@@ -1,4 +1,4 @@
-//! The fast walk and the filters against the slow oracle, on random blocks and on broken ones.
+//! The fast walk and the filters against the slow oracle, on random blocks and on damaged ones.
 
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
 
@@ -24,7 +24,7 @@ use rescan_core::watching::matching::{BlockPlace, Matcher};
 use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::oracle::{self, Watched};
 
-/// A script of any length, with enough of the short, the standard and the long.
+/// A script of any length, often a short, standard or long one.
 fn script() -> impl Strategy<Value = ScriptBuf> {
     let bytes = prop_oneof![
         4 => prop::collection::vec(any::<u8>(), 0..12),
@@ -45,8 +45,8 @@ fn witness() -> impl Strategy<Value = Witness> {
     prop::collection::vec(item, 0..4).prop_map(|items| Witness::from_slice(&items))
 }
 
-/// What a random transaction is made of: which earlier output each input spends (none: one from before), scripts as
-/// positions in a common pool.
+/// Description of a random transaction: the earlier output that each input spends (none: an output
+/// from before), and scripts as positions in a common pool.
 #[derive(Clone, Debug)]
 struct TxPlan {
     inputs: Vec<(Option<prop::sample::Index>, ScriptBuf, Witness)>,
@@ -101,7 +101,7 @@ fn transaction(plan: TxPlan, pool: &[ScriptBuf], unspent: &mut Vec<OutPoint>) ->
         .iter()
         .map(|(sat, script)| TxOut { value: Amount::from_sat(*sat), script_pubkey: script.get(pool).clone() });
     let output = output.collect();
-    // Every transaction its own id, or a spend of one would be a spend of its twin.
+    // Each transaction needs its own id, or a spend of one would be a spend of its twin.
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let lock_time = LockTime::from_consensus(number);
@@ -114,7 +114,7 @@ fn transaction(plan: TxPlan, pool: &[ScriptBuf], unspent: &mut Vec<OutPoint>) ->
 fn watch(scripts: &[ScriptBuf], outpoints: &[OutPoint]) -> WatchSet {
     let mut builder = WatchSetBuilder::new();
     for (position, script) in (0..).zip(scripts) {
-        // Scripts that no coin can have are refused; the oracle is not asked for them either.
+        // Scripts that no coin can have are refused, so the oracle does not get them either.
         let _ = builder.add_script(script.as_bytes(), Origin::Script(position));
     }
     for (position, outpoint) in (0..).zip(outpoints) {
@@ -141,7 +141,7 @@ fn fast(blocks: &[Block], watch: &WatchSet, key: ObfuscationKey) -> Vec<(u32, Tr
     reports
 }
 
-/// The oracle's answer in the words of reports, origins left out.
+/// The oracle's answer as reports, without origins.
 fn slow(blocks: &[Block], watched: &Watched) -> Vec<String> {
     let answer = oracle::scan((0u32..).zip(blocks), watched);
     let lines = answer.transactions.iter().map(|tx| {
@@ -197,7 +197,7 @@ proptest! {
             let raw = RawBlock::clear(&bytes);
             let matched = Matcher::new(&watch).match_block(raw, BlockPlace::Later, &mut CoinMap::new(&watch));
             let proven = Prover::default().prove(raw, matched.as_deref().unwrap_or_default());
-            // What is proven is what was written, to the last byte that a txid covers; witnesses are not.
+            // The proof covers all bytes under the txids; witnesses are not among them.
             if proven.is_ok() {
                 let read: Block = bitcoin::consensus::deserialize(&bytes).unwrap();
                 prop_assert!(read.check_merkle_root());
@@ -206,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_in_what_txids_cover_is_never_proven((_, blocks) in chain(), which in any::<prop::sample::Index>()) {
+    fn a_flipped_bit_under_a_txid_is_never_proven((_, blocks) in chain(), which in any::<prop::sample::Index>()) {
         let block = &blocks[0];
         let mut flipped = block.clone();
         let transaction = which.index(flipped.txdata.len());
@@ -219,7 +219,7 @@ proptest! {
 }
 
 #[test]
-fn a_repeated_transaction_that_keeps_the_root_is_told() {
+fn a_repeated_transaction_that_keeps_the_root_is_detected() {
     let plan = || TxPlan { inputs: vec![(None, ScriptBuf::new(), Witness::new())], outputs: Vec::new() };
     let mut block = block(vec![plan(), plan(), plan()], &[ScriptBuf::new()], &mut Vec::new());
     let last = block.txdata[2].clone();
@@ -230,11 +230,11 @@ fn a_repeated_transaction_that_keeps_the_root_is_told() {
     assert!(matches!(proven, Err(Unproven::RepeatedNode(_))), "{proven:?}");
 }
 
-/// Behind the transactions of a block that is otherwise in order: version 1, marker 0, flag 1, no inputs, no outputs, lock time 0; and
-/// the same without marker and flag, its input count in three bytes. Neither shows anything to a probe, and so neither would be
-/// part of the merkle root.
+/// A transaction after those of a valid block: version 1, marker 0, flag 1, no inputs, no outputs,
+/// lock time 0; and the same without marker and flag, its input count in three bytes. A probe sees
+/// nothing of either, and so neither would be part of the merkle root.
 #[test]
-fn a_transaction_without_inputs_is_refused_and_hides_from_no_proof() {
+fn a_transaction_without_inputs_is_refused() {
     let plan = TxPlan { inputs: vec![(None, ScriptBuf::new(), Witness::new())], outputs: Vec::new() };
     let block = block(vec![plan], &[ScriptBuf::new()], &mut Vec::new());
     for hidden in [&[1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &[1, 0, 0, 0, 0xfd, 0, 0, 0, 0, 0, 0, 0]] {
@@ -249,7 +249,7 @@ fn a_transaction_without_inputs_is_refused_and_hides_from_no_proof() {
     }
 }
 
-/// A block of one transaction, every count and length of it in turn replaced by one that is absurd:
+/// A block of one transaction. Each of its counts and lengths in turn is replaced by an absurd one:
 ///
 /// ```text
 ///  0 header   80 transactions: 1   81 version, marker, flag   87 inputs: 1   88 outpoint   124 script: 0 bytes

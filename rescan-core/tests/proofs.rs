@@ -1,5 +1,5 @@
-//! Branches, witness commitments and raw transactions against the `bitcoin` crate: on random blocks, on blocks that
-//! Bitcoin Core wrote, and on lies.
+//! Branches, witness commitments and raw transactions against the `bitcoin` crate: on random
+//! blocks, on blocks written by Bitcoin Core, and on forged ones.
 
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
 
@@ -25,7 +25,8 @@ use rescan_fixtures::plain_reader::read_blocks;
 const REGTEST_MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 const COMMITMENT_PREFIX: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
 
-/// A transaction like no other of the block, `number` being in what it spends.
+/// A transaction that spends an outpoint made of `number`, and so differs from all others of the
+/// block.
 fn transaction(number: u8, witness: &[Vec<u8>], script: &[u8]) -> Transaction {
     let previous_output = OutPoint { txid: Txid::from_byte_array([number; 32]), vout: 3 };
     let witness = Witness::from_slice(witness);
@@ -38,7 +39,8 @@ fn transaction(number: u8, witness: &[Vec<u8>], script: &[u8]) -> Transaction {
     }
 }
 
-/// A block of `coinbase` and `others`, its header's root being theirs; the header meets no proof of work.
+/// A block of `coinbase` and `others` with their merkle root in its header; the header meets no
+/// proof of work.
 fn block_of(coinbase: Transaction, others: Vec<Transaction>) -> Block {
     let txdata: Vec<Transaction> = std::iter::once(coinbase).chain(others).collect();
     let root = assemble::merkle_root(txdata.iter().map(Transaction::compute_txid));
@@ -65,7 +67,7 @@ fn others() -> impl Strategy<Value = Vec<Transaction>> {
     })
 }
 
-/// A coinbase output that commits to something, or nearly does.
+/// A coinbase output with a commitment, or nearly one.
 fn near_commitment() -> impl Strategy<Value = Vec<u8>> {
     (prop::collection::vec(any::<u8>(), 30..35), any::<bool>()).prop_map(|(tail, is_prefixed)| {
         let mut script = COMMITMENT_PREFIX.to_vec();
@@ -75,7 +77,7 @@ fn near_commitment() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Everything that can be asked about a block, held against the `bitcoin` crate's answers.
+/// All results for a block, compared with those of the `bitcoin` crate.
 fn assert_answers_are_right(raw: RawBlock<'_>, block: &Block, prover: &mut Prover) {
     assert_eq!(prover.prove(raw, &[]), Ok(()));
     let txids: Vec<Txid> = block.txdata.iter().map(Transaction::compute_txid).collect();
@@ -95,7 +97,7 @@ fn assert_answers_are_right(raw: RawBlock<'_>, block: &Block, prover: &mut Prove
 
 proptest! {
     #[test]
-    fn every_branch_leads_to_the_root_and_every_transaction_comes_as_written_under_any_key(
+    fn every_branch_leads_to_the_root_and_raw_transactions_are_exact_under_any_key(
         others in others(), commits in any::<bool>(), key: [u8; 8]
     ) {
         let block = if commits { committing(others) } else { block_of(coinbase(), others) };
@@ -105,7 +107,8 @@ proptest! {
         assert_answers_are_right(RawBlock::new(&bytes, key), &block, &mut Prover::default());
     }
 
-    /// BIP37's partial tree of one transaction holds its id and what stands beside its path, repeated nodes left out.
+    /// BIP37's partial tree of one transaction holds its id and the siblings on its path, without
+    /// repeated nodes.
     #[test]
     fn a_branch_holds_what_a_merkle_block_holds(others in others(), which: Index) {
         let block = block_of(coinbase(), others);
@@ -162,7 +165,8 @@ proptest! {
         prop_assert_eq!(refused, Err(BranchError::WrongRoot { expected, found: root_from_branch(lied, tx_index, &lie) }));
     }
 
-    /// Coinbases with any mix of outputs that commit or nearly do, and with witnesses that belong to a commitment or not.
+    /// Coinbases with any mix of commitments and near-commitments, and with witnesses that may be
+    /// reserved values.
     #[test]
     fn witnesses_are_proven_where_the_bitcoin_crate_finds_them_committed(
         others in others(),
@@ -189,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn with_the_witnesses_proven_no_byte_behind_the_header_can_change(
+    fn with_the_witnesses_proven_no_byte_after_the_header_can_change(
         others in others(), at: Index, flip in 1u8..=255
     ) {
         let mut bytes = serialize(&committing(others));
@@ -224,7 +228,7 @@ proptest! {
 }
 
 #[test]
-fn blocks_that_core_wrote_are_proven_as_they_lie_on_disk() {
+fn blocks_of_bitcoin_core_are_proven_as_on_disk() {
     for which in Which::ALL {
         let dir = tempfile::tempdir().unwrap();
         let blocks_dir = CoreDatadir::unpack(which, dir.path()).unwrap().blocks_dir();
@@ -246,7 +250,7 @@ fn blocks_that_core_wrote_are_proven_as_they_lie_on_disk() {
 }
 
 #[test]
-fn what_is_wrong_with_witnesses_is_told_with_what_was_expected_and_found() {
+fn wrong_witnesses_are_refused_with_the_expected_and_the_found() {
     let others = || vec![transaction(1, &[], &[9; 22]), transaction(2, &[vec![8; 64]], &[9; 22])];
     let proven = |block: &Block| Prover::default().prove_witnesses(RawBlock::clear(&serialize(block)));
 
@@ -270,13 +274,13 @@ fn what_is_wrong_with_witnesses_is_told_with_what_was_expected_and_found() {
 }
 
 #[test]
-fn a_commitment_in_a_block_without_a_witness_is_that_of_a_miner_before_segwit() {
+fn a_commitment_without_any_witness_passes_as_before_segwit() {
     let mut block = committing(vec![transaction(1, &[], &[9; 22])]);
     block.txdata[0].input[0].witness = Witness::new();
     assert_eq!(Prover::default().prove_witnesses(RawBlock::clear(&serialize(&block))), Ok(()));
 }
 
-/// The witnesses agree with the coinbase, and the coinbase is not that of the header.
+/// The witnesses match the coinbase, but the coinbase is not that of the header.
 #[test]
 fn witnesses_under_a_coinbase_that_is_not_the_headers_are_not_proven() {
     let mut prover = Prover::default();
@@ -296,9 +300,10 @@ fn witnesses_under_a_coinbase_that_is_not_the_headers_are_not_proven() {
     assert!(matches!(told, Err(Unproven::MerkleRoot { .. })), "{told:?}");
 }
 
-/// Three transactions: the last one's branch begins with itself, and fits a fourth place just as well (CVE-2012-2459).
+/// Three transactions: the branch of the last one begins with itself, and fits a fourth position as
+/// well (CVE-2012-2459).
 #[test]
-fn a_place_behind_the_last_transaction_is_refused() {
+fn a_position_after_the_last_transaction_is_refused() {
     let block = block_of(coinbase(), vec![transaction(1, &[], &[]), transaction(2, &[], &[])]);
     let mut prover = Prover::default();
     prover.prove(RawBlock::clear(&serialize(&block)), &[]).unwrap();
@@ -311,7 +316,7 @@ fn a_place_behind_the_last_transaction_is_refused() {
 }
 
 #[test]
-fn a_branch_deeper_than_an_index_can_say_is_refused() {
+fn a_branch_too_deep_for_an_index_is_refused() {
     let header = block_of(coinbase(), Vec::new()).header;
     let (txid, node) = (coinbase().compute_txid(), TxMerkleNode::all_zeros());
     let refused = |nodes: usize| verify_branch(&header, txid, u32::MAX, &vec![node; nodes]);
@@ -321,7 +326,7 @@ fn a_branch_deeper_than_an_index_can_say_is_refused() {
 }
 
 #[test]
-fn there_are_branches_of_the_block_that_was_proven_last_and_of_no_other() {
+fn only_the_block_proven_last_has_branches() {
     let block = block_of(coinbase(), vec![transaction(1, &[], &[])]);
     let bytes = serialize(&block);
     let mut prover = Prover::default();

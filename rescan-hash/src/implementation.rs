@@ -1,4 +1,4 @@
-//! Which code hashes, chosen when it runs.
+//! Implementations of the hash, chosen at run time.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use crate::messages::Messages;
 #[cfg(target_arch = "x86_64")]
 use crate::sha_ni::ShaNi;
 
-/// Code that hashes. All give the same answers.
+/// An implementation. All compute the same hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Implementation {
-    /// Two messages in step on the SHA extensions of x86-64.
+    /// Two interleaved messages on the SHA extensions of x86-64.
     #[cfg(target_arch = "x86_64")]
     ShaNi(ShaNi),
     /// The `bitcoin_hashes` crate, one message after the other.
@@ -40,8 +40,9 @@ impl Implementation {
         }
     }
 
-    /// Replaces the nodes of one level of a merkle tree by those of the level above: each is the double SHA-256 of two.
-    /// A last node without a neighbour is dropped: how a tree ends is for the caller to say.
+    /// Replaces the nodes of one level of a merkle tree by those of the level above: each is the
+    /// double SHA-256 of two. A last node without a neighbour is dropped; the caller decides how a
+    /// tree ends.
     pub fn hash_pairs(self, level: &mut Vec<Digest>) {
         match self {
             #[cfg(target_arch = "x86_64")]

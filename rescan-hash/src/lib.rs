@@ -1,12 +1,15 @@
-//! Double SHA-256 of many messages at once: the ids of a block's transactions, and the levels of its merkle tree.
+//! Double SHA-256 of many messages at once: the ids of a block's transactions, and the levels of
+//! its merkle tree.
 //!
-//! One message alone waits. SHA-NI's round instruction takes four cycles until its result can be used and two until the
-//! next one can start, so that a processor that hashes one message idles half the time. Two messages in step
-//! fill the gap. [`Messages`] is what is to be hashed, laid out so that nothing is left to decide while it is,
-//! and [`Implementation`] hashes it: with SHA-NI where the processor has it, and with `bitcoin_hashes` elsewhere.
+//! A single message leaves the processor idle. The result of SHA-NI's round instruction is ready
+//! after four cycles, and the next one can start after two: a processor that hashes one message
+//! idles half the time. Two interleaved messages fill the gap. [`Messages`] holds padded messages,
+//! so no decision is left while hashing. [`Implementation`] hashes them: with SHA-NI if the
+//! processor has it, otherwise with `bitcoin_hashes`.
 //!
-//! It is no hash library: there is no streaming, and no other hash. It is apart from rescan-core because the call into
-//! code for a processor that has SHA-NI is `unsafe`, and rescan-core has none of that. That one call stands in `sha_ni`.
+//! This is no general hash library: it has no streaming and no other hash. It is separate from
+//! rescan-core because calling code compiled for SHA-NI is `unsafe`, which rescan-core forbids.
+//! That one call is in `sha_ni`.
 
 mod implementation;
 mod messages;
@@ -16,5 +19,5 @@ mod sha_ni;
 pub use implementation::Implementation;
 pub use messages::Messages;
 
-/// A double SHA-256, as the bytes in which Bitcoin's structures hold it.
+/// A double SHA-256, in the byte order of Bitcoin's structures.
 pub type Digest = [u8; 32];

@@ -1,27 +1,28 @@
-//! Messages that are hashed together, one behind the other, each padded as SHA-256 wants it.
+//! Messages to be hashed together, one after the other, each padded for SHA-256.
 
-/// What SHA-256 takes at a time, in bytes.
+/// Block size of SHA-256, in bytes.
 pub(crate) const BLOCK_BYTES: usize = 64;
-/// Behind a message: a byte 0x80, zeros, and its length in bits as eight bytes (FIPS 180-4, 5.1.1).
+/// Padding of a message: a byte 0x80, zeros, and its length in bits as eight bytes (FIPS 180-4,
+/// 5.1.1).
 const PADDING_BYTES_MIN: usize = 9;
 
 /// A part of a padded message.
 pub(crate) type Block = [u8; BLOCK_BYTES];
 
-/// Messages to be hashed; keeps its memory from batch to batch.
+/// Messages to hash. Memory is reused from batch to batch.
 #[derive(Debug, Default)]
 pub struct Messages {
-    /// Padded messages; what lies behind `used` is left over from earlier ones.
+    /// Padded messages; the bytes after `used` are left over from earlier ones.
     padded: Vec<Block>,
-    /// Blocks of `padded` that the messages take.
+    /// Number of blocks in `padded` that the messages take.
     used: usize,
-    /// Of each message without padding, in bytes.
+    /// Length of each message without padding, in bytes.
     lengths: Vec<usize>,
 }
 
 impl Messages {
-    /// Adds a message of `length` bytes and gives the place where it is to be written. What stands there is whatever was
-    /// there before.
+    /// Adds a message of `length` bytes and returns the place to write it to. The place may hold
+    /// old bytes.
     pub fn push(&mut self, length: usize) -> &mut [u8] {
         let start = self.used;
         self.used = start + padded_blocks(length);
@@ -30,7 +31,8 @@ impl Messages {
         }
         self.lengths.push(length);
         let blocks = &mut self.padded[start..self.used];
-        // Padding reaches into two blocks at most; zeros of a size known beforehand are a few stores instead of a call.
+        // Padding touches two blocks at most; zeros of a constant size are a few stores instead of
+        // a call.
         for block in blocks.iter_mut().rev().take(2) {
             *block = [0; BLOCK_BYTES];
         }
@@ -42,31 +44,31 @@ impl Messages {
         message
     }
 
-    /// Forgets all messages.
+    /// Removes all messages.
     pub fn clear(&mut self) {
         self.used = 0;
         self.lengths.clear();
     }
 
-    /// How many messages there are.
+    /// Number of messages.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lengths.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lengths.is_empty()
     }
 
-    /// What they take with their padding, in bytes.
+    /// Size of the messages with padding, in bytes.
     #[must_use]
     pub fn padded_bytes(&self) -> usize {
         self.used * BLOCK_BYTES
     }
 
-    /// Each message in blocks, padding and all: at least one.
+    /// The blocks of each message, padding included: at least one.
     pub(crate) fn padded(&self) -> impl Iterator<Item = &[Block]> {
         let mut rest = &self.padded[..self.used];
         self.lengths.iter().map(move |length| {

@@ -1,15 +1,17 @@
-//! SHA-256 on the SHA extensions of x86-64, two messages in step.
+//! SHA-256 on the SHA extensions of x86-64, two messages interleaved.
 //!
-//! `sha256rnds2` does two rounds, gives its result after four cycles and can start every two, so that two messages in step
-//! take no longer than one, and a third gains nothing (measured on Zen 4; benches/README.md). Everything is generic over
-//! the number of lanes, because the last message of a batch goes alone.
+//! `sha256rnds2` does two rounds. Its result is ready after four cycles, and one can start every
+//! two. Two interleaved messages therefore take no longer than one, and a third gains nothing
+//! (measured on Zen 4; benches/README.md). All code is generic over the number of lanes, because
+//! the last message of a batch goes alone.
 //!
-//! What is done with vectors is written as loops, not as closures given to `map`: closures have the features of the
-//! function that they stand in, `map` has not, and what is not inlined costs ten times what it does.
+//! Vector work is written as loops, not as closures for `map`: a closure has the target features of
+//! its enclosing function, but `map` does not, and code that is not inlined costs ten times as
+//! much.
 //!
-//! Instructions: Intel's Software Developer's Manual, volume 2, `SHA256RNDS2`, `SHA256MSG1`, `SHA256MSG2`; the hash
-//! itself: FIPS 180-4. Values are loaded and stored through integers, which the compiler makes into plain vector loads,
-//! so that no pointer is needed.
+//! Instructions: Intel's Software Developer's Manual, volume 2, `SHA256RNDS2`, `SHA256MSG1`,
+//! `SHA256MSG2`; the hash itself: FIPS 180-4. Values are loaded and stored through integers, which
+//! the compiler turns into plain vector loads, so no pointer is needed.
 
 use std::arch::x86_64::{
     __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_cvtsi128_si64, _mm_extract_epi64, _mm_set_epi32, _mm_set_epi64x,
@@ -23,17 +25,17 @@ use crate::sha_ni::constants::{Four, INITIAL, PADDING_AFTER_32, ROUND, ROUND_OF_
 
 mod constants;
 
-/// Shows that this processor has the SHA extensions.
+/// Proves that this processor has the SHA extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShaNi(());
 
-/// What there is to do. One way in, so that there is one call to answer for.
+/// The work to do. A single entry point, so there is a single unsafe call.
 enum Work<'a> {
     Messages(&'a Messages, &'a mut [Digest]),
     Pairs(&'a mut [Digest]),
 }
 
-/// The eight words of a SHA-256 in progress, in the order in which the instructions want them.
+/// The eight words of a SHA-256 in progress, in the order of the instructions.
 #[derive(Clone, Copy)]
 struct State {
     abef: __m128i,
@@ -44,7 +46,7 @@ struct State {
 type Words = [__m128i; 4];
 
 impl ShaNi {
-    /// None where the processor does not have them.
+    /// None if the processor lacks them.
     #[must_use]
     pub fn detect() -> Option<Self> {
         let has = is_x86_feature_detected!("sha")
@@ -67,7 +69,8 @@ impl ShaNi {
 
     #[expect(unsafe_code, reason = "code for a processor with SHA-NI is called from code for any")]
     fn run(self, work: Work<'_>) {
-        // SAFETY: a `ShaNi` is made by `detect` alone, which has seen every feature that `run` is compiled for.
+        // SAFETY: only `detect` makes a `ShaNi`, after it has found every feature that `run` is
+        // compiled for.
         unsafe { run(work) }
     }
 }
@@ -83,14 +86,15 @@ fn run(work: Work<'_>) {
     }
 }
 
-/// A message on its way, and where its hash belongs.
+/// A message in progress, and the position of its hash.
 struct Lane<'a> {
     rest: &'a [Block],
     digest: Option<&'a mut Digest>,
     state: State,
 }
 
-/// Writes the single SHA-256 of each message. Two messages go in step; the one that ends makes room for the next.
+/// Writes the single SHA-256 of each message. Two messages are interleaved; when one ends, the next
+/// takes its lane.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn hash_messages<'a>(messages: &'a Messages, digests: &'a mut [Digest]) {
@@ -170,8 +174,8 @@ fn hash_pairs(level: &mut [Digest]) {
     }
 }
 
-/// The double SHA-256 of messages of 64 bytes. Their padding is a block of its own that is always the same, so that its
-/// schedule was made when this was compiled.
+/// The double SHA-256 of messages of 64 bytes. Their padding is a separate, constant block, whose
+/// schedule is computed at compile time.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn hash_64<const LANES: usize>(messages: [[Digest; 2]; LANES]) -> [Digest; LANES] {
@@ -194,7 +198,7 @@ fn hash_64<const LANES: usize>(messages: [[Digest; 2]; LANES]) -> [Digest; LANES
     hash_hashes(hashes)
 }
 
-/// The SHA-256 of hashes, whose words are given.
+/// The SHA-256 of hashes, given as words.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn hash_hashes<const LANES: usize>(hashes: [[__m128i; 2]; LANES]) -> [Digest; LANES] {
@@ -212,11 +216,12 @@ fn hash_hashes<const LANES: usize>(hashes: [[__m128i; 2]; LANES]) -> [Digest; LA
     digests
 }
 
-/// Takes one block into each of `states`.
+/// Processes one block for each of `states`.
 ///
-/// Never inlined: two lanes fill the sixteen registers, and where this was inlined into a loop, the compiler kept a state
-/// on the stack, in the middle of the chain that everything waits for: 38 instead of 20 ns a block. The compiler takes
-/// `never` for a wish and inlines the lone lane, which does no harm. Whoever changes the loops should run the bench `proof`.
+/// Never inlined: two lanes fill the sixteen registers. Inlined into a loop, the compiler kept a
+/// state on the stack, within the critical chain: 38 instead of 20 ns a block. The compiler treats
+/// `never` as a hint and inlines the single lane, which does no harm. After a change of the loops,
+/// run the bench `proof`.
 #[inline(never)]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn compress<const LANES: usize>(states: &mut [State; LANES], mut schedule: [Words; LANES]) {
@@ -236,7 +241,8 @@ fn compress<const LANES: usize>(states: &mut [State; LANES], mut schedule: [Word
     add(states, before);
 }
 
-/// The four words of the message schedule that follow the sixteen in `words`, the oldest of which are at `oldest`.
+/// The four words of the message schedule that follow the sixteen in `words`, the oldest of which
+/// are at `oldest`.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn next_words(words: &Words, oldest: usize) -> __m128i {
@@ -322,7 +328,7 @@ fn bytes_of(words: [__m128i; 2]) -> Digest {
     digest
 }
 
-/// Four words that stand as big-endian bytes.
+/// Four words from big-endian bytes.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn load(bytes: &[u8; 16]) -> __m128i {

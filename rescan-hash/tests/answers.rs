@@ -1,4 +1,4 @@
-//! Whatever hashes, and however messages meet in its lanes, the answers are those of `bitcoin_hashes`.
+//! Every implementation computes the hashes of `bitcoin_hashes`, whatever messages share its lanes.
 
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
 
@@ -13,7 +13,7 @@ fn expected(message: &[u8]) -> Digest {
     sha256d::Hash::hash(message).to_byte_array()
 }
 
-/// Hashes `messages` behind a digest that is there already.
+/// Hashes `messages`, and appends to a list with one digest.
 fn hashed(implementation: Implementation, batch: &mut Messages, messages: &[Vec<u8>]) -> Vec<Digest> {
     batch.clear();
     for message in messages {
@@ -34,12 +34,12 @@ fn assert_hashed(batch: &mut Messages, messages: &[Vec<u8>]) -> TestCaseResult {
     Ok(())
 }
 
-/// A message of `length` bytes that tells every place from its neighbours.
+/// A message of `length` bytes in which every position differs from its neighbours.
 fn counting(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 7 + at / 256 + length) as u8).collect()
 }
 
-/// Short ones mostly, and those whose padding just fits or just does not.
+/// Mostly short messages, and those whose padding just fits or just does not.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let near_a_block_end = (0..80_usize, 0..12_usize).prop_map(|(blocks, off)| (blocks * 64 + 53 + off).min(5000));
     let length = prop_oneof![4 => 0..300_usize, 4 => near_a_block_end, 1 => 0..5000_usize];
@@ -51,7 +51,7 @@ proptest! {
     fn messages_of_any_lengths_in_any_number_have_the_hashes_of_bitcoin_hashes(
         batches in prop::collection::vec(prop::collection::vec(message(), 0..24), 1..3)
     ) {
-        // One after the other in the same memory: nothing of an earlier batch may show.
+        // Batches in the same memory: nothing of an earlier one may remain.
         let mut batch = Messages::default();
         for messages in batches {
             assert_hashed(&mut batch, &messages)?;
@@ -70,7 +70,7 @@ proptest! {
 }
 
 #[test]
-fn every_length_up_to_three_blocks_meets_every_other() {
+fn every_length_up_to_three_blocks_is_hashed_beside_every_other() {
     let mut batch = Messages::default();
     for length in 0..200 {
         let messages: Vec<Vec<u8>> = (0..200).flat_map(|other| [counting(length), counting(other)]).collect();
@@ -78,7 +78,7 @@ fn every_length_up_to_three_blocks_meets_every_other() {
     }
 }
 
-/// FIPS 180-4's examples, hashed a second time; the third is Bitcoin's genesis header.
+/// The examples of FIPS 180-4, hashed a second time; the third is Bitcoin's genesis header.
 #[test]
 fn known_answers() {
     let genesis = bitcoin::constants::genesis_block(bitcoin::Network::Bitcoin).header;
@@ -97,7 +97,7 @@ fn known_answers() {
 }
 
 #[test]
-fn what_runs_says_what_it_is() {
+fn the_fastest_implementation_has_a_name() {
     assert_eq!(Implementation::BitcoinHashes.to_string(), "bitcoin_hashes, one message at a time");
     let fastest = Implementation::fastest().to_string();
     assert_eq!(fastest.starts_with("SHA-NI"), fastest != Implementation::BitcoinHashes.to_string());

@@ -1,5 +1,5 @@
-//! Writes what the fuzz targets begin with: a folder for each under the one that is named, as `cargo fuzz` expects them in
-//! `fuzz/corpus`.
+//! Writes the seeds of each fuzz target to a directory under the one given as argument, as `cargo
+//! fuzz` expects in `fuzz/corpus`.
 
 use std::path::PathBuf;
 use std::{env, fs, io};

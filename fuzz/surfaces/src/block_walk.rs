@@ -1,8 +1,9 @@
-//! One block: the walk, the views, the match and the proof, held against their unhurried twin and the `bitcoin` crate.
+//! One block: the walk, the views, the match and the proof, against their slow counterpart and the
+//! `bitcoin` crate.
 //!
-//! Input: eight bytes of key, one byte that says at which offset of a file the block begins, and the block in the clear.
-//! Nothing is asked of what the walk takes and the `bitcoin` crate does not (lengths not in their shortest form, say),
-//! except that the two ways of this project to read it agree.
+//! Input: eight bytes of key, one byte for the block's offset in a file, and the block without
+//! obfuscation. Some blocks pass the walk but not the `bitcoin` crate (for example, lengths not in
+//! their shortest form). For those, only the two readers of this project must agree.
 
 use std::collections::HashSet;
 
@@ -22,13 +23,13 @@ use rescan_core::watching::matching::{BlockPlace, Matcher};
 use rescan_core::watching::watch_set::{SCRIPT_BYTES_MAX, WatchSet, WatchSetBuilder};
 use rescan_fixtures::oracle::{self, Watched};
 
-/// Where the merkle root is in a block, in bytes.
+/// Offset of the merkle root in a block, in bytes.
 const MERKLE_ROOT: std::ops::Range<usize> = 36..68;
 
-/// Walks, matches and proves a block, each way that there is.
+/// Walks, matches and proves a block with every reader.
 ///
 /// # Panics
-/// If two ways to read the same block disagree.
+/// If two readers disagree on a block.
 pub fn block_walk(data: &[u8]) {
     let Some((key, rest)) = data.split_first_chunk::<8>() else { return };
     let Some((offset, clear)) = rest.split_first() else { return };
@@ -44,7 +45,8 @@ pub fn block_walk(data: &[u8]) {
     if let Ok(views) = &views {
         seen.assert_is(views);
     }
-    // The bitcoin crate takes what Bitcoin Core does not: blocks without transactions, transactions without inputs.
+    // The bitcoin crate accepts blocks that Bitcoin Core does not: without transactions, and with
+    // transactions without inputs.
     let has_inputs = |block: &Block| block.txdata.iter().all(|transaction| !transaction.input.is_empty());
     let block = deserialize::<Block>(clear).ok().filter(|block| !block.txdata.is_empty() && has_inputs(block));
     if let Some(block) = &block {
@@ -60,7 +62,7 @@ pub fn block_walk(data: &[u8]) {
     prove_both(raw, plain, views.as_deref(), block.as_ref());
 }
 
-/// Everything that a walk shows.
+/// Everything that a walk passes to its probe.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     inputs: Vec<(u64, u32)>,
@@ -126,7 +128,7 @@ fn txid_word(outpoint: &OutPoint) -> u64 {
     u64::from_le_bytes(*outpoint.txid.as_byte_array().first_chunk().expect("a txid has 32 bytes"))
 }
 
-/// The transactions of a block in the clear, read field by field.
+/// The transactions of a block without obfuscation, read field by field.
 fn views(clear: &[u8]) -> Result<Vec<TxView<'_>>, Malformed> {
     let mut cursor = Cursor::new(clear);
     cursor.take(80)?;
@@ -159,7 +161,7 @@ fn assert_views_are(views: &[TxView<'_>], block: &Block) {
     }
 }
 
-/// The height that the coinbase begins with, where it is pushed as Bitcoin Core pushes it.
+/// The height at the start of the coinbase, if it is pushed as Bitcoin Core pushes it.
 fn pushed_height(block: &Block) -> Option<Height> {
     let script = block.txdata.first()?.input.first()?.script_sig.as_bytes();
     let number = match script.first()? {
@@ -171,14 +173,15 @@ fn pushed_height(block: &Block) -> Option<Height> {
     script.starts_with(pushed.as_bytes()).then_some(Height(height))
 }
 
-/// The number that a push of one to five bytes stands for, whatever its form.
+/// The number in a push of one to five bytes, in any form.
 fn pushed_number(script: &[u8]) -> Option<i64> {
     let (&size, rest) = script.split_first()?;
     let bytes = rest.get(..usize::from(size)).filter(|bytes| (1..=5).contains(&bytes.len()))?;
     Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | i64::from(*byte)))
 }
 
-/// What is watched: every third script of the block, and the first coin that its last transaction spends.
+/// The watch set: every third script of the block, and the first coin that its last transaction
+/// spends.
 fn watched(views: &[TxView<'_>]) -> Watched {
     let scripts = views.iter().flat_map(TxView::outputs).map(|output| output.script_pubkey).step_by(3);
     let scripts = scripts.filter(|script| (1..=SCRIPT_BYTES_MAX).contains(&script.len())).take(16);
@@ -208,7 +211,8 @@ fn match_both(raw: RawBlock<'_>, plain: RawBlock<'_>, views: Result<&[TxView<'_>
     assert_eq!(reports, matched(plain), "a key changes no match");
     assert_eq!(reports.is_ok(), views.is_ok());
     let (Ok(reports), Some(block)) = (reports, block) else { return };
-    // No valid block spends a coin twice or has a transaction twice, and the oracle is written for valid ones.
+    // No valid block spends a coin twice or has a transaction twice, and the oracle assumes valid
+    // blocks.
     let mut prevouts = block.txdata.iter().flat_map(|tx| &tx.input).map(|input| input.previous_output);
     let mut seen = HashSet::new();
     let mut txids = HashSet::new();
@@ -218,7 +222,7 @@ fn match_both(raw: RawBlock<'_>, plain: RawBlock<'_>, views: Result<&[TxView<'_>
     }
 }
 
-/// A match in words that the oracle has too.
+/// A match in the form that the oracle has too.
 type Told = (u32, Txid, Vec<(u32, Amount, ScriptBuf)>, Vec<(u32, OutPoint, Option<Amount>)>);
 
 fn told(reports: &[TransactionReport]) -> Vec<Told> {
@@ -253,14 +257,15 @@ fn prove_both(raw: RawBlock<'_>, plain: RawBlock<'_>, views: Result<&[TxView<'_>
         assert!(proven.is_err() || block.check_merkle_root());
         assert_eq!(serialize(block).len(), plain.bytes().len());
     }
-    // Hardly any input has the right root by chance; with it, every block is proven that repeats nothing.
+    // Hardly any input has the right root by chance. With the root corrected, every block without
+    // repetition is proven.
     let Some(root) = root else { return };
     let mut rooted = plain.bytes().to_vec();
     rooted[MERKLE_ROOT].copy_from_slice(&root);
     assert_eq!(prover.prove(RawBlock::clear(&rooted), &[]), Ok(()));
 }
 
-/// The merkle root, level by level; none where a level has two equal neighbours, which are paired.
+/// The merkle root, level by level; none if a level has two equal neighbours that are paired.
 fn merkle_root(level: &[[u8; 32]]) -> Option<[u8; 32]> {
     if let [root] = level {
         return Some(*root);

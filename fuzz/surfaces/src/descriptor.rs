@@ -1,7 +1,7 @@
 //! Descriptors: any text is refused or compiled, and no refusal repeats a key.
 //!
-//! Input: one byte for the network, four for an index, and the text. The bytes 1 to 7, which no text may hold, stand for
-//! keys that a fuzzer would not guess.
+//! Input: one byte for the network, four for an index, and the text. The bytes 1 to 7, which no
+//! text may hold, are replaced by keys that a fuzzer would not guess.
 
 use std::str::FromStr;
 
@@ -9,8 +9,8 @@ use bitcoin::NetworkKind;
 use miniscript::descriptor::{Descriptor, DescriptorPublicKey};
 use rescan_core::watching::descriptor::{DescriptorError, Keychain, expand};
 
-/// A published key of each kind, by the byte that stands for it. From [`FIRST_PRIVATE`] on, they are private: those of Bitcoin
-/// Core's descriptor tests and of BIP 32's vectors.
+/// A published key of each kind, by the byte that it replaces. From [`FIRST_PRIVATE`] on, they are
+/// private: those of Bitcoin Core's descriptor tests and of BIP 32's vectors.
 const KEYS: [&str; 7] = [
     "tpubD6NzVbkrYhZ4XgiXtGrdW5XDAPFCL9h7we1vwNCpn8tGbBcgfVYjXyhWo4E1xkh56hjod1RhGjxbaTLV3X4FyWuejifB9jusQ46QzG87VKp",
     "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg7usUDFdp6W1EGMcet8",
@@ -21,17 +21,17 @@ const KEYS: [&str; 7] = [
     "tprv8ZgxMBicQKsPd7Uf69XL1XwhmjHopUGep8GuEiJDZmbQz6o58LninorQAfcKZWARbtRtfnLcJ5MQ2AtHcQJCCRUcMRvmDUjyEmNUWwx8UbK",
 ];
 
-/// The first byte that stands for a private key.
+/// The first byte of a private key.
 const FIRST_PRIVATE: u8 = 5;
 
-/// How many bytes of a private key in a row are a leak.
+/// This many bytes of a private key in a row are a leak.
 const LEAK_BYTES: usize = 6;
 
 /// Parses, expands and derives.
 ///
 /// # Panics
-/// If a refusal repeats a piece of a private key, a text with one is accepted, or a script is not the one that `miniscript`
-/// derives.
+/// If a refusal repeats a piece of a private key, a text with one is accepted, or a script differs
+/// from that of `miniscript`.
 pub fn descriptor(data: &[u8]) {
     let Some((&[network, index @ ..], text)) = data.split_first_chunk::<5>() else { return };
     let network = if network & 1 == 0 { NetworkKind::Test } else { NetworkKind::Main };
@@ -50,7 +50,7 @@ pub fn descriptor(data: &[u8]) {
     }
 }
 
-/// The text with keys in the place of the bytes that stand for them.
+/// The text with the bytes 1 to 7 replaced by keys.
 fn with_keys(text: &str) -> String {
     let mut full = String::new();
     for character in text.chars() {

@@ -1,8 +1,8 @@
-//! What fuzzing asks of rescan: for each place where bytes come from outside, one function of bytes that panics if a promise
-//! is broken.
+//! The surfaces that are fuzzed: for each input from outside, a function of bytes that panics if a
+//! promise is broken.
 //!
-//! The fuzz targets call these functions and nothing else; a plain `cargo test` replays their seeds through the same ones. No
-//! function here may panic over what the bytes *are*, only over what rescan makes of them.
+//! Fuzz targets only call these functions, and a plain `cargo test` replays their seeds through the
+//! same ones. No function panics because of its input alone, only because of wrong results.
 
 mod block_walk;
 mod descriptor;

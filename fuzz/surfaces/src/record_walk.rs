@@ -1,18 +1,18 @@
-//! A blocks directory: the walk of its files, and the chain that a first start, a second start and a refresh make of it.
+//! A blocks directory: the walk of its files, and the chain after a first start, a second start and a refresh.
 //!
-//! Input: eight bytes of key, then steps that write files. Each step is one byte, the lower three bits of which say what it
-//! is, and what that needs:
+//! Input: eight bytes of key, then steps that write files. Each step is one byte, whose lower three
+//! bits select the operation, and its operands:
 //!
-//! | bits | needs | does |
+//! | bits | operands | operation |
 //! |---|---|---|
 //! | 0 | count, bytes | writes the bytes, under the key |
 //! | 1 | count | writes 64 times as many raw zeros |
-//! | 2 | | goes on in another file; the upper bits say how many numbers further |
+//! | 2 | | continues in another file; the upper bits are the distance of its number |
 //! | 3 | which | writes the record of a valid block |
-//! | 4 | which, two bytes | the same, and cuts it after so many bytes; zeros in place of the rest |
+//! | 4 | which, two bytes | the same, cut after that many bytes and followed by zeros |
 //! | 5 | which, three bytes | the same, with one byte changed |
 //! | 6 | which, four bytes | the same, with another size |
-//! | 7 | which, two bytes | lets the server look, then cuts a file to a length or, if that is 0xffff, removes it |
+//! | 7 | which, two bytes | refreshes the server, then cuts a file to a length or, if that is 0xffff, removes it |
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -37,13 +37,13 @@ use rescan_server::chain::{Chain, ChainConfig, ChainError};
 
 const NETWORK: Network = Network::Regtest;
 
-/// The most bytes of files that an input may ask for; more only takes longer.
+/// Most bytes of files that an input may create. More would only take longer.
 const BYTES_MAX: usize = 1 << 20;
 
-/// Writes the files, and looks at them.
+/// Writes the files, and reads them.
 ///
 /// # Panics
-/// If a walk or a chain is not what the bytes say, or a second start differs from the first.
+/// If a walk or a chain does not match the bytes, or a second start differs from the first.
 pub fn record_walk(data: &[u8]) {
     let Some((key, mut steps)) = data.split_first_chunk::<8>() else { return };
     let mut files = Files { key: *key, files: BTreeMap::new(), current: FileNumber(0), bytes: 0 };
@@ -57,13 +57,13 @@ pub fn record_walk(data: &[u8]) {
     scene.unwrap_or_else(Scene::new).look_at(&files);
 }
 
-/// A file to be cut, and to which length; none to remove it.
+/// A file to cut, and its new length; none to remove it.
 struct Cut {
     which: u8,
     len: Option<usize>,
 }
 
-/// Block files as they lie on disk.
+/// Block files as on disk.
 struct Files {
     key: [u8; 8],
     files: BTreeMap<FileNumber, Vec<u8>>,
@@ -72,7 +72,7 @@ struct Files {
 }
 
 impl Files {
-    /// Takes steps until one is a cut or none is left.
+    /// Applies steps up to a cut or the end.
     fn write(&mut self, steps: &mut &[u8]) -> Option<Cut> {
         while let Some(step) = take::<1>(steps).filter(|_| self.bytes < BYTES_MAX) {
             let [kind, which] = [step[0] & 7, step[0] >> 3];
@@ -153,7 +153,7 @@ impl Files {
         for (number, bytes) in &self.files {
             let path = directory.join(number.file_name());
             fs::write(&path, bytes).expect("room for a file");
-            // A time long ago, so that the files do not count as written just now.
+            // A time long ago, for the files to count as not just written.
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds);
             let file = File::options().write(true).open(&path).expect("it was written");
             file.set_modified(time).expect("it has a time");
@@ -176,7 +176,7 @@ impl Files {
     }
 }
 
-/// The same walk, at one byte after the other.
+/// The same walk, one byte after the other.
 struct SlowWalk<'a> {
     key: [u8; 8],
     bytes: &'a [u8],
@@ -226,7 +226,7 @@ impl SlowWalk<'_> {
     }
 }
 
-/// A server's view of the directory, from one look to the next.
+/// A server's view of the directory, across refreshes.
 struct Scene {
     directory: tempfile::TempDir,
     chain: Option<Chain>,
@@ -240,7 +240,7 @@ impl Scene {
         Self { directory, chain: None, looks: 0 }
     }
 
-    /// Lets a running server look, and then start a second time.
+    /// Refreshes a running server, and then starts a second time.
     fn look_at(&mut self, files: &Files) {
         self.looks += 1;
         files.write_to(&self.directory.path().join("blocks"), self.looks);
@@ -255,7 +255,7 @@ impl Scene {
         self.chain = Some(chain);
     }
 
-    /// None where not one record is of the network: such a directory is refused.
+    /// None if no record is of the network: such a directory is refused.
     fn open(&self) -> Option<Chain> {
         let config = ChainConfig {
             blocks_dir: self.directory.path().join("blocks"),
@@ -276,8 +276,8 @@ fn look(chain: &Chain) -> Arc<ActiveChain> {
     chain.refresh(&Cancel::new()).expect("the files can be read")
 }
 
-/// The heights of which something is known: from genesis to the first gap, and from the run above it. Between them may lie more
-/// than can be looked at.
+/// The known heights: from genesis to the first gap, and from the run above it. The gap between
+/// them may be too large to visit.
 fn heights(snapshot: &ActiveChain) -> impl Iterator<Item = Height> {
     let is_known = |height: &Height| snapshot.id(*height).is_some();
     let end = snapshot.tip().map_or(0, |tip| tip.height.0 + 1);
@@ -285,7 +285,7 @@ fn heights(snapshot: &ActiveChain) -> impl Iterator<Item = Height> {
     (0..first).map(Height).take_while(is_known).chain((first..end).map(Height))
 }
 
-/// Each block is where it is said to be, and follows the one before.
+/// Each block is at its recorded position, and follows its predecessor.
 fn assert_is_on_disk(chain: &Chain, snapshot: &ActiveChain) {
     for height in heights(snapshot) {
         let Some(block) = snapshot.block(height) else { continue };
@@ -321,7 +321,7 @@ fn take<const N: usize>(steps: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
-/// The record of one of some valid blocks: a chain with stale branches.
+/// The record of one of several valid blocks, which form a chain with stale branches.
 fn record([which]: [u8; 1]) -> Vec<u8> {
     static RECORDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     let records = RECORDS.get_or_init(|| {

@@ -1,4 +1,5 @@
-//! Inputs to begin with: small, made here, and each on the way to something that a fuzzer would not find by itself.
+//! Seeds: small, generated here, and each close to something that a fuzzer would not find by
+//! itself.
 
 use std::fs;
 use std::time::Duration;
@@ -25,17 +26,17 @@ use rescan_server::blocks::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig};
 
-/// A surface: its name, what it does with bytes, and what to begin with.
+/// A surface: its name, its function, and its seeds.
 pub struct Surface {
     /// The name of its fuzz target.
     pub name: &'static str,
-    /// The function that it calls.
+    /// The function.
     pub run: fn(&[u8]),
-    /// Where it begins.
+    /// Its seeds.
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-/// All of them.
+/// All surfaces.
 pub const SURFACES: [Surface; 5] = [
     Surface { name: "block_walk", run: crate::block_walk, seeds: block_walk },
     Surface { name: "record_walk", run: crate::record_walk, seeds: record_walk },
@@ -44,7 +45,7 @@ pub const SURFACES: [Surface; 5] = [
     Surface { name: "descriptor", run: crate::descriptor, seeds: descriptor },
 ];
 
-/// A chain with payments of every kind of script, and their spends.
+/// A chain with payments to every kind of script, and their spends.
 fn chain() -> ChainBuilder {
     let alice = TestWallet::new("alice");
     let mut chain = ChainBuilder::new();
@@ -57,7 +58,7 @@ fn chain() -> ChainBuilder {
     chain
 }
 
-/// Blocks with payments of every kind, in the clear and under keys.
+/// Blocks with payments of every kind, without obfuscation and under keys.
 #[must_use]
 pub fn block_walk() -> Vec<Vec<u8>> {
     let chain = chain();
@@ -68,7 +69,8 @@ pub fn block_walk() -> Vec<Vec<u8>> {
     blocks.zip(keys.iter().cycle()).map(|(block, key)| [&key[..], &[5], &serialize(block)].concat()).collect()
 }
 
-/// Directories: plain, torn, with holes, over several files, with duplicates, rewritten between two looks.
+/// Directories: plain, torn, with holes, over several files, with duplicates, rewritten between two
+/// refreshes.
 #[must_use]
 pub fn record_walk() -> Vec<Vec<u8>> {
     const KEY: [u8; 8] = [0x9b, 0x94, 0xee, 0x94, 0xad, 0x7f, 0x26, 0x11];
@@ -88,7 +90,7 @@ pub fn record_walk() -> Vec<Vec<u8>> {
     steps.iter().zip(keys).map(|(steps, key)| [&key[..], steps].concat()).collect()
 }
 
-/// What servers keep of a plain chain, of one with stale blocks and copies, and of a pruned one.
+/// State files of a plain chain, of one with stale blocks and copies, and of a pruned one.
 ///
 /// # Panics
 /// If there is no room for temporary files.
@@ -126,10 +128,10 @@ fn kept_state(chain: &ChainBuilder) -> Vec<u8> {
     fs::read(path).expect("it can be read")
 }
 
-/// A message of each kind that has something in it.
+/// A non-empty message of each kind.
 ///
 /// # Panics
-/// Never: what is written here can be written.
+/// Never: these values can be written.
 #[must_use]
 pub fn wire() -> Vec<Vec<u8>> {
     const WRITTEN: &str = "it can be said";
@@ -214,7 +216,7 @@ fn block_report() -> BlockReport {
     }
 }
 
-/// Descriptors of every function; the bytes 1 to 7 stand for keys.
+/// Descriptors of every function; the bytes 1 to 7 are replaced by keys.
 #[must_use]
 pub fn descriptor() -> Vec<Vec<u8>> {
     const TEXTS: [&str; 18] = [

@@ -1,16 +1,16 @@
-//! The state file: whatever lies in its place is refused, or is what it was written as.
+//! The state file: any content is refused, or restores the state that was saved.
 //!
-//! Input: one byte, then the file. With the byte's lowest bit set, the checksum at the file's end is put right, so that the
-//! fields behind it are reached; nobody but rescan writes such a file, so that then only panics count.
+//! Input: one byte, then the file. If the byte's lowest bit is set, the checksum is corrected, to
+//! reach the fields after it. Only rescan writes such a file, so only panics count then.
 
 use rescan_core::blocks::obfuscation::ObfuscationKey;
 use rescan_core::chain::network::Network;
 use rescan_server::chain::state_file::reread;
 
-/// Loads a state file of regtest in the clear.
+/// Loads a state file of regtest without obfuscation.
 ///
 /// # Panics
-/// If one is accepted that is not checksummed, or does not survive being loaded and saved.
+/// If a file with a wrong checksum is accepted, or loading and saving changes it.
 pub fn state_file(data: &[u8]) {
     let Some((choice, file)) = data.split_first() else { return };
     let is_forged = choice & 1 == 1;

@@ -1,6 +1,6 @@
-//! Messages: whatever bytes come, each kind of message is read from them, and what was read is written and read again.
+//! Messages: each kind of message is read from any bytes; the result is written and read again.
 //!
-//! Input: one byte that says how the message arrives, then the message.
+//! Input: one byte for the way of arrival, then the message.
 
 use std::fmt::Debug;
 
@@ -14,7 +14,7 @@ use rescan_server::session::guard::limits::SessionLimits;
 /// Reads bytes as every kind of message.
 ///
 /// # Panics
-/// If something is read, and written, that is then not read as the same.
+/// If a value that was read and written is then read as another.
 pub fn wire(data: &[u8]) {
     let Some((choice, mut bytes)) = data.split_first() else { return };
     let options = SessionLimits::default().reader_options();
@@ -62,7 +62,7 @@ fn read_as_everything(message: &Reader<impl ReaderSegments>) {
         }
         Ok(())
     });
-    // Batches are read only: they are written one report at a time.
+    // Batches are only read: they are written one report at a time.
     if let Ok(batch) = message
         .get_root::<s::report_sink::reports_params::Reader<'_>>()
         .and_then(rescan_core::rescan_capnp::report_sink::reports_params::Reader::get_batch)
@@ -77,7 +77,7 @@ fn read_as_everything(message: &Reader<impl ReaderSegments>) {
     }
 }
 
-/// Reads a message as `T`; what comes of it is written as one, and read again.
+/// Reads a message as `T`, writes the result, and reads it again.
 fn again<T: Owned, V: Debug + PartialEq>(
     message: &Reader<impl ReaderSegments>,
     read: impl Fn(T::Reader<'_>) -> Result<V, WireError>,
@@ -87,7 +87,7 @@ fn again<T: Owned, V: Debug + PartialEq>(
     let mut written = Builder::new_default();
     match write(&value, written.init_root::<T::Builder<'_>>()) {
         Ok(()) => {}
-        // What a newer peer said is not repeated.
+        // Values of a newer peer are not written.
         Err(WireError::Unsayable { .. }) => return,
         Err(error) => panic!("{value:?} was read and cannot be written: {error}"),
     }

@@ -1,4 +1,4 @@
-//! What fuzzing begins with, what it has found, and a little chance, on a stable compiler.
+//! The seeds, the findings, and a few random changes of them, on a stable compiler.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
@@ -9,7 +9,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rescan_fuzz_surfaces::seeds::{SURFACES, Surface};
 
-/// Changed copies of each seed. A fuzzer tries as many in a moment; this is to notice what breaks for nearly all of them.
+/// Changed copies of each seed. A fuzzer tries as many in a moment; this detects failures of nearly
+/// all of them.
 const CHANGED_COPIES: usize = 60;
 
 fn surface(name: &str) -> Surface {
@@ -45,26 +46,26 @@ fn replay(name: &str) {
 }
 
 #[test]
-fn blocks_that_are_damaged_are_walked_as_the_slow_reader_walks_them() {
+fn damaged_blocks_are_walked_as_by_the_slow_reader() {
     replay("block_walk");
 }
 
 #[test]
-fn directories_that_are_damaged_are_walked_as_the_slow_reader_walks_them() {
+fn damaged_directories_are_walked_as_by_the_slow_reader() {
     replay("record_walk");
 }
 
 #[test]
-fn state_files_that_are_damaged_are_refused() {
+fn damaged_state_files_are_refused() {
     replay("state_file");
 }
 
 #[test]
-fn messages_that_are_damaged_are_refused_or_read_as_they_are_written() {
+fn damaged_messages_are_refused_or_survive_a_round_trip() {
     replay("wire");
 }
 
 #[test]
-fn descriptors_that_are_damaged_are_refused_without_a_word_of_private_keys() {
+fn damaged_descriptors_are_refused_without_quoting_private_keys() {
     replay("descriptor");
 }

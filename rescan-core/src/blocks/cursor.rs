@@ -1,38 +1,39 @@
-//! A reader of consensus serialisation over bytes in the clear: little-endian integers and CompactSize, every step
-//! checked. The unhurried twin of [`walk`](crate::blocks::walk); it serves what runs once a match, not once a byte.
+//! A checked reader of consensus serialisation without obfuscation: little-endian integers and
+//! CompactSize. It is the slow counterpart of [`walk`](crate::blocks::walk), for code that runs
+//! once for each match.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 
-/// Why bytes are not what consensus serialisation makes.
+/// The reason why bytes are not valid consensus serialisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {
     /// The bytes end before the structure does.
     #[error("ends too early: {needed} more bytes are needed at byte {at}")]
     TooShort {
-        /// Where, in bytes from the start of the view.
+        /// Position, in bytes from the start of the view.
         at: usize,
-        /// How many bytes were still needed there.
+        /// Number of missing bytes.
         needed: u64,
     },
     /// The structure ends before the bytes do.
     #[error("ends at byte {end}, but {size} bytes are recorded for it")]
     TrailingBytes {
-        /// Where the structure ends.
+        /// End of the structure.
         end: usize,
-        /// How many bytes the view has.
+        /// Number of bytes in the view.
         size: usize,
     },
-    /// A transaction without inputs whose flag byte is not the one of BIP144.
+    /// A transaction without inputs whose flag byte is not that of BIP144.
     #[error("has a transaction of neither serialisation at byte {at}")]
     NeitherSerialisation {
-        /// Where the transaction starts.
+        /// Start of the transaction.
         at: usize,
     },
-    /// A transaction that spends nothing, which no block has: even a coinbase has an input.
+    /// A transaction without inputs. No block has one: even a coinbase has an input.
     #[error("has a transaction without inputs at byte {at}")]
     NoInputs {
-        /// Where the transaction starts.
+        /// Start of the transaction.
         at: usize,
     },
     /// A block without transactions.
@@ -40,7 +41,7 @@ pub enum Malformed {
     NoTransactions,
 }
 
-/// A position in bytes that are in the clear.
+/// A position in bytes without obfuscation.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     bytes: &'a [u8],
@@ -48,13 +49,13 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the start of `bytes`.
+    /// A cursor at the start of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    /// How many bytes are behind.
+    /// Number of bytes read.
     #[must_use]
     pub fn position(&self) -> usize {
         self.at
@@ -69,7 +70,7 @@ impl<'a> Cursor<'a> {
     /// The next `count` bytes.
     ///
     /// # Errors
-    /// [`Malformed::TooShort`] where fewer are left.
+    /// [`Malformed::TooShort`] if fewer are left.
     pub fn take(&mut self, count: u64) -> Result<&'a [u8], Malformed> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let taken = usize::try_from(count).ok().and_then(|count| rest.get(..count));
@@ -82,7 +83,7 @@ impl<'a> Cursor<'a> {
     /// The next `N` bytes.
     ///
     /// # Errors
-    /// [`Malformed::TooShort`] where fewer are left.
+    /// [`Malformed::TooShort`] if fewer are left.
     pub fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Malformed> {
         let at = self.at;
         let taken = self.take(N as u64)?;
@@ -92,7 +93,7 @@ impl<'a> Cursor<'a> {
     /// A little-endian 32-bit integer.
     ///
     /// # Errors
-    /// [`Malformed::TooShort`] where fewer than 4 bytes are left.
+    /// [`Malformed::TooShort`] if fewer than 4 bytes are left.
     pub fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(|bytes| u32::from_le_bytes(*bytes))
     }
@@ -100,15 +101,16 @@ impl<'a> Cursor<'a> {
     /// A little-endian 64-bit integer.
     ///
     /// # Errors
-    /// [`Malformed::TooShort`] where fewer than 8 bytes are left.
+    /// [`Malformed::TooShort`] if fewer than 8 bytes are left.
     pub fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(|bytes| u64::from_le_bytes(*bytes))
     }
 
-    /// A CompactSize (Bitcoin Core, `src/serialize.h`), in its shortest form or not: what lies on disk was accepted.
+    /// A CompactSize (Bitcoin Core, `src/serialize.h`), not necessarily in its shortest form:
+    /// blocks on disk were accepted.
     ///
     /// # Errors
-    /// [`Malformed::TooShort`] where its bytes are not all there.
+    /// [`Malformed::TooShort`] if bytes are missing.
     pub fn compact_size(&mut self) -> Result<u64, Malformed> {
         let [first] = *self.array::<1>()?;
         Ok(match first {
@@ -119,10 +121,10 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Bytes behind a CompactSize that says how many.
+    /// Bytes after a CompactSize with their number.
     ///
     /// # Errors
-    /// [`Malformed::TooShort`] where they are not all there.
+    /// [`Malformed::TooShort`] if bytes are missing.
     pub fn var_bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let count = self.compact_size()?;
         self.take(count)

@@ -1,8 +1,10 @@
-//! Proof that a block is what its header says: the ids of its transactions hash to the header's merkle root.
+//! Proof that a block belongs to its header: the ids of its transactions hash to the header's
+//! merkle root.
 //!
-//! This costs five to nine times the walk, nearly all of it SHA-256, and is done for blocks that are reported (or for
-//! all, where asked). It does not check signatures, scripts or amounts: the node did that before it wrote the block.
-//! What a header's merkle root does not cover, the witnesses, is proven apart from that, and only where asked.
+//! A proof costs five to nine times the walk, nearly all of it SHA-256. It is made for reported
+//! blocks, or for all on request. Signatures, scripts and amounts are not checked: the node checked
+//! them before it wrote the block. The merkle root does not cover witnesses; they are proven
+//! separately, on request.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 
@@ -19,60 +21,61 @@ use crate::report::TransactionReport;
 
 mod witness_commitment;
 
-/// Why a block is not proven.
+/// The reason why a block is not proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unproven {
-    /// It is not made as blocks are made.
+    /// The block is malformed.
     #[error("the block {0}")]
     Malformed(#[from] Malformed),
     /// Its transactions are not those of its header.
-    #[error("the transactions hash to the merkle root {found}, and the header says {expected}")]
+    #[error("the transactions hash to the merkle root {found}, expected {expected} as in the header")]
     MerkleRoot {
-        /// What the header says.
+        /// The root in the header.
         expected: TxMerkleNode,
-        /// What the transactions give.
+        /// The root of the transactions.
         found: TxMerkleNode,
     },
-    /// Two neighbours in the merkle tree are equal: transactions were repeated so as to keep the root (CVE-2012-2459).
+    /// Two neighbours in the merkle tree are equal: transactions were repeated without changing the
+    /// root (CVE-2012-2459).
     #[error("the merkle tree repeats the node {0}")]
     RepeatedNode(TxMerkleNode),
-    /// A report speaks of a transaction that the block does not have at that place.
-    #[error("transaction {tx_index} was reported as {reported}, and is not that one")]
+    /// A report names a transaction that the block does not have at that index.
+    #[error("transaction {tx_index} was reported as {reported}, which is another transaction")]
     ForeignReport {
         /// Its index in the block.
         tx_index: u32,
-        /// What the report says.
+        /// The txid in the report.
         reported: Txid,
     },
-    /// A transaction is asked for that the block does not have.
-    #[error("transaction {tx_index} was asked for, and the block has {count}")]
+    /// The block does not have the requested transaction.
+    #[error("no transaction {tx_index}: the block has {count}")]
     NoSuchTransaction {
-        /// The index that was asked for.
+        /// The requested index.
         tx_index: u32,
-        /// How many transactions the block has, or 0 where none was proven.
+        /// Number of transactions in the block; 0 if none was proven.
         count: usize,
     },
     /// The coinbase commits to other witnesses (BIP141).
-    #[error("the witnesses hash to the commitment {found}, and the coinbase says {expected}")]
+    #[error("the witnesses hash to the commitment {found}, expected {expected} as in the coinbase")]
     WitnessCommitment {
-        /// What the coinbase says.
+        /// The commitment in the coinbase.
         expected: WitnessCommitment,
-        /// What the witnesses give.
+        /// The commitment computed from the witnesses.
         found: WitnessCommitment,
     },
-    /// The coinbase commits to witnesses, and its own does not say with what (BIP141).
+    /// The coinbase commits to witnesses, but its own witness is not a reserved value (BIP141).
     #[error(
-        "the coinbase commits to witnesses, which takes a witness item of 32 bytes, and its witness has {items} of {bytes} in all"
+        "the coinbase commits to witnesses, and its own witness has {items} items of {bytes} bytes in all, expected 1 of 32"
     )]
     ReservedValue {
-        /// How many items the witness of its first input has.
+        /// Number of items in the witness of its first input.
         items: u64,
-        /// How many bytes they have together.
+        /// Number of bytes in those items.
         bytes: u64,
     },
-    /// There are witnesses, and the coinbase commits to none: anybody could have put them there.
-    #[error("transaction {tx_index} has a witness, and the coinbase commits to none")]
+    /// There are witnesses, but no commitment in the coinbase: anyone could have added them.
+    #[error("transaction {tx_index} has a witness, but the coinbase has no witness commitment")]
     UncommittedWitness {
         /// The first such transaction.
         tx_index: u32,
@@ -85,11 +88,11 @@ impl From<RepeatedNode> for Unproven {
     }
 }
 
-/// Transactions are hashed together as soon as they take this many bytes: enough that it hardly counts when at the end of a
-/// batch one goes alone, and little enough that they are still in the processor's L1 or L2 cache.
+/// Transactions are hashed together once they take this many bytes. With fewer, the last of a
+/// batch, which is hashed alone, would count; with more, they would leave the L1 and L2 cache.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// Proves blocks; keeps its buffers from block to block.
+/// Proves blocks. Buffers are reused from block to block.
 #[derive(Debug, Default)]
 pub struct Prover {
     txids: Vec<Digest>,
@@ -97,15 +100,16 @@ pub struct Prover {
     messages: Messages,
     transaction: Vec<u8>,
     bounds: Vec<TxBounds>,
-    /// The root over `txids`, where they are those of a block that was proven.
+    /// The root over `txids`, if a proven block has them.
     proven: Option<TxMerkleNode>,
 }
 
 impl Prover {
-    /// Proves that `block` holds the transactions of its header, and that each of `reports` is one of them.
+    /// Proves that `block` holds the transactions of its header, and that each of `reports` is one
+    /// of them.
     ///
     /// # Errors
-    /// [`Unproven`], with what was expected and found.
+    /// [`Unproven`], with the expected and the found.
     pub fn prove(&mut self, block: RawBlock<'_>, reports: &[TransactionReport]) -> Result<(), Unproven> {
         self.proven = None;
         self.hash_transactions(block)?;
@@ -126,24 +130,26 @@ impl Prover {
         Ok(())
     }
 
-    /// The ids of the transactions of the block that was proven last, in order.
+    /// The ids of the transactions of the block proven last, in order.
     pub fn txids(&self) -> impl ExactSizeIterator<Item = Txid> {
         self.txids.iter().map(|txid| Txid::from_byte_array(*txid))
     }
 
-    /// The merkle branch of the transaction at `tx_index` in the block that [`prove`](Self::prove) proved last; none if
-    /// it has no such transaction, or if the last proof failed.
+    /// The merkle branch of the transaction at `tx_index` in the block that [`prove`](Self::prove)
+    /// proved last. None if it has no such transaction, or if the last proof failed.
     ///
-    /// For several of one block, [`branches`](Self::branches) hashes the tree once.
+    /// For several transactions, [`branches`](Self::branches) hashes the tree once.
     pub fn branch(&mut self, tx_index: u32) -> Option<MerkleBranch> {
         self.branches(&[tx_index]).ok()?.pop()
     }
 
-    /// The merkle branches of the transactions at `tx_indexes`, in that order, in the block that [`prove`](Self::prove)
-    /// proved last. They cost the tree once more, a hash a transaction, since `prove` keeps nothing of it.
+    /// The merkle branches of the transactions at `tx_indexes`, in that order, in the block that
+    /// [`prove`](Self::prove) proved last. The tree is hashed again, one hash for each transaction,
+    /// since `prove` keeps only the ids.
     ///
     /// # Errors
-    /// [`Unproven::NoSuchTransaction`] where the block does not have one of them; a block that was not proven has none.
+    /// [`Unproven::NoSuchTransaction`] if the block does not have one of them; a block that was not
+    /// proven has none.
     pub fn branches(&mut self, tx_indexes: &[u32]) -> Result<Vec<MerkleBranch>, Unproven> {
         let count = if self.proven.is_some() { self.txids.len() } else { 0 };
         if let Some(&tx_index) = tx_indexes.iter().find(|tx_index| **tx_index as usize >= count) {
@@ -156,17 +162,17 @@ impl Prover {
         Ok(merkle::branches(&mut self.level, tx_indexes)?)
     }
 
-    /// Proves that the witnesses in `block` are those that its coinbase commits to (BIP141), the transactions first,
-    /// unless they are those that were proven last. Costs about what [`prove`](Self::prove) does, and reads the whole
-    /// block.
+    /// Proves that the coinbase of `block` commits to its witnesses (BIP141). Proves the
+    /// transactions first, unless the block was proven last. Costs about as much as
+    /// [`prove`](Self::prove), and reads the whole block.
     ///
-    /// The rule is that of Bitcoin Core's `CheckWitnessMalleation` (`src/validation.cpp`), but for the height from which
-    /// it holds, which a block does not tell: a commitment without a single witness is let pass. Miners made such
-    /// blocks before segwit was active; later there are none, but a block that lost every witness, the coinbase's too,
-    /// looks the same.
+    /// The rule is that of Bitcoin Core's `CheckWitnessMalleation` (`src/validation.cpp`), except
+    /// for the height from which it holds, which a block does not show: a commitment without any
+    /// witness passes. Miners made such blocks before segwit was active. A later block that lost
+    /// every witness, the coinbase's too, looks the same.
     ///
     /// # Errors
-    /// [`Unproven`], with what was expected and found.
+    /// [`Unproven`], with the expected and the found.
     pub fn prove_witnesses(&mut self, block: RawBlock<'_>) -> Result<(), Unproven> {
         self.find_transactions(block)?;
         let coinbase = self.bounds.first().copied().ok_or(Malformed::NoTransactions)?;
@@ -181,13 +187,14 @@ impl Prover {
         commitment.check(root)
     }
 
-    /// The transactions at `tx_indexes`, in that order, as the node wrote them: with their witnesses, in the clear.
+    /// The transactions at `tx_indexes`, in that order, with witnesses and without obfuscation.
     ///
-    /// Nothing of them is proven; [`prove`](Self::prove) and [`prove_witnesses`](Self::prove_witnesses) do that.
+    /// They are not proven; [`prove`](Self::prove) and [`prove_witnesses`](Self::prove_witnesses)
+    /// do that.
     ///
     /// # Errors
-    /// [`Unproven::Malformed`] where the bytes are not a block, [`Unproven::NoSuchTransaction`] where it does not have
-    /// one of them.
+    /// [`Unproven::Malformed`] if the bytes are not a block, [`Unproven::NoSuchTransaction`] if it
+    /// does not have one of them.
     pub fn raw_transactions(&mut self, block: RawBlock<'_>, tx_indexes: &[u32]) -> Result<Vec<Vec<u8>>, Unproven> {
         self.find_transactions(block)?;
         let raw = tx_indexes.iter().map(|&tx_index| {
@@ -220,8 +227,8 @@ impl Prover {
         walk(block, &mut EveryTransaction(|transaction| self.bounds.push(transaction)))
     }
 
-    /// Proves the block of `coinbase`, unless it is the one that was proven last: same root in the header, and the same
-    /// transaction below it. What the coinbase commits to needs no other of them.
+    /// Proves the block of `coinbase`, unless it was proven last: same root in the header and same
+    /// coinbase. The coinbase's commitment needs no other transaction.
     fn prove_coinbase(&mut self, block: RawBlock<'_>, coinbase: TxBounds) -> Result<(), Unproven> {
         let txid = hash_stripped(block, coinbase, &mut self.transaction);
         if self.proven == Some(header_merkle_root(block)?) && self.txids.first() == Some(&txid) {
@@ -230,7 +237,8 @@ impl Prover {
         self.prove(block, &[])
     }
 
-    /// Writes over `level` what the witness commitment covers: the coinbase, which holds it, counts as zeros.
+    /// Fills `level` with the hashes under the witness commitment. The coinbase, which holds the
+    /// commitment, counts as zeros.
     fn hash_whole_transactions(&mut self, block: RawBlock<'_>) {
         let Self { level, messages, .. } = self;
         level.clear();
@@ -246,13 +254,13 @@ impl Prover {
     }
 }
 
-/// Whether `transaction` is written with marker and flag. Core reads none that is and has no witness, so that nothing
-/// is asked about the witnesses themselves.
+/// Whether `transaction` is serialised with marker and flag. Core reads no such transaction without
+/// a witness, so the witnesses need not be examined.
 fn has_witness(transaction: &TxBounds) -> bool {
     transaction.body > transaction.start.saturating_add(4)
 }
 
-/// Appends the hashes of `messages`, which are used up, to `hashes`.
+/// Appends the hashes of `messages` to `hashes` and clears `messages`.
 fn hash_batch(messages: &mut Messages, hashes: &mut Vec<Digest>) {
     Implementation::fastest().hash_messages(messages, hashes);
     messages.clear();
@@ -269,7 +277,7 @@ fn header_merkle_root(block: RawBlock<'_>) -> Result<TxMerkleNode, Malformed> {
     Ok(TxMerkleNode::from_byte_array(root))
 }
 
-/// Shows each transaction as it passes.
+/// Passes every transaction to a closure.
 struct EveryTransaction<F>(F);
 
 impl<F: FnMut(TxBounds)> Probe for EveryTransaction<F> {

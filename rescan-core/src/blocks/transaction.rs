@@ -1,6 +1,7 @@
-//! One transaction as a borrowed view: checked once when it is made, then iterated without a way to fail.
+//! A borrowed view of one transaction: checked once when it is parsed, then iterated without
+//! failure.
 //!
-//! It does not interpret scripts or witnesses; it knows where they are. Serialisation: BIP144.
+//! Scripts and witnesses are located but not interpreted. Serialisation: BIP144.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 
@@ -11,36 +12,37 @@ use crate::blocks::cursor::{Cursor, Malformed};
 use crate::blocks::obfuscation::RawBlock;
 use crate::blocks::walk::TxBounds;
 
-/// A transaction in the clear, known to be well-formed.
+/// A well-formed transaction without obfuscation.
 #[derive(Clone, Copy, Debug)]
 pub struct TxView<'a> {
     version: &'a [u8; 4],
-    /// Input count, inputs, output count and outputs: what the txid covers between version and lock time.
+    /// Input count, inputs, output count and outputs: the bytes under the txid between version and
+    /// lock time.
     body: &'a [u8],
     lock_time: &'a [u8; 4],
 }
 
-/// One input: what it spends. Scripts and witnesses are passed over.
+/// One input: the coin it spends. Its script and witness are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxInput {
-    /// The coin that it spends.
+    /// The spent coin.
     pub prevout: OutPoint,
 }
 
 /// One output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxOutput<'a> {
-    /// What it carries, in satoshi.
+    /// Its value, in satoshi.
     pub value_sat: u64,
-    /// What it pays.
+    /// The script it pays.
     pub script_pubkey: &'a [u8],
 }
 
 impl<'a> TxView<'a> {
-    /// The transaction at `cursor`, which is left behind its last byte.
+    /// Parses the transaction at `cursor`, and leaves the cursor after its last byte.
     ///
     /// # Errors
-    /// [`Malformed`] where the bytes are not a transaction.
+    /// [`Malformed`] if the bytes are not a transaction.
     pub fn read(cursor: &mut Cursor<'a>, bytes: &'a [u8]) -> Result<Self, Malformed> {
         let at = cursor.position();
         let version = cursor.array::<4>()?;
@@ -75,10 +77,10 @@ impl<'a> TxView<'a> {
         Ok(Self { version, body, lock_time })
     }
 
-    /// The transaction that fills `bytes`.
+    /// Parses the transaction that fills `bytes`.
     ///
     /// # Errors
-    /// [`Malformed`] where the bytes are not one transaction and nothing else.
+    /// [`Malformed`] if the bytes are not exactly one transaction.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(bytes);
         let view = Self::read(&mut cursor, bytes)?;
@@ -115,19 +117,19 @@ impl<'a> TxView<'a> {
     }
 }
 
-/// Writes the serialisation without witnesses of a transaction of `block`, in the clear, over what `buffer` held: what
-/// a txid covers, in one piece.
+/// Replaces the content of `buffer` by a transaction of `block`, without witnesses and obfuscation:
+/// the bytes that its txid covers.
 pub fn strip(block: RawBlock<'_>, transaction: TxBounds, buffer: &mut Vec<u8>) {
     buffer.resize(stripped_bytes(transaction), 0);
     strip_into(block, transaction, buffer);
 }
 
-/// How many bytes [`strip`] writes.
+/// Number of bytes that [`strip`] writes.
 pub(crate) fn stripped_bytes(transaction: TxBounds) -> usize {
     transaction.body_end.saturating_sub(transaction.body).saturating_add(8)
 }
 
-/// Writes what [`strip`] does into `place`, which has [`stripped_bytes`].
+/// Writes the output of [`strip`] to `place`, which has [`stripped_bytes`] bytes.
 pub(crate) fn strip_into(block: RawBlock<'_>, transaction: TxBounds, place: &mut [u8]) {
     let TxBounds { start, body, body_end, end, .. } = transaction;
     let mut rest = place;
@@ -139,19 +141,19 @@ pub(crate) fn strip_into(block: RawBlock<'_>, transaction: TxBounds, place: &mut
     }
 }
 
-/// Writes a transaction of `block` as it stands there, in the clear, witnesses and all, over what `buffer` held: what a
-/// wtxid covers (BIP141), and what a node takes as a raw transaction.
+/// Replaces the content of `buffer` by a transaction of `block`, with witnesses and without
+/// obfuscation: the bytes that its wtxid covers (BIP141), and a raw transaction to a node.
 pub fn copy_whole(block: RawBlock<'_>, transaction: TxBounds, buffer: &mut Vec<u8>) {
     buffer.resize(whole_bytes(transaction), 0);
     copy_whole_into(block, transaction, buffer);
 }
 
-/// How many bytes [`copy_whole`] writes.
+/// Number of bytes that [`copy_whole`] writes.
 pub(crate) fn whole_bytes(transaction: TxBounds) -> usize {
     transaction.end.saturating_sub(transaction.start)
 }
 
-/// Writes what [`copy_whole`] does into `place`, which has [`whole_bytes`].
+/// Writes the output of [`copy_whole`] to `place`, which has [`whole_bytes`] bytes.
 pub(crate) fn copy_whole_into(block: RawBlock<'_>, transaction: TxBounds, place: &mut [u8]) {
     let TxBounds { start, end, .. } = transaction;
     let whole = block.bytes().get(start..end).unwrap_or_default();

@@ -1,15 +1,19 @@
-//! The walk: one pass over a block's bytes as they lie on disk, at the speed at which memory gives them.
+//! The walk: one pass over a block's bytes on disk, at memory speed.
 //!
-//! It finds where inputs, outputs and transactions are, and shows eight bytes of each outpoint and each script to a
-//! [`Probe`]. It decodes nothing, allocates nothing, hashes nothing, and reads of a witness only the lengths. It does
-//! check that every length stays within the block and that the block ends where its last transaction does.
+//! It locates inputs, outputs and transactions, and passes eight bytes of each outpoint and each
+//! script to a [`Probe`]. It decodes, allocates and hashes nothing, and reads only the lengths of a
+//! witness. It checks that every length stays within the block and that the block ends with its
+//! last transaction.
 //!
-//! What it costs is a chain of loads in which each position depends on the length before it. Therefore: what is left of
-//! the block is carried in registers, and one comparison shows that all of an ordinary input, output or witness lies
-//! within it; the two commonest witnesses are recognised by a comparison, which the processor can predict where it would
-//! have to wait for a length; the XOR key is turned beside the load, not behind it; and each step asks memory for the
-//! line that a step some kilobytes ahead will need, since the hardware's own prefetcher loses a reader that jumps over
-//! witnesses.
+//! Its cost is a chain of loads: each position depends on the length before it. Therefore:
+//!
+//! - The rest of the block is kept in registers, and one comparison shows that an ordinary input,
+//!   output or witness lies within it.
+//! - The two most common witnesses are recognised by a comparison, which the processor predicts
+//!   instead of waiting for a length.
+//! - The XOR key is rotated beside the load, not after it.
+//! - Each step prefetches the cache line of a step some kilobytes ahead: the hardware prefetcher
+//!   loses a reader that jumps over witnesses.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 #![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
@@ -22,43 +26,45 @@ use crate::blocks::obfuscation::RawBlock;
 /// The size of a block header in bytes.
 pub const HEADER_BYTES: usize = 80;
 
-/// Scripts shorter than this are shown whole: they have no eight bytes at [len - 10, len - 2).
+/// Shorter scripts are passed whole: they have no eight bytes at [len - 10, len - 2).
 pub const SHORT_SCRIPT_BYTES: usize = 10;
 
-/// Looks at what the walk passes and says whether a transaction deserves a second look.
+/// Inspects the parts of a transaction during the walk, and decides whether to parse it.
 ///
 /// False positives cost time, false negatives lose coins.
 pub trait Probe {
-    /// An input spends output `vout` of the transaction whose id begins with the bytes of `txid_word`, little-endian.
+    /// An input spends output `vout` of the transaction whose id begins with `txid_word`,
+    /// little-endian.
     fn input(&mut self, txid_word: u64, vout: u32) -> bool;
-    /// An output pays a script of at least [`SHORT_SCRIPT_BYTES`] whose bytes [len - 10, len - 2) are `word`,
-    /// little-endian: bytes of a hash or a key in every standard script.
+    /// An output pays a script of at least [`SHORT_SCRIPT_BYTES`]. `word` is its bytes [len - 10,
+    /// len - 2), little-endian: bytes of a hash or a key in every standard script.
     fn output(&mut self, word: u64) -> bool;
     /// An output pays a script shorter than [`SHORT_SCRIPT_BYTES`].
     fn short_output(&mut self, script: &[u8]) -> bool;
-    /// Something was found in `transaction`. What the probe learns here holds for the transactions behind it.
+    /// Some part of `transaction` was hit. State that the probe changes here holds for the
+    /// transactions after it.
     fn found(&mut self, transaction: TxBounds);
 }
 
-/// Where one transaction lies within its block, in bytes from the block's start.
+/// The bounds of one transaction in its block, in bytes from the block's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxBounds {
     /// Its index in the block, the coinbase being 0.
     pub tx_index: u32,
     /// Its first byte.
     pub start: usize,
-    /// Where its input count is: behind the version, and behind marker and flag where it has them (BIP144).
+    /// Its input count: after the version, and after marker and flag if it has them (BIP144).
     pub body: usize,
-    /// Behind its last output.
+    /// The end of its last output.
     pub body_end: usize,
-    /// Behind its lock time.
+    /// The end of its lock time.
     pub end: usize,
 }
 
 /// Walks the transactions of `block`.
 ///
 /// # Errors
-/// [`Malformed`] where the bytes are not a block and nothing else. What was found before stands, unproven.
+/// [`Malformed`] if the bytes are not exactly one block. Earlier hits stand, unproven.
 #[inline]
 pub fn walk<P: Probe>(block: RawBlock<'_>, probe: &mut P) -> Result<(), Malformed> {
     if block.key().is_clear() {
@@ -68,20 +74,21 @@ pub fn walk<P: Probe>(block: RawBlock<'_>, probe: &mut P) -> Result<(), Malforme
     }
 }
 
-/// How far ahead memory is asked for. Nearer is too late, further gains nothing (benches/README.md).
+/// Prefetch distance. A shorter one is too late, a longer one gains nothing (benches/README.md).
 const PREFETCH_AHEAD_BYTES: usize = 3072;
 const CACHE_LINE_BYTES: usize = 64;
 
-/// What one bounds check makes readable. Everything whose length is a CompactSize of one byte fits: an input takes at
-/// most 41 + 252 bytes, an output 9 + 252, a witness of signature and key 2 + 252 + 34.
+/// Bytes made readable by one bounds check. Every part whose length is a CompactSize of one byte
+/// fits: an input takes at most 41 + 252 bytes, an output 9 + 252, a witness of signature and key 2
+/// + 252 + 34.
 const REACH_BYTES: usize = 304;
 
-/// What no longer depends on where the walk is. What does is handed from step to step: `rest`, the bytes from there to
-/// the block's end. It is not a field: a step that is not inlined would force it into memory, and the chain of loads
-/// through it.
+/// State that does not depend on the position. The position is passed from step to step as `rest`,
+/// the bytes from there to the block's end. It is not a field: a step that is not inlined would
+/// force it into memory, and the chain of loads through memory.
 struct Walk<const MASKED: bool> {
     size: usize,
-    /// The key, turned to the block's end.
+    /// The key, rotated for the block's end.
     end_key: u64,
 }
 
@@ -122,7 +129,8 @@ impl<const MASKED: bool> Walk<MASKED> {
         let start = self.position(rest);
         ask_ahead(rest, 0);
         let head = self.word(rest)?;
-        // The version is four bytes; then either the input count, or marker 0, flag 1 and the input count.
+        // The version is four bytes; then either the input count, or marker 0, flag 1 and the input
+        // count.
         let segwit = (head >> 32) & 0xff == 0;
         if segwit && (head >> 40) & 0xff != 1 {
             return Err(Malformed::NeitherSerialisation { at: start });
@@ -130,7 +138,7 @@ impl<const MASKED: bool> Walk<MASKED> {
         let rest = self.skip(rest, if segwit { 6 } else { 4 })?;
         let body = self.position(rest);
         let (input_count, mut rest) = self.count(rest)?;
-        // Nothing of it would be shown to the probe, so that a proof would pass it over.
+        // The probe would see nothing of it, and a proof would skip it.
         if input_count == 0 {
             return Err(Malformed::NoInputs { at: start });
         }
@@ -169,13 +177,13 @@ impl<const MASKED: bool> Walk<MASKED> {
                 return Ok((probe.input(word_at::<0>(reach) ^ key, vout), next));
             }
         }
-        self.input_unhurried(rest, probe)
+        self.input_slow(rest, probe)
     }
 
     /// An input near the block's end or with a long script.
     #[cold]
     #[inline(never)]
-    fn input_unhurried<'a, P: Probe>(&self, rest: &'a [u8], probe: &mut P) -> Result<(bool, &'a [u8]), Malformed> {
+    fn input_slow<'a, P: Probe>(&self, rest: &'a [u8], probe: &mut P) -> Result<(bool, &'a [u8]), Malformed> {
         let txid_word = self.word(rest)?;
         let script_size = self.skip(rest, 36)?;
         let vout = (self.word(self.skip(rest, 28)?)? >> 32) as u32; // the high half is the vout
@@ -190,7 +198,7 @@ impl<const MASKED: bool> Walk<MASKED> {
             ask_ahead(rest, 0);
             let key = self.key(rest);
             let script_bytes = byte_at::<8>(reach, key);
-            // Behind value and length come the script's bytes: the word that begins ten before their end.
+            // The script follows value and length; the word begins ten bytes before its end.
             let word_start = script_bytes.wrapping_sub(1);
             if (SHORT_SCRIPT_BYTES..0xfd).contains(&script_bytes)
                 && let Some(word) = reach.get(word_start..).and_then(|word| word.first_chunk())
@@ -199,13 +207,13 @@ impl<const MASKED: bool> Walk<MASKED> {
                 return Ok((probe.output(u64::from_le_bytes(*word) ^ self.turned(key, word_start)), next));
             }
         }
-        self.output_unhurried(rest, probe)
+        self.output_slow(rest, probe)
     }
 
-    /// An output near the block's end, or with a script that is short or long.
+    /// An output near the block's end, or with a short or long script.
     #[cold]
     #[inline(never)]
-    fn output_unhurried<'a, P: Probe>(&self, rest: &'a [u8], probe: &mut P) -> Result<(bool, &'a [u8]), Malformed> {
+    fn output_slow<'a, P: Probe>(&self, rest: &'a [u8], probe: &mut P) -> Result<(bool, &'a [u8]), Malformed> {
         let (script_bytes, script) = self.compact_size(self.skip(rest, 8)?)?;
         let next = self.skip(script, script_bytes)?;
         let hit = match script_bytes.checked_sub(SHORT_SCRIPT_BYTES as u64) {
@@ -223,13 +231,14 @@ impl<const MASKED: bool> Walk<MASKED> {
         Ok((hit, next))
     }
 
-    /// Passes the witness of one input.
+    /// Skips the witness of one input.
     #[inline(always)]
     fn witness<'a>(&self, rest: &'a [u8]) -> Result<&'a [u8], Malformed> {
-        /// One item of 64 bytes: a taproot key-path signature (BIP341) with the default sighash type.
+        /// One item of 64 bytes: a taproot key-path signature (BIP341) with the default sighash
+        /// type.
         const KEY_PATH: u64 = 0x40_01;
         if let Some(reach) = rest.first_chunk::<REACH_BYTES>() {
-            // As a rule it takes more than a line.
+            // It usually takes more than one cache line.
             ask_ahead(rest, 0);
             ask_ahead(rest, CACHE_LINE_BYTES);
             let key = self.key(rest);
@@ -239,7 +248,8 @@ impl<const MASKED: bool> Walk<MASKED> {
             {
                 return Ok(next);
             }
-            // Two items, a short one and then 33 bytes: signature and key of a p2wpkh coin (BIP141).
+            // Two items, a short one and one of 33 bytes: signature and key of a p2wpkh coin
+            // (BIP141).
             let first_bytes = ((head >> 8) & 0xff) as usize; // one byte
             let second = first_bytes.wrapping_add(2);
             if head & 0xff == 2
@@ -263,7 +273,7 @@ impl<const MASKED: bool> Walk<MASKED> {
         Ok(rest)
     }
 
-    /// A CompactSize that mostly is one byte.
+    /// A CompactSize that is usually one byte.
     #[inline(always)]
     fn count<'a>(&self, rest: &'a [u8]) -> Result<(u64, &'a [u8]), Malformed> {
         if let Some((masked, behind)) = rest.split_first() {
@@ -275,7 +285,7 @@ impl<const MASKED: bool> Walk<MASKED> {
         self.compact_size(rest)
     }
 
-    /// A CompactSize (Bitcoin Core, `src/serialize.h`) of any width, and what is behind it.
+    /// A CompactSize (Bitcoin Core, `src/serialize.h`) of any width, and the bytes after it.
     #[inline(never)]
     fn compact_size<'a>(&self, rest: &'a [u8]) -> Result<(u64, &'a [u8]), Malformed> {
         let (masked, digits) = rest.split_first().ok_or_else(|| self.too_short(rest, 1))?;
@@ -287,7 +297,7 @@ impl<const MASKED: bool> Walk<MASKED> {
         };
         let behind = self.skip(digits, width)?;
         let mut value = [0_u8; 8];
-        // Digits that are not there stay zero.
+        // Missing bytes stay zero.
         for ((to, masked), key) in value.iter_mut().zip(digits).zip(self.key(digits).to_le_bytes()).take(width as usize)
         {
             *to = masked ^ key;
@@ -295,7 +305,7 @@ impl<const MASKED: bool> Walk<MASKED> {
         Ok((u64::from_le_bytes(value), behind))
     }
 
-    /// What is left `count` bytes on, which may be nothing.
+    /// The bytes after the next `count`; possibly none.
     #[inline(always)]
     fn skip<'a>(&self, rest: &'a [u8], count: u64) -> Result<&'a [u8], Malformed> {
         usize::try_from(count)
@@ -329,27 +339,28 @@ impl<const MASKED: bool> Walk<MASKED> {
         if MASKED { self.end_key.rotate_left((rest.len() as u32).wrapping_mul(8)) } else { 0 } // rotation is modulo 64
     }
 
-    /// `key`, turned for a word `by` bytes further on.
+    /// `key`, rotated for a word `by` bytes later.
     #[inline(always)]
     fn turned(&self, key: u64, by: usize) -> u64 {
         if MASKED { key.rotate_right((by as u32).wrapping_mul(8)) } else { 0 } // rotation is modulo 64
     }
 }
 
-/// Asks memory for the line that lies some way ahead of `at`. A hint: it reads nothing, and may point behind the block.
+/// Prefetches the cache line some distance after `at`. A hint only: it reads nothing, and may point
+/// beyond the block.
 #[inline(always)]
 fn ask_ahead(rest: &[u8], at: usize) {
     prefetch_index(rest, at.wrapping_add(PREFETCH_AHEAD_BYTES));
 }
 
-/// Eight bytes at `OFFSET`, little-endian. A constant, so that the check is made when it is compiled.
+/// Eight bytes at `OFFSET`, little-endian. A constant, so the check is made at compile time.
 #[inline(always)]
 fn word_at<const OFFSET: usize>(reach: &[u8; REACH_BYTES]) -> u64 {
     const { assert!(OFFSET.saturating_add(8) <= REACH_BYTES) };
     reach.get(OFFSET..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
 }
 
-/// The byte at `OFFSET` under `key`, which is turned to the first byte.
+/// The byte at `OFFSET`; `key` is that of the first byte.
 #[inline(always)]
 fn byte_at<const OFFSET: usize>(reach: &[u8; REACH_BYTES], key: u64) -> usize {
     const { assert!(OFFSET < REACH_BYTES) };

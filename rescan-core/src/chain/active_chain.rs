@@ -1,8 +1,9 @@
 //! The active chain at one moment: the block at each height, and its position on disk.
 //!
-//! A snapshot never changes, and shares its tables with the snapshots before and after it. It records the block files as
-//! they were when it was made; readers check that the bytes are still there. Resident size is 64 bytes a block: 56 for
-//! its entry, 4 for its height, 4 in the index of hashes.
+//! A snapshot never changes, and shares its tables with the snapshots before and after it. It
+//! records the block files as they were when it was made; readers check that the bytes are still
+//! there. Resident size is 64 bytes a block: 56 for its entry, 4 for its height, 4 in the index of
+//! hashes.
 
 use bitcoin::BlockHash;
 
@@ -14,12 +15,13 @@ use crate::report::BlockId;
 /// The entry number of a height whose block is not known.
 const NO_ENTRY: u32 = u32::MAX;
 
-/// Highest first height of a run without known ancestors. The gap below the run takes four bytes a height, and the height
-/// is a claim of an unproven coinbase. No chain of this millennium is longer.
+/// Highest first height of a run without known ancestors. The gap below the run takes four bytes a
+/// height, and the height is a claim of an unproven coinbase. No chain of this millennium is
+/// longer.
 pub(super) const ROOTLESS_HEIGHT_MAX: Height = Height(1 << 25);
 
-/// Seconds that Bitcoin Core's wallet subtracts from a birthday (`TIMESTAMP_WINDOW` in `src/chain.h`): block times are only
-/// roughly right.
+/// Seconds that Bitcoin Core's wallet subtracts from a birthday (`TIMESTAMP_WINDOW` in
+/// `src/chain.h`): block times are only roughly right.
 const TIMESTAMP_WINDOW_SECS: u32 = 7200;
 
 /// Hashes in a locator before its steps begin to double (`LocatorEntries` in `src/chain.cpp`).
@@ -60,7 +62,8 @@ impl ActiveChain {
         Some(ChainBlock { hash: entry.hash, time: entry.time, span: entry.span_on_disk()? })
     }
 
-    /// Hash and time of the block at `height`. Known for pruned blocks too, if they were seen before they were pruned.
+    /// Hash and time of the block at `height`. Known for pruned blocks too, if they were seen
+    /// before they were pruned.
     #[must_use]
     pub fn id(&self, height: Height) -> Option<BlockId> {
         self.entry_at(height).map(|entry| BlockId { height, hash: entry.hash, time: entry.time })
@@ -73,23 +76,26 @@ impl ActiveChain {
         (height != NOT_ACTIVE).then_some(Height(height))
     }
 
-    /// Every known copy of the block at `height`, the preferred one first; empty if none is on disk.
+    /// Every known copy of the block at `height`, the preferred one first; empty if none is on
+    /// disk.
     #[must_use]
     pub fn copies(&self, height: Height) -> Vec<RecordSpan> {
         self.entry_id(height).into_iter().flat_map(|id| self.blocks.copies(id)).collect()
     }
 
-    /// The lowest height from which every block up to `last` is on disk; none if `last` itself is not.
+    /// The lowest height from which every block up to `last` is on disk; none if `last` itself is
+    /// not.
     #[must_use]
     pub fn lowest_complete_to(&self, last: Height) -> Option<Height> {
         (0..=last.0).rev().map(Height).take_while(|height| self.block(*height).is_some()).last()
     }
 
-    /// The first height of a scan from `birthday` (seconds since 1970), by Bitcoin Core's rule: the first block whose time,
-    /// or an ancestor's, is no earlier than two hours before it. None if the whole chain is older.
+    /// The first height of a scan from `birthday` (seconds since 1970), by Bitcoin Core's rule: the
+    /// first block whose time, or an ancestor's, is no earlier than two hours before it. None if
+    /// the whole chain is older.
     ///
-    /// If the height below that block is unknown, the true first block may be there. Then that height is returned, and a
-    /// scan from it reports the missing block.
+    /// If the height below that block is unknown, the true first block may be there. Then that
+    /// height is returned, and a scan from it reports the missing block.
     #[must_use]
     pub fn first_height_since(&self, birthday: u32) -> Option<Height> {
         let since = birthday.saturating_sub(TIMESTAMP_WINDOW_SECS);
@@ -101,8 +107,8 @@ impl ActiveChain {
         }
     }
 
-    /// Hashes from the block at `from` downwards: eleven in a row, then in doubling steps, genesis last (`LocatorEntries`
-    /// in `src/chain.cpp`). Unknown heights are left out.
+    /// Hashes from the block at `from` downwards: eleven in a row, then in doubling steps, genesis
+    /// last (`LocatorEntries` in `src/chain.cpp`). Unknown heights are left out.
     #[must_use]
     pub fn locator(&self, from: Height) -> Vec<BlockHash> {
         let (mut hashes, mut steps_taken, mut step, mut height) = (Vec::new(), 0usize, 1u32, from.0);
@@ -119,8 +125,8 @@ impl ActiveChain {
         }
     }
 
-    /// The lowest height at which `other` has another block than this snapshot, or none. None if `other` contains all of
-    /// this snapshot.
+    /// The lowest height at which `other` has another block than this snapshot, or none. None if
+    /// `other` contains all of this snapshot.
     #[must_use]
     pub fn fork_height(&self, other: &Self) -> Option<Height> {
         let differs = |height: &Height| {
@@ -142,8 +148,8 @@ impl ActiveChain {
             .sum()
     }
 
-    /// The lowest height of a run that no known block links to genesis: a pruned chain, or the upper part of an assumeutxo
-    /// node's chain. None if the whole chain is linked.
+    /// The lowest height of a run that no known block links to genesis: a pruned chain, or the
+    /// upper part of an assumeutxo node's chain. None if the whole chain is linked.
     #[must_use]
     pub fn rootless_from(&self) -> Option<Height> {
         self.rootless_first
@@ -212,7 +218,8 @@ impl ActiveChain {
         self.rootless_first = Some(first);
     }
 
-    /// Ends the run without known ancestors: its blocks are ordinary ones from here on. Returns its first height.
+    /// Ends the run without known ancestors: its blocks are ordinary ones from here on. Returns its
+    /// first height.
     pub(super) fn take_rootless(&mut self) -> Option<Height> {
         self.rootless_first.take()
     }

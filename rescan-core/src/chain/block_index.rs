@@ -1,8 +1,10 @@
-//! The block index: every header found in block files, linked to its parent, and the active chain among them.
+//! The block index: every header found in block files, linked to its parent, and the active chain
+//! among them.
 //!
-//! Headers come in any order: a parent may follow its child. A block that extends the active chain joins it at once.
-//! Every other block is stale until [`selection`](super::selection) activates its branch. The index does no I/O and trusts
-//! its caller that a header has met its proof of work. It guarantees that each block's parent is the one its header names.
+//! Headers come in any order: a parent may follow its child. A block that extends the active chain
+//! joins it at once. Every other block is stale until [`selection`](super::selection) activates its
+//! branch. The index does no I/O and trusts its caller that a header has met its proof of work. It
+//! guarantees that each block's parent is the one its header names.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -64,7 +66,8 @@ pub struct BlockIndex {
     orphans: HashMap<BlockHash, Vec<u32>>,
     /// Blocks whose file changed, until a walk has found them again.
     lost: Vec<u32>,
-    /// Lowest blocks of branches that are never selected (`BLOCK_FAILED_VALID` in Bitcoin Core); none of them is active.
+    /// Lowest blocks of branches that are never selected (`BLOCK_FAILED_VALID` in Bitcoin Core);
+    /// none of them is active.
     invalidated: HashSet<u32>,
     /// Whether anything but growth at the top happened since the last selection.
     is_unsettled: bool,
@@ -121,7 +124,8 @@ impl BlockIndex {
         Some(HeaderRecord { hash, prev_hash: self.prev_hash(id), time, bits, span })
     }
 
-    /// Adds a record. A known block at another position is a further copy; at a known position it changes nothing.
+    /// Adds a record. A known block at another position is a further copy; at a known position it
+    /// changes nothing.
     pub(super) fn insert(&mut self, record: HeaderRecord) {
         match self.find(&record.hash) {
             Some(id) => self.is_unsettled |= self.chain.blocks_mut().add_copy(id, record.span) == CopyAdded::First,
@@ -165,7 +169,8 @@ impl BlockIndex {
     fn adopt_children(&mut self, id: u32, hash: &BlockHash) {
         let children = self.orphans.remove(hash).unwrap_or_default();
         if children.iter().any(|child| !self.stale.contains_key(child)) {
-            // The first block of the rootless run has found its parent: selection places the run anew.
+            // The first block of the rootless run has found its parent: selection places the run
+            // anew.
             self.deactivate_rootless();
         }
         for child in children {
@@ -175,8 +180,8 @@ impl BlockIndex {
         }
     }
 
-    /// Puts a block on top of the active chain if its parent is the tip. Children that came earlier follow at the next
-    /// selection.
+    /// Puts a block on top of the active chain if its parent is the tip. Children that came earlier
+    /// follow at the next selection.
     fn extend_with(&mut self, id: u32) {
         let Some(parent) = self.stale.get(&id).copied() else { return };
         let height = Height(u32::try_from(self.chain.len()).unwrap_or(NOT_ACTIVE));
@@ -211,8 +216,8 @@ impl BlockIndex {
         parent.unwrap_or(BlockHash::all_zeros())
     }
 
-    /// The stale blocks from the one above the fork, or from a run's first, to `tip`. If parents form a circle, the path ends
-    /// after as many blocks as are stale.
+    /// The stale blocks from the one above the fork, or from a run's first, to `tip`. If parents
+    /// form a circle, the path ends after as many blocks as are stale.
     pub(super) fn path_to(&self, tip: u32) -> Vec<u32> {
         let mut path = vec![tip];
         while let Some(parent) = path.last().and_then(|id| self.parent(*id)).filter(|id| self.is_stale(*id)) {
@@ -247,7 +252,8 @@ impl BlockIndex {
         self.invalidated.insert(id);
     }
 
-    /// Lets `tip` be selected again: neither it nor an ancestor stays invalidated (`reconsiderblock`).
+    /// Lets `tip` be selected again: neither it nor an ancestor stays invalidated
+    /// (`reconsiderblock`).
     pub(super) fn reconsider(&mut self, tip: u32) {
         if !self.invalidated.is_empty() {
             for id in self.path_to(tip) {
@@ -294,7 +300,8 @@ impl BlockIndex {
         }
     }
 
-    /// Removes blocks of changed files that no walk found again, and pruned blocks that nothing active descends from.
+    /// Removes blocks of changed files that no walk found again, and pruned blocks that nothing
+    /// active descends from.
     pub(super) fn remove_lost(&mut self) {
         let mut gone: BTreeMap<u32, BlockHash> = BTreeMap::new();
         for id in std::mem::take(&mut self.lost) {
@@ -333,7 +340,8 @@ impl BlockIndex {
         }
     }
 
-    /// Appends a block to the active chain of an index that [`BlockIndex::restored`] completes. None if numbers are used up.
+    /// Appends a block to the active chain of an index that [`BlockIndex::restored`] completes.
+    /// None if numbers are used up.
     pub(super) fn restore(&mut self, record: HeaderRecord) -> Option<()> {
         let HeaderRecord { hash, time, bits, span, .. } = record;
         u32::try_from(self.chain.len()).ok()?;

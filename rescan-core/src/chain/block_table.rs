@@ -1,7 +1,7 @@
 //! Every block ever seen, stale ones included, numbered in order of discovery.
 //!
-//! A number is never used twice: a removed block leaves an empty entry. Cloning shares all tables with the original
-//! until one side changes them.
+//! A number is never used twice: a removed block leaves an empty entry. Cloning shares all tables
+//! with the original until one side changes them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -137,7 +137,8 @@ impl BlockTable {
         preferred.into_iter().filter(|id| !self.replace_preferred(*id)).collect()
     }
 
-    /// Makes a further copy the preferred one. False if there is none: the block is no longer on disk.
+    /// Makes a further copy the preferred one. False if there is none: the block is no longer on
+    /// disk.
     fn replace_preferred(&mut self, id: u32) -> bool {
         let replacement = pop_first(Arc::make_mut(&mut self.copies), id);
         if let Some(entry) = self.get_mut(id) {

@@ -1,7 +1,8 @@
 //! A block index as records in a fixed order, and rebuilt from them without reading block files.
 //!
-//! The active chain is stored in height order, which implies its links. All other records name their parents. The caller
-//! vouches for restored records: they were checked when they were first read.
+//! The active chain is stored in height order, which implies its links. All other records name
+//! their parents. The caller vouches for restored records: they were checked when they were first
+//! read.
 
 use bitcoin::BlockHash;
 
@@ -19,7 +20,8 @@ impl BlockIndex {
         heights.map_while(|height| chain.entry_id(height)).filter_map(|id| self.record(id))
     }
 
-    /// First height and blocks, in height order, of the run without known ancestors; none if the active chain has none.
+    /// First height and blocks, in height order, of the run without known ancestors; none if the
+    /// active chain has none.
     #[must_use]
     pub fn rootless_records(&self) -> Option<(Height, impl Iterator<Item = HeaderRecord>)> {
         let first = self.chain().rootless_from()?;
@@ -34,8 +36,8 @@ impl BlockIndex {
     }
 }
 
-/// Rebuilds a block index: first the rooted part of the active chain, then the rootless run. All other records can be
-/// inserted into the finished index.
+/// Rebuilds a block index: first the rooted part of the active chain, then the rootless run. All
+/// other records can be inserted into the finished index.
 #[derive(Debug)]
 pub struct IndexRestorer {
     index: BlockIndex,
@@ -48,8 +50,9 @@ impl IndexRestorer {
         Self { index: BlockIndex::new(network) }
     }
 
-    /// Begins the run without known ancestors at `first`; `prev_hash` is the unknown parent of its first block. False if
-    /// there is such a run already, or if `first` is not above all blocks so far or too high.
+    /// Begins the run without known ancestors at `first`; `prev_hash` is the unknown parent of its
+    /// first block. False if there is such a run already, or if `first` is not above all blocks so
+    /// far or too high.
     #[must_use]
     pub fn begin_rootless(&mut self, first: Height, prev_hash: BlockHash) -> bool {
         let chain = self.index.chain();
@@ -60,7 +63,8 @@ impl IndexRestorer {
         true
     }
 
-    /// Adds the next block of the active chain; its `prev_hash` is ignored. False if a first block is not genesis.
+    /// Adds the next block of the active chain; its `prev_hash` is ignored. False if a first block
+    /// is not genesis.
     #[must_use]
     pub fn push(&mut self, record: HeaderRecord) -> bool {
         let is_rooted = self.index.chain().len() != 0 || record.hash == self.index.genesis_hash();

@@ -1,19 +1,23 @@
 //! The height in a block's coinbase: the first push of its input script (BIP34).
 //!
-//! It is a claim that binds only from [`Network::bip34_height`](super::network::Network::bip34_height) on. It places runs of
-//! blocks whose ancestors are not on disk.
+//! It is a claim that binds only from
+//! [`Network::bip34_height`](super::network::Network::bip34_height) on. It places runs of blocks
+//! whose ancestors are not on disk.
 
 use crate::blocks::walk::HEADER_BYTES;
 use crate::position::Height;
 
-/// Bytes from a block's start that suffice to find the height: header, transaction count, version, marker and flag, input
-/// count, prevout, script length and a push of up to five bytes, with three-byte counts.
+/// Bytes from a block's start that suffice to find the height: header, transaction count, version,
+/// marker and flag, input count, prevout, script length and a push of up to five bytes, with
+/// three-byte counts.
 pub const COINBASE_HEIGHT_PREFIX_BYTES: usize = 160;
 
-/// `OP_1`: the sixteen opcodes from here on push the numbers 1 to 16, and so encode heights 1 to 16.
+/// `OP_1`: the sixteen opcodes from here on push the numbers 1 to 16, and so encode heights 1 to
+/// 16.
 const OP_1: u8 = 0x51;
 
-/// The height in the coinbase of the block that starts with `prefix`, without obfuscation; none if there is no such number.
+/// The height in the coinbase of the block that starts with `prefix`, without obfuscation; none if
+/// there is no such number.
 #[must_use]
 pub fn coinbase_height(prefix: &[u8]) -> Option<Height> {
     let after_header = prefix.get(HEADER_BYTES..)?;

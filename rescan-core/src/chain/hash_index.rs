@@ -1,14 +1,15 @@
 //! Entry numbers by block hash: sorted lists of numbers, sharded by hash, four bytes an entry.
 //!
-//! The index stores no hashes: the caller looks up the hash of an entry number. A clone shares each shard until one side
-//! changes it.
+//! The index stores no hashes: the caller looks up the hash of an entry number. A clone shares each
+//! shard until one side changes it.
 
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 
-/// Number of shards. A shard is the unit of copying: at a million blocks it holds a thousand numbers, 4 KiB.
+/// Number of shards. A shard is the unit of copying: at a million blocks it holds a thousand
+/// numbers, 4 KiB.
 const SHARDS: usize = 1024;
 
 /// Entry numbers by block hash.
@@ -26,8 +27,8 @@ impl Default for HashIndex {
 impl HashIndex {
     /// The index of the entries below `len`, whose hashes differ.
     ///
-    /// Numbers are first grouped by shard in one allocation, which returns to the system whole. One list for each shard left
-    /// half as much again behind in the heap.
+    /// Numbers are first grouped by shard in one allocation, which returns to the system whole. One
+    /// list for each shard left half as much again behind in the heap.
     pub(super) fn of_all<'a>(len: u32, hash_of: impl Fn(u32) -> Option<&'a BlockHash>) -> Self {
         let shard = |id: u32| hash_of(id).map_or(0, shard_of);
         let mut ends = vec![0usize; SHARDS];
@@ -76,7 +77,8 @@ impl HashIndex {
     }
 }
 
-/// Sorts by the first eight bytes of the hash, copied beside the number; hashes that share them are compared whole.
+/// Sorts by the first eight bytes of the hash, copied beside the number; hashes that share them are
+/// compared whole.
 fn sorted<'a>(ids: &[u32], hash_of: &impl Fn(u32) -> Option<&'a BlockHash>) -> Vec<u32> {
     let word = |hash: &BlockHash| {
         let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = hash.to_byte_array();
@@ -90,7 +92,8 @@ fn sorted<'a>(ids: &[u32], hash_of: &impl Fn(u32) -> Option<&'a BlockHash>) -> V
     ids
 }
 
-/// The first bytes of a hash in internal order are random; the zeros of proof of work are in the last ones.
+/// The first bytes of a hash in internal order are random; the zeros of proof of work are in the
+/// last ones.
 fn shard_of(hash: &BlockHash) -> usize {
     let [low, high, ..] = hash.to_byte_array();
     usize::from(u16::from_le_bytes([low, high])) % SHARDS

@@ -1,7 +1,9 @@
-//! The 80-byte block header: its fields, hash and work, and the two checks that need at most its parent.
+//! The 80-byte block header: its fields, hash and work, and the two checks that need at most its
+//! parent.
 //!
-//! Proof of work excludes bytes that are no header, and the difficulty rule excludes headers of no chain. Time, version and
-//! signet signatures are not checked here: Bitcoin Core checked them before it wrote the block.
+//! Proof of work excludes bytes that are no header, and the difficulty rule excludes headers of no
+//! chain. Time, version and signet signatures are not checked here: Bitcoin Core checked them
+//! before it wrote the block.
 
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{BlockHash, CompactTarget, Target};
@@ -18,7 +20,8 @@ const RETARGET_INTERVAL: u32 = 2016;
 pub struct Header([u8; HEADER_BYTES]);
 
 impl Header {
-    /// A view of 80 bytes. Any bytes are a header; [`Header::meets_target`] checks its proof of work.
+    /// A view of 80 bytes. Any bytes are a header; [`Header::meets_target`] checks its proof of
+    /// work.
     #[must_use]
     pub fn new(bytes: [u8; HEADER_BYTES]) -> Self {
         Self(bytes)
@@ -60,8 +63,8 @@ impl Header {
         Bits(u32::from_le_bytes(self.field::<72, 4>()))
     }
 
-    /// Whether `hash`, this header's, meets its target, and the target is no easier than the network allows
-    /// (`CheckProofOfWork` in `src/pow.cpp`).
+    /// Whether `hash`, this header's, meets its target, and the target is no easier than the
+    /// network allows (`CheckProofOfWork` in `src/pow.cpp`).
     #[must_use]
     pub fn meets_target(&self, hash: BlockHash, network: Network) -> bool {
         self.bits().target().is_some_and(|target| target <= network.pow_limit() && target.is_met_by(hash))
@@ -78,7 +81,8 @@ impl Header {
 pub struct Bits(pub u32);
 
 impl Bits {
-    /// The target; none if the number is negative, zero or above 256 bits (`DeriveTarget` in `src/pow.cpp`).
+    /// The target; none if the number is negative, zero or above 256 bits (`DeriveTarget` in
+    /// `src/pow.cpp`).
     #[must_use]
     pub fn target(self) -> Option<Target> {
         let exponent = self.0 >> 24;
@@ -100,8 +104,8 @@ impl Bits {
         Work(if high == 0 { low } else { u128::MAX })
     }
 
-    /// Whether a block at `height` may have these bits if its parent has `parent`. The bounds hold whatever the times of the
-    /// blocks between (`PermittedDifficultyTransition` in `src/pow.cpp`).
+    /// Whether a block at `height` may have these bits if its parent has `parent`. The bounds hold
+    /// whatever the times of the blocks between (`PermittedDifficultyTransition` in `src/pow.cpp`).
     #[must_use]
     pub fn may_follow(self, parent: Self, height: Height, network: Network) -> bool {
         if network.allows_min_difficulty() {
@@ -111,8 +115,8 @@ impl Bits {
             return self == parent;
         }
         let (Some(old), Some(new)) = (parent.target(), self.target()) else { return false };
-        // The timespan is clamped to between a quarter of two weeks and four times two weeks. The resulting target is
-        // rounded to compact form before the comparison.
+        // The timespan is clamped to between a quarter of two weeks and four times two weeks. The
+        // resulting target is rounded to compact form before the comparison.
         let rounded = |target: Target| Target::from_compact(target.min(network.pow_limit()).to_compact_lossy());
         let easiest = rounded(old.max_transition_threshold_unchecked());
         let hardest = rounded(old.min_transition_threshold());
@@ -120,8 +124,8 @@ impl Bits {
     }
 }
 
-/// Expected number of hashes. 128 bits suffice: all of main's chain reached 2^97 by 2026, and every block that counts has
-/// met its target.
+/// Expected number of hashes. 128 bits suffice: all of main's chain reached 2^97 by 2026, and every
+/// block that counts has met its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Work(pub u128);
 
@@ -185,7 +189,8 @@ mod tests {
 
     #[test]
     fn difficulty_moves_by_a_factor_of_four_and_only_at_the_interval() {
-        // The same figures as the `ChainParams_MAIN` cases of Bitcoin Core's src/test/pow_tests.cpp.
+        // The same figures as the `ChainParams_MAIN` cases of Bitcoin Core's
+        // src/test/pow_tests.cpp.
         let cases = [
             (0x1d00_ffff, 0x1d00_d86a, 32_256),
             (0x1d00_ffff, 0x1d00_ffff, 2016),

@@ -1,8 +1,8 @@
-//! Bitcoin networks and the rules that check a chain without a node: the magic bytes before each block record, genesis, the
-//! proof-of-work limit, and the rules of difficulty and BIP34.
+//! Bitcoin networks and the rules that check a chain without a node: the magic bytes before each
+//! block record, genesis, the proof-of-work limit, and the rules of difficulty and BIP34.
 //!
-//! The values are those of Bitcoin Core's `src/kernel/chainparams.cpp`. Addresses and keys distinguish only main and test
-//! networks: see [`Network::kind`].
+//! The values are those of Bitcoin Core's `src/kernel/chainparams.cpp`. Addresses and keys
+//! distinguish only main and test networks: see [`Network::kind`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,7 +31,8 @@ pub enum Network {
     Testnet3,
     /// The fourth test network (BIP94).
     Testnet4,
-    /// A test network whose blocks are signed (BIP325). All signets share one genesis; the magic distinguishes them.
+    /// A test network whose blocks are signed (BIP325). All signets share one genesis; the magic
+    /// distinguishes them.
     Signet(Magic),
     /// A private test network without difficulty.
     Regtest,
@@ -44,8 +45,8 @@ impl Network {
     /// The networks with a name, in the order in which a datadir is searched.
     pub const NAMED: [Self; 5] = [Self::Main, Self::Testnet3, Self::Testnet4, Self::SIGNET, Self::Regtest];
 
-    /// The signet of a block challenge (a scriptPubKey): its magic is the start of the double SHA-256 of the challenge,
-    /// serialised with its length (`SigNetParams`).
+    /// The signet of a block challenge (a scriptPubKey): its magic is the start of the double
+    /// SHA-256 of the challenge, serialised with its length (`SigNetParams`).
     #[must_use]
     pub fn custom_signet(challenge: &bitcoin::Script) -> Self {
         let mut engine = sha256d::Hash::engine();
@@ -78,7 +79,8 @@ impl Network {
         bitcoin::constants::genesis_block(self.to_bitcoin()).block_hash()
     }
 
-    /// The directory of this network in a datadir; empty for main, whose files are in the datadir itself.
+    /// The directory of this network in a datadir; empty for main, whose files are in the datadir
+    /// itself.
     #[must_use]
     pub fn directory(self) -> &'static str {
         match self {
@@ -108,8 +110,8 @@ impl Network {
         }
     }
 
-    /// The lowest height whose coinbase must begin with the height (`BIP34Height`). Numbers in earlier coinbases mean
-    /// nothing.
+    /// The lowest height whose coinbase must begin with the height (`BIP34Height`). Numbers in
+    /// earlier coinbases mean nothing.
     #[must_use]
     pub fn bip34_height(self) -> Height {
         match self {
@@ -134,8 +136,8 @@ impl Network {
         Target::from_be_bytes(limit)
     }
 
-    /// Whether a late block may have the easiest target (`fPowAllowMinDifficultyBlocks`). If so, no rule ties its difficulty
-    /// to its parent's alone.
+    /// Whether a late block may have the easiest target (`fPowAllowMinDifficultyBlocks`). If so, no
+    /// rule ties its difficulty to its parent's alone.
     #[must_use]
     pub fn allows_min_difficulty(self) -> bool {
         matches!(self, Self::Testnet3 | Self::Testnet4 | Self::Regtest)

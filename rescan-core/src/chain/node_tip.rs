@@ -1,8 +1,10 @@
-//! The tip that a Bitcoin Core node reports, which takes precedence over the block files, and the branches it abandons.
+//! The tip that a Bitcoin Core node reports, which takes precedence over the block files, and the
+//! branches it abandons.
 //!
-//! If the node abandons a branch for one with no more work (`invalidateblock`), the branch's lowest block is marked
-//! invalid: most work alone would select the branch again once the node is gone. The mark stays until the node
-//! reactivates the block or a descendant. A switch to more work needs no mark, since most work agrees.
+//! If the node abandons a branch for one with no more work (`invalidateblock`), the branch's lowest
+//! block is marked invalid: most work alone would select the branch again once the node is gone.
+//! The mark stays until the node reactivates the block or a descendant. A switch to more work needs
+//! no mark, since most work agrees.
 
 use bitcoin::BlockHash;
 
@@ -19,7 +21,8 @@ pub(super) struct NodeTip {
 }
 
 impl NodeTip {
-    /// Sets the node's tip; none without a connected node. Returns whether a node was lost, after which most work counts.
+    /// Sets the node's tip; none without a connected node. Returns whether a node was lost, after
+    /// which most work counts.
     pub(super) fn set(&mut self, tip: Option<BlockHash>) -> bool {
         let is_lost = tip.is_none() && self.tip.is_some();
         self.tip = tip;
@@ -62,7 +65,8 @@ impl NodeTip {
         true
     }
 
-    /// Records the selected tip. If the node abandoned the one before for no more work, invalidates its branch.
+    /// Records the selected tip. If the node abandoned the one before for no more work, invalidates
+    /// its branch.
     pub(super) fn record_selection(&mut self, index: &mut BlockIndex) {
         let selected = top_hash(index);
         let before = std::mem::replace(&mut self.selected, selected).filter(|before| Some(*before) != selected);
@@ -75,7 +79,8 @@ impl NodeTip {
     }
 }
 
-/// The lowest block of the stale branch that ends in `before`, if the active chain has no more work above their fork.
+/// The lowest block of the stale branch that ends in `before`, if the active chain has no more work
+/// above their fork.
 fn abandoned_for_no_more_work(index: &BlockIndex, before: u32) -> Option<u32> {
     if !index.is_stale(before) {
         return None;

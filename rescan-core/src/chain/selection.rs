@@ -1,8 +1,8 @@
 //! Selects the active chain among all known branches.
 //!
-//! The active chain ends in the node's tip. Without a node, or while its tip is unknown, it is the branch of most work that
-//! is not invalidated and breaks no difficulty rule; the earlier record wins a tie. Files alone cannot prove that choice:
-//! [`ChainAnomalies`] lists the doubts.
+//! The active chain ends in the node's tip. Without a node, or while its tip is unknown, it is the
+//! branch of most work that is not invalidated and breaks no difficulty rule; the earlier record
+//! wins a tie. Files alone cannot prove that choice: [`ChainAnomalies`] lists the doubts.
 
 use std::cmp::Reverse;
 
@@ -20,19 +20,22 @@ use crate::position::{FileNumber, Height, RecordSpan};
 mod placement;
 mod rootless;
 
-/// Stale blocks, beyond twice those of the last selection, that trigger a selection during insertion. A first walk that
-/// follows a stale branch must not let the main one gather among them, where a block costs more.
+/// Stale blocks, beyond twice those of the last selection, that trigger a selection during
+/// insertion. A first walk that follows a stale branch must not let the main one gather among them,
+/// where a block costs more.
 const STALE_BLOCKS_BEFORE_SELECTION: usize = 4096;
 
 /// Anomalies of the selected chain, for the operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChainAnomalies {
-    /// The first height of a run without known ancestors that was placed above a chain from genesis.
+    /// The first height of a run without known ancestors that was placed above a chain from
+    /// genesis.
     pub rooted_and_rootless: Option<Height>,
-    /// The first height at which a run without known ancestors and the chain from genesis contradict each other. The one with
-    /// more work won.
+    /// The first height at which a run without known ancestors and the chain from genesis
+    /// contradict each other. The one with more work won.
     pub contested_from: Option<Height>,
-    /// Blocks of runs that could not be placed: their coinbases disagree on the height, or BIP34 does not bind them.
+    /// Blocks of runs that could not be placed: their coinbases disagree on the height, or BIP34
+    /// does not bind them.
     pub unplaced_blocks: u32,
     /// Blocks whose difficulty cannot follow their parent's.
     pub refused_blocks: u32,
@@ -81,7 +84,8 @@ impl ChainSelection {
         self.index.find(hash).is_some()
     }
 
-    /// Adds a record. A known block at another position is a further copy; at a known position it changes nothing.
+    /// Adds a record. A known block at another position is a further copy; at a known position it
+    /// changes nothing.
     pub fn insert(&mut self, record: HeaderRecord) {
         self.index.insert(record);
         if self.index.stale_count() > 2 * self.stale_after_selection + STALE_BLOCKS_BEFORE_SELECTION {
@@ -102,7 +106,8 @@ impl ChainSelection {
         }
     }
 
-    /// Selects the active chain again if anything but growth at its top happened. None if nothing did.
+    /// Selects the active chain again if anything but growth at its top happened. None if nothing
+    /// did.
     pub fn select(&mut self, coinbase_height: &mut CoinbaseHeight<'_>) -> Option<ChainAnomalies> {
         let anomalies = (self.index.is_unsettled() || self.node.contradicts(&self.index))
             .then(|| reselect(&mut self.index, &mut self.node, coinbase_height));
@@ -130,7 +135,8 @@ fn reselect(index: &mut BlockIndex, node: &mut NodeTip, coinbase_height: &mut Co
     anomalies
 }
 
-/// Activates the node's branch. False without a node, or if no known blocks lead to its tip from genesis.
+/// Activates the node's branch. False without a node, or if no known blocks lead to its tip from
+/// genesis.
 fn follow_node(index: &mut BlockIndex, node: &mut NodeTip) -> bool {
     let Some(tip) = node.id(index) else { return false };
     if node.is_first() {
@@ -169,8 +175,8 @@ fn select_most_work(index: &mut BlockIndex) {
     }
 }
 
-/// The work that a branch has beyond the active chain above their fork, and the position of its tip, which decides a tie.
-/// None if the active chain stays.
+/// The work that a branch has beyond the active chain above their fork, and the position of its
+/// tip, which decides a tie. None if the active chain stays.
 fn gain(index: &BlockIndex, tip: u32, fork: Height, work: Work) -> Option<(Work, Reverse<RecordSpan>)> {
     let span = index.entry(tip)?.span_on_disk()?;
     let chain = index.chain();
@@ -188,8 +194,8 @@ fn gain(index: &BlockIndex, tip: u32, fork: Height, work: Work) -> Option<(Work,
     is_better.then_some((Work(work.0.saturating_sub(ours.0)), Reverse(span)))
 }
 
-/// The work of the bits last asked for. They stay the same for 2,016 blocks, and a division of 256 bits costs more than
-/// all else in the selection.
+/// The work of the bits last asked for. They stay the same for 2,016 blocks, and a division of 256
+/// bits costs more than all else in the selection.
 #[derive(Default)]
 struct WorkCache(Option<(Bits, Work)>);
 

@@ -1,7 +1,7 @@
 //! A vector in chunks. A clone shares every chunk until one side changes it.
 //!
-//! Snapshots of the chain consist of such vectors: adding one block to a chain of a million, with a snapshot held, copies
-//! one chunk and the list of chunks. Elements are removed from the end only.
+//! Snapshots of the chain consist of such vectors: adding one block to a chain of a million, with a
+//! snapshot held, copies one chunk and the list of chunks. Elements are removed from the end only.
 
 use std::sync::Arc;
 
@@ -70,8 +70,8 @@ impl<T: Clone, const CHUNK: usize> SharedVec<T, CHUNK> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
-    /// The indexes at which the elements of `self` and `other` may differ, or `other` has none: all but those in shared
-    /// chunks.
+    /// The indexes at which the elements of `self` and `other` may differ, or `other` has none: all
+    /// but those in shared chunks.
     pub(super) fn unshared_indexes(&self, other: &Self) -> impl Iterator<Item = usize> {
         let is_shared = |at: usize| {
             let (ours, theirs) = (self.chunks.get(at), other.chunks.get(at));

@@ -1,4 +1,4 @@
-//! Whatever portions a history comes in, and in whatever order, it is put together again.
+//! A history is the same for any portions and any order of reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ fn some_origins() -> impl Strategy<Value = Vec<Origin>> {
 type Outputs = BTreeMap<u32, Vec<Origin>>;
 type Inputs = BTreeMap<u32, (Option<u64>, Vec<Origin>)>;
 
-/// A transaction whose txid says where it is.
+/// A transaction whose txid encodes its position.
 fn transaction(height: u32, tx_index: u32, outputs: Outputs, inputs: Inputs, has_extras: bool) -> TransactionReport {
     let place = u8::try_from(height * 10 + tx_index).expect("small numbers");
     let received = outputs.into_iter().map(|(vout, origins)| Received {
@@ -80,8 +80,8 @@ fn histories() -> impl Strategy<Value = Vec<BlockReport>> {
     })
 }
 
-/// The part of a report whose origins `takes` says yes to; none where nothing is left. What is optional comes with it only
-/// where `whole` says so.
+/// The part of a report with the origins that `takes` accepts; none if nothing is left. Optional
+/// fields are kept only if `whole` is true.
 fn portion(report: &BlockReport, whole: bool, mut takes: impl FnMut() -> bool) -> Option<BlockReport> {
     let mut part = report.clone();
     for transaction in &mut part.transactions {
@@ -102,13 +102,14 @@ fn portion(report: &BlockReport, whole: bool, mut takes: impl FnMut() -> bool) -
     (!part.transactions.is_empty()).then_some(part)
 }
 
-/// A history, and the same in a main part and late ones, mixed. Portions overlap: what one has, another may have too.
+/// A history, and the same history as a main part and late parts, shuffled. Parts may overlap.
 fn histories_in_portions() -> impl Strategy<Value = (Vec<BlockReport>, Vec<BlockReport>)> {
     (histories(), vec(any::<u8>(), 64)).prop_flat_map(|(whole, choices)| {
         let mut portions = Vec::new();
         let mut choices = choices.into_iter().cycle();
         for report in &whole {
-            // Each origin is in the parts that its bits name; those in none of the first two are in the last.
+            // Each origin is in the parts named by its bits; origins in neither of the first two
+            // are in the last.
             let bits: Vec<u8> = choices.by_ref().take(97).collect();
             for part in 0..3 {
                 let mut bits = bits.iter().cycle();
@@ -119,7 +120,7 @@ fn histories_in_portions() -> impl Strategy<Value = (Vec<BlockReport>, Vec<Block
                 portions
                     .extend(portion(report, false, takes).map(|portion| BlockReport { is_late: part > 0, ..portion }));
             }
-            // What is optional is known from somewhere.
+            // Some part has each optional field.
             portions.extend(
                 portion(report, true, || choices.next().expect("a cycle") % 5 > 0)
                     .map(|part| BlockReport { is_late: true, ..part }),
@@ -127,7 +128,8 @@ fn histories_in_portions() -> impl Strategy<Value = (Vec<BlockReport>, Vec<Block
         }
         let rest = whole.clone();
         (Just(whole), Just(portions).prop_shuffle()).prop_map(move |(whole, mut portions)| {
-            // A transaction or input that the chosen portion left out has its optional parts from a last, whole one.
+            // The last part is whole, for the optional fields of transactions and inputs that the
+            // chosen part left out.
             portions.extend(rest.iter().map(|report| BlockReport { is_late: true, ..report.clone() }).filter(
                 |report| {
                     report.header.is_some()
@@ -143,20 +145,20 @@ fn histories_in_portions() -> impl Strategy<Value = (Vec<BlockReport>, Vec<Block
 
 proptest! {
     #[test]
-    fn a_history_in_portions_is_put_together_again((whole, portions) in histories_in_portions()) {
+    fn a_history_in_portions_is_merged((whole, portions) in histories_in_portions()) {
         let history: History = portions.into_iter().collect();
         prop_assert_eq!(history.transaction_count(), whole.iter().map(|report| report.transactions.len()).sum::<usize>());
         prop_assert_eq!(history.into_reports().collect::<Vec<_>>(), whole);
     }
 
     #[test]
-    fn what_is_said_twice_is_known_once(whole in histories()) {
+    fn a_repeated_report_changes_nothing(whole in histories()) {
         let history: History = whole.iter().chain(&whole).cloned().collect();
         prop_assert_eq!(history.into_reports().collect::<Vec<_>>(), whole);
     }
 
     #[test]
-    fn what_is_cut_off_is_all_from_that_height_on(whole in histories(), from in 0..20u32) {
+    fn truncation_removes_all_blocks_from_that_height_on(whole in histories(), from in 0..20u32) {
         let mut history: History = whole.iter().rev().cloned().collect();
         history.truncate(Height(from));
         let left: Vec<_> = whole.into_iter().filter(|report| report.height.0 < from).collect();
@@ -171,7 +173,7 @@ fn spend(value: Option<u64>) -> BlockReport {
 }
 
 #[test]
-fn a_value_that_is_known_to_either_is_known() {
+fn a_value_in_either_report_is_kept() {
     for pair in [[None, Some(5)], [Some(5), None]] {
         let history: History = pair.into_iter().map(spend).collect();
         let values: Vec<_> = history.reports().map(|report| report.transactions[0].spent[0].value).collect();

@@ -25,8 +25,8 @@ pub struct BlockReport {
     pub hash: BlockHash,
     /// The time in its header, in seconds since 1970.
     pub time: u32,
-    /// Whether the block was scanned before, and is reported again for scripts watched since. The report carries the new
-    /// matches alone: see [`history`](crate::history).
+    /// Whether the block was scanned before, and is reported again for scripts watched since. The
+    /// report carries the new matches alone: see [`history`](crate::history).
     pub is_late: bool,
     /// Its header, if merkle branches were requested.
     pub header: Option<Header>,

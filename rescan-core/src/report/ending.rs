@@ -1,4 +1,5 @@
-//! The end of a scan: its summary, a refusal or a failure; and the points at which an unfinished scan can resume.
+//! The end of a scan: its summary, a refusal or a failure; and the points at which an unfinished
+//! scan can resume.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,9 +16,11 @@ pub enum Outcome {
     Complete,
     /// The client cancelled the scan.
     Cancelled,
-    /// Blocks of the range are not on disk; this is the lowest height from which all are, to the range's end.
+    /// Blocks of the range are not on disk; this is the lowest height from which all are, to the
+    /// range's end.
     PrunedBelow(Height),
-    /// The node left the chain that the scan was pinned to; reports at and above this height no longer hold.
+    /// The node left the chain that the scan was pinned to; reports at and above this height no
+    /// longer hold.
     ReorganisedFrom(Height),
 }
 
@@ -33,7 +36,8 @@ pub enum KeychainUse {
 }
 
 impl KeychainUse {
-    /// Records that a script received something: the one at `index`, or the only one of a keychain that is not ranged.
+    /// Records that a script received something: the one at `index`, or the only one of a keychain
+    /// that is not ranged.
     pub fn record(&mut self, index: Option<u32>) {
         *self = match (*self, index) {
             (Self::LastUsed(last), Some(index)) => Self::LastUsed(last.max(index)),
@@ -69,8 +73,8 @@ pub struct Summary {
     pub unspent: Amount,
     /// One for each keychain, in their order.
     pub keychains: Vec<KeychainUse>,
-    /// The highest index of each keychain that was watched over the whole range, with every match reported; none if no index
-    /// was. One for each keychain, in their order.
+    /// The highest index of each keychain that was watched over the whole range, with every match
+    /// reported; none if no index was. One for each keychain, in their order.
     pub watched_through: Vec<Option<u32>>,
     /// Number of blocks scanned.
     pub blocks_scanned: u64,
@@ -80,15 +84,17 @@ pub struct Summary {
     pub prepare_micros: u64,
     /// Total time, in microseconds.
     pub elapsed_micros: u64,
-    /// Hashes of blocks from the last one scanned downwards, at growing distances. A later scan resumes from it.
+    /// Hashes of blocks from the last one scanned downwards, at growing distances. A later scan
+    /// resumes from it.
     pub locator: Vec<BlockHash>,
-    /// Number of passes over blocks: one, and one more for each time that the gap limit reached scripts that had not been
-    /// derived ahead.
+    /// Number of passes over blocks: one, and one more for each time that the gap limit reached
+    /// scripts that had not been derived ahead.
     pub passes: u32,
 }
 
 impl Summary {
-    /// The summary of a scan that was cancelled before its first block. `elapsed` is the time it spent preparing.
+    /// The summary of a scan that was cancelled before its first block. `elapsed` is the time it
+    /// spent preparing.
     #[must_use]
     pub fn cancelled(
         range: HeightRange,
@@ -183,7 +189,8 @@ pub enum RefusalReason {
     BadGapLimit,
     /// A range after a locator none of whose blocks is in the active chain.
     NotInChain,
-    /// The blocks that earlier scans are said to have scanned do not fit the range or the watch set.
+    /// The blocks that earlier scans are said to have scanned do not fit the range or the watch
+    /// set.
     BadCoverage,
     /// A reason of a newer version.
     Unknown,

@@ -21,7 +21,8 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// The server is reading its block files for the first time; blocks and bytes count that reading.
+    /// The server is reading its block files for the first time; blocks and bytes count that
+    /// reading.
     ReadingChain,
     /// Deriving scripts.
     Deriving,

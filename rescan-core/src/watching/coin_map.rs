@@ -1,5 +1,5 @@
-//! The coins of whoever matches blocks one after another on one thread: a wallet that filters whole blocks on its own side,
-//! a bench, a test. The server's workers share theirs and have something larger.
+//! The coins of a single-threaded matcher: a wallet that filters whole blocks itself, a bench, or a
+//! test. The server's workers share a larger structure.
 
 use std::collections::HashMap;
 
@@ -9,11 +9,12 @@ use crate::watching::filter::OutpointFilter;
 use crate::watching::matching::{Coins, FoundCoin};
 use crate::watching::watch_set::WatchSet;
 
-/// Coins that the filter is laid out for beside the given outpoints. With more it still denies no coin, and passes more
-/// that are none.
+/// Coins that the filter is sized for, beside the given outpoints. With more, it passes more false
+/// positives and still denies no coin.
 const EXPECTED_COINS: usize = 10_000;
 
-/// Found coins and the outpoints of one watch set. Coins are never forgotten: a spent one is not spent again.
+/// Found coins and the given outpoints of one watch set. Coins are never removed: a spent coin is
+/// not spent again.
 #[derive(Debug)]
 pub struct CoinMap {
     filter: OutpointFilter,
@@ -21,7 +22,7 @@ pub struct CoinMap {
 }
 
 impl CoinMap {
-    /// No coins yet, and the given outpoints of `watch`.
+    /// A map without coins, for the given outpoints of `watch`.
     #[must_use]
     pub fn new(watch: &WatchSet) -> Self {
         let filter = OutpointFilter::with_capacity(watch.outpoint_count().max(EXPECTED_COINS));

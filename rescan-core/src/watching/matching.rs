@@ -1,10 +1,11 @@
-//! A block and a watch set in, matches out.
+//! Matches a block against a watch set.
 //!
-//! One walk finds candidates by the filters; each candidate transaction is then read in full and compared exactly. A
-//! coin found in a transaction is watched from the next transaction on, so that a spend in the same block is found in
-//! the same walk (a block's transactions stand in an order in which parents come first).
+//! One walk finds candidates through the filters; each candidate transaction is then parsed and
+//! compared exactly. A coin found in a transaction is watched from the next transaction on: parents
+//! precede children in a block, so the same walk finds a spend in the same block.
 //!
-//! Nothing here is proven: that the block is what its header says is [`proof`](crate::blocks::proof)'s to show.
+//! Nothing is proven here: [`proof`](crate::blocks::proof) shows that a block belongs to its
+//! header.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 #![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
@@ -19,30 +20,32 @@ use crate::report::{Origin, Received, Spent, TransactionReport};
 use crate::watching::filter::{outpoint_word, txid_word};
 use crate::watching::watch_set::{SCRIPT_BYTES_MAX, ScriptId, WatchSet};
 
-/// A coin that a scan found: an output that pays a watched script and can be spent.
+/// A coin found by a scan: a spendable output that pays a watched script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundCoin {
-    /// What it carries.
+    /// Its value.
     pub value: Amount,
-    /// The script that it pays.
+    /// The script it pays.
     pub script: ScriptId,
 }
 
-/// The coins that a scan knows of while it matches one block after another.
+/// The coins known to a scan while it matches one block after another.
 pub trait Coins {
-    /// Whether a coin may be known that is output `vout` of a transaction whose id begins with the bytes of `txid_word`,
-    /// little-endian; given outpoints included. Asked for every input of a chain.
+    /// Whether output `vout` may be a known coin, found or given. `txid_word` is the start of its
+    /// transaction's id, little-endian. Called for every input of the chain.
     fn may_hold(&self, txid_word: u64, vout: u32) -> bool;
     /// The found coin at `outpoint`.
     fn coin(&self, outpoint: &OutPoint) -> Option<FoundCoin>;
-    /// Takes note of a coin; [`Coins::may_hold`] and [`Coins::coin`] know it from now on.
+    /// Adds a coin, for [`Coins::may_hold`] and [`Coins::coin`] to find from now on.
     fn add(&mut self, outpoint: OutPoint, coin: FoundCoin);
 }
 
-/// What a block spends, one number an input: enough to tell later, without the block, that it does not spend a coin.
+/// The coins that a block spends, one number for each input. It suffices to show later, without the
+/// block, that the block does not spend a given coin.
 pub type SpendLog = Vec<u32>;
 
-/// The number that stands in a [`SpendLog`] for output `vout` of the transaction that `txid_word` begins.
+/// The number in a [`SpendLog`] for output `vout` of the transaction whose id begins with
+/// `txid_word`.
 #[inline(always)]
 #[must_use]
 pub fn spend_mark(txid_word: u64, vout: u32) -> u32 {
@@ -50,7 +53,7 @@ pub fn spend_mark(txid_word: u64, vout: u32) -> u32 {
     (word ^ (word >> 32)) as u32 // folded, so that txid bytes and index both count
 }
 
-/// Matches blocks against one watch set; keeps its buffers from block to block.
+/// Matches blocks against one watch set. Buffers are reused from block to block.
 #[derive(Debug)]
 pub struct Matcher<'w> {
     watch: &'w WatchSet,
@@ -58,18 +61,18 @@ pub struct Matcher<'w> {
 }
 
 impl<'w> Matcher<'w> {
-    /// For `watch`.
+    /// A matcher for `watch`.
     #[must_use]
     pub fn new(watch: &'w WatchSet) -> Self {
         Self { watch, stripped: Vec::new() }
     }
 
-    /// The transactions of `block` that touch the watch set or a coin of `coins`, by ascending index. Coins that they
-    /// make are added to `coins`, but for those of genesis, which is told by its `place`: its output is not in Bitcoin
-    /// Core's coin database and cannot be spent.
+    /// The transactions of `block` that touch the watch set or a coin of `coins`, by ascending
+    /// index. Adds the coins they create to `coins`. The output of genesis is no coin: it is not in
+    /// Bitcoin Core's coin database and cannot be spent.
     ///
     /// # Errors
-    /// [`Malformed`] where the bytes are not a block. Coins that were added before the fault was met stay.
+    /// [`Malformed`] if the bytes are not a block. Coins added before the fault stay.
     pub fn match_block<C: Coins>(
         &mut self,
         block: RawBlock<'_>,
@@ -79,10 +82,10 @@ impl<'w> Matcher<'w> {
         self.run::<C, false>(block, place, coins, &mut SpendLog::new())
     }
 
-    /// As [`Matcher::match_block`], and appends to `log` what the block spends.
+    /// Like [`Matcher::match_block`], and appends the spent coins to `log`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Matcher::match_block`].
     pub fn match_block_logging_spends<C: Coins>(
         &mut self,
         block: RawBlock<'_>,
@@ -118,12 +121,12 @@ impl<'w> Matcher<'w> {
     }
 }
 
-/// Whether a block is the chain's first.
+/// Whether a block is the first of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockPlace {
     /// The genesis block: its output is no coin.
     Genesis,
-    /// Any other.
+    /// Any other block.
     Later,
 }
 
@@ -165,7 +168,8 @@ impl<C: Coins, const LOG: bool> Probe for Search<'_, C, LOG> {
                 let report = match_transaction(&view, transaction.tx_index, place, self.watch, self.coins);
                 self.reports.extend(report);
             }
-            // The walk and the view read the same serialisation; where they disagree, the block is at fault.
+            // The walk and the view read the same serialisation: if they disagree, the block is
+            // malformed.
             Err(malformed) => self.malformed = Some(malformed),
         }
     }
@@ -220,13 +224,13 @@ fn match_input<C: Coins>(vin: u32, input: TxInput, watch: &WatchSet, coins: &C) 
         .collect();
     origins.sort_unstable();
     origins.dedup();
-    // What was found lies in the chain; what was given is only somebody's word.
+    // A found coin is in the chain; a given one is only a claim.
     let value = found.map(|coin| coin.value).or(given.and_then(|coin| coin.value));
     Some(Spent { vin, prevout, value, origins })
 }
 
-/// Whether an output with this script enters the coin database (`CScript::IsUnspendable`, Bitcoin Core,
-/// `src/script/script.h`).
+/// Whether an output with this script enters the coin database (`CScript::IsUnspendable`, Bitcoin
+/// Core, `src/script/script.h`).
 #[must_use]
 pub fn can_be_coin(script: &[u8]) -> bool {
     const OP_RETURN: u8 = 0x6a;

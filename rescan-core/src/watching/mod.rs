@@ -1,4 +1,4 @@
-//! What a scan looks for, and how a transaction is matched against it.
+//! Scripts and coins that a scan looks for, and the match of a transaction against them.
 
 pub mod coin_map;
 pub mod descriptor;

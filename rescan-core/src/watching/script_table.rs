@@ -1,7 +1,8 @@
-//! A hash table of scripts with their origins: the exact half of a watch set.
+//! A hash table of scripts and their origins: the exact half of a watch set.
 //!
-//! Scripts lie one behind the other in one allocation and are numbered in the order in which they were added. The
-//! table has open addressing with tags, so that a script that is not there is denied without touching another script.
+//! Scripts are stored in one allocation, one after the other, and numbered in order of insertion.
+//! The table uses open addressing with tags: an absent script is denied without reading another
+//! script.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 #![expect(clippy::cast_possible_truncation, reason = "each cast says on its line why nothing is lost")]
@@ -11,55 +12,56 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::report::Origin;
 
-/// Origins that one script may have. Each match of a script carries them all, so that this bounds what one output can make
-/// of a report: 64 KiB on the wire.
+/// Most origins of one script. Each match of a script carries them all, so this bounds the size of
+/// one output in a report: 64 KiB on the wire.
 pub const ORIGINS_PER_SCRIPT_MAX: u32 = 2_048;
 
-/// What `slots` holds where there is nothing.
+/// An empty slot.
 const EMPTY: u64 = 0;
 
-/// A set of scripts. About 75 bytes for one of 34 bytes with one origin.
+/// A set of scripts. A script of 34 bytes with one origin takes about 75 bytes.
 #[derive(Debug, Default)]
 pub struct ScriptTable {
     bytes: Vec<u8>,
-    /// Where each script ends in `bytes`; it starts where the one before it ends.
+    /// The end of each script in `bytes`; it starts at the end of the one before.
     ends: Vec<u32>,
-    /// Tag (high half: part of the hash) and number plus one (low half). A power of two of them, at most half full.
+    /// Tag (high half: part of the hash) and number plus one (low half). Its length is a power of
+    /// two; at most half of the slots are full.
     slots: Vec<u64>,
-    /// The origin that each script was added with.
+    /// The origins that each script was added with.
     origins: Vec<(u32, Origin)>,
-    /// For each script that was added more than once, how often it was added again.
+    /// For each script that was added more than once, the number of further times.
     repeats: HashMap<u32, u32>,
-    /// Seeded, so that nobody can choose scripts that collide.
+    /// Seeded, so nobody can choose scripts that collide.
     hasher: RandomState,
 }
 
-/// Why a script cannot be added.
+/// The reason why a script cannot be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableFull {
-    /// 32 bits no longer number or place the scripts.
+    /// The scripts' numbers or offsets exceed 32 bits.
     Scripts,
     /// The script has [`ORIGINS_PER_SCRIPT_MAX`] origins.
     Origins,
 }
 
 impl ScriptTable {
-    /// How many distinct scripts there are.
+    /// Number of distinct scripts.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no script.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Adds a script, or another origin for one that is there.
+    /// Adds a script, or another origin of a known one.
     ///
     /// # Errors
-    /// [`TableFull`], and nothing was added.
+    /// [`TableFull`]; nothing was added.
     pub fn insert(&mut self, script: &[u8], origin: Origin) -> Result<(), TableFull> {
         if self.slots.len() < self.len().saturating_add(1).saturating_mul(2) {
             self.grow();
@@ -80,7 +82,7 @@ impl ScriptTable {
         Ok(())
     }
 
-    /// Adds a script that is not there. None where 32 bits no longer number or place it.
+    /// Adds a new script. None if its number or offset exceeds 32 bits.
     fn append(&mut self, script: &[u8], hash: u64, free: usize) -> Option<u32> {
         let number = u32::try_from(self.len()).ok().filter(|number| *number < u32::MAX)?;
         let end = u32::try_from(self.bytes.len().checked_add(script.len())?).ok()?;
@@ -91,7 +93,7 @@ impl ScriptTable {
         Some(number)
     }
 
-    /// Puts the origins in order. Before this, [`ScriptTable::origins`] is not to be asked.
+    /// Sorts the origins. [`ScriptTable::origins`] must not be called before.
     pub fn seal(&mut self) {
         self.origins.sort_unstable();
         self.origins.dedup();
@@ -129,7 +131,7 @@ impl ScriptTable {
         self.origins.iter().skip(start).take_while(move |(of, _)| *of == number).map(|(_, origin)| origin)
     }
 
-    /// The number of `script`, or the slot where it would stand.
+    /// The number of `script`, or the slot for it.
     fn probe(&self, hash: u64, script: &[u8]) -> Result<u32, usize> {
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = (hash as usize) & mask; // the low bits choose the slot, the high ones are the tag

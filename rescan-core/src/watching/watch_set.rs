@@ -1,10 +1,11 @@
 //! The watch set: every script and outpoint that a scan looks for, compiled for lookup.
 //!
-//! Two steps answer whether a script is watched. A [`WordFilter`] over eight of its bytes denies nearly all of them
-//! from the L2 cache; the rest are compared byte for byte. A watch set does not change once it is built; it grows by
-//! [`WatchSet::extended`], which shares what the old one holds, so that a scan can go on with more scripts.
+//! A lookup has two steps. A [`WordFilter`] over eight bytes of a script denies nearly all scripts
+//! from the L2 cache; the rest are compared byte for byte. A watch set does not change once it is
+//! built. [`WatchSet::extended`] makes a larger one that shares its contents, and a scan continues
+//! with that.
 //!
-//! Invariant: the number of a script stays what it is through every extension.
+//! Invariant: extensions keep the numbers of scripts.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 
@@ -18,35 +19,36 @@ use crate::report::Origin;
 use crate::watching::filter::{WordFilter, scattered};
 use crate::watching::script_table::{ORIGINS_PER_SCRIPT_MAX, ScriptTable, TableFull};
 
-/// The longest script that can be watched, in bytes: longer ones are unspendable (`MAX_SCRIPT_SIZE` in Bitcoin Core's
-/// `src/script/script.h`) and never coins.
+/// The longest script that can be watched, in bytes: longer ones are unspendable (`MAX_SCRIPT_SIZE`
+/// in Bitcoin Core's `src/script/script.h`) and never coins.
 pub const SCRIPT_BYTES_MAX: usize = 10_000;
 
-/// A watched script: its number in the watch set, from 0 in the order in which scripts were first added.
+/// A watched script: its number in the watch set, from 0 in the order in which scripts were first
+/// added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScriptId(pub u32);
 
-/// Collects what to watch.
+/// Collects scripts and outpoints to watch.
 #[derive(Debug, Default)]
 pub struct WatchSetBuilder {
     scripts: ScriptTable,
     outpoints: HashMap<OutPoint, GivenCoin>,
 }
 
-/// A coin that the wallet named.
+/// A coin given by the wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenCoin {
-    /// What it carries, if the wallet said so.
+    /// Its value, if the wallet gave it.
     pub value: Option<Amount>,
     /// The entries of the watch set that it belongs to, ascending.
     pub origins: Vec<Origin>,
 }
 
-/// Why an entry cannot be watched.
+/// The reason why an entry cannot be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
-    /// An empty script: it would match nothing that can be told apart.
+    /// An empty script, which would match indistinguishable outputs.
     #[error("the script is empty")]
     EmptyScript,
     /// A script that no coin can have.
@@ -55,25 +57,25 @@ pub enum WatchError {
         /// Its size in bytes.
         bytes: usize,
     },
-    /// The numbers of scripts or the room for them are used up.
+    /// The scripts exceed 32 bits of numbers or offsets.
     #[error("a watch set holds no more than 4 GiB of scripts")]
     Full,
-    /// A script that was added too often.
-    #[error("the script was added {ORIGINS_PER_SCRIPT_MAX} times before, which is as often as one script may be")]
+    /// A script added too often.
+    #[error("the script was added {ORIGINS_PER_SCRIPT_MAX} times before, which is the limit for one script")]
     TooManyOrigins,
 }
 
 impl WatchSetBuilder {
-    /// With nothing to watch.
+    /// An empty builder.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Watches a script on behalf of `origin`. The same script may have several origins.
+    /// Watches a script for `origin`. The same script may have several origins.
     ///
     /// # Errors
-    /// [`WatchError`] where no coin can have such a script, or there is no more room.
+    /// [`WatchError`] if no coin can have such a script, or no room is left.
     pub fn add_script(&mut self, script: &[u8], origin: Origin) -> Result<(), WatchError> {
         match script.len() {
             0 => Err(WatchError::EmptyScript),
@@ -85,7 +87,7 @@ impl WatchSetBuilder {
         }
     }
 
-    /// Watches for the spend of a coin on behalf of `origin`. `value` is what comes back with the spend.
+    /// Watches for the spend of a coin for `origin`. `value` is reported with the spend.
     pub fn add_outpoint(&mut self, outpoint: OutPoint, value: Option<Amount>, origin: Origin) {
         let coin = self.outpoints.entry(outpoint).or_insert(GivenCoin { value: None, origins: Vec::new() });
         coin.value = coin.value.or(value);
@@ -94,29 +96,29 @@ impl WatchSetBuilder {
         }
     }
 
-    /// How many distinct scripts were added.
+    /// Number of distinct scripts added.
     #[must_use]
     pub fn script_count(&self) -> usize {
         self.scripts.len()
     }
 
-    /// How many distinct outpoints were added.
+    /// Number of distinct outpoints added.
     #[must_use]
     pub fn outpoint_count(&self) -> usize {
         self.outpoints.len()
     }
 
-    /// Compiles what was added.
+    /// Compiles the watch set.
     #[must_use]
     pub fn build(self) -> WatchSet {
         WatchSet { layers: Vec::new(), filter: WordFilter::with_capacity(0), outpoints: Arc::default() }.extended(self)
     }
 }
 
-/// What a scan looks for, compiled. Cheap to share, never changed.
+/// A compiled watch set. Cheap to share, never changed.
 #[derive(Debug)]
 pub struct WatchSet {
-    /// One layer an extension, the oldest first.
+    /// One layer for each extension, the oldest first.
     layers: Vec<Layer>,
     /// The words of the scripts of all layers.
     filter: WordFilter,
@@ -131,8 +133,8 @@ struct Layer {
 }
 
 impl WatchSet {
-    /// This watch set with more to watch. Scripts keep their numbers; one that is in both has two, and its origins are
-    /// those of both.
+    /// This watch set with more entries. Scripts keep their numbers; a script in both has two
+    /// numbers and the origins of both.
     #[must_use]
     pub fn extended(&self, more: WatchSetBuilder) -> WatchSet {
         let mut layers = self.layers.clone();
@@ -150,7 +152,8 @@ impl WatchSet {
         Self::of_layers(layers, outpoints)
     }
 
-    /// Only what the last extension brought, with the same numbers: for what was passed before it came.
+    /// The entries of the last extension alone, with the same numbers: for blocks scanned before
+    /// it.
     #[must_use]
     pub fn newest_only(&self) -> WatchSet {
         Self::of_layers(self.layers.last().cloned().into_iter().collect(), Arc::default())
@@ -164,13 +167,13 @@ impl WatchSet {
         Self { layers, filter, outpoints }
     }
 
-    /// How many scripts are watched.
+    /// Number of watched scripts.
     #[must_use]
     pub fn script_count(&self) -> usize {
         self.layers.iter().map(|layer| layer.scripts.len()).sum()
     }
 
-    /// How many given outpoints are watched.
+    /// Number of watched outpoints.
     #[must_use]
     pub fn outpoint_count(&self) -> usize {
         self.outpoints.len()
@@ -187,7 +190,7 @@ impl WatchSet {
         self.outpoints.get(outpoint)
     }
 
-    /// Whether a script with `word` at [len - 10, len - 2) may be watched.
+    /// Whether a script with `word` at bytes [len - 10, len - 2) may be watched.
     #[inline(always)]
     #[must_use]
     pub fn may_contain(&self, word: u64) -> bool {
@@ -197,7 +200,7 @@ impl WatchSet {
     /// The number of `script`, if it is watched.
     #[must_use]
     pub fn find(&self, script: &[u8]) -> Option<ScriptId> {
-        // Of a transaction that is looked at again, most outputs are still denied by the filter, and that is cheaper.
+        // The filter is cheaper: it denies most outputs even of a candidate transaction.
         if !self.filter.may_contain(script_word(script)) {
             return None;
         }
@@ -211,7 +214,7 @@ impl WatchSet {
         layer.scripts.get(id.0.wrapping_sub(layer.first))
     }
 
-    /// Everything that `script` belongs to, ascending; empty if it is not watched.
+    /// The origins of `script`, ascending; empty if it is not watched.
     #[must_use]
     pub fn origins(&self, script: &[u8]) -> Vec<Origin> {
         let mut origins: Vec<Origin> = self
@@ -227,8 +230,8 @@ impl WatchSet {
     }
 }
 
-/// The word that the filter knows a script by: eight of its bytes, or, where it is too short to have them, all of them and
-/// their number.
+/// The word that represents a script in the filter: eight of its bytes, or all bytes and their
+/// number if it is too short.
 fn script_word(script: &[u8]) -> u64 {
     let word = script.len().checked_sub(SHORT_SCRIPT_BYTES).and_then(|at| script.get(at..)?.first_chunk());
     word.map_or_else(|| short_script_word(script), |bytes| u64::from_le_bytes(*bytes))

@@ -1,4 +1,4 @@
-//! One block a call, on the wire.
+//! The match of one block on the wire.
 
 use bitcoin::{OutPoint, ScriptBuf};
 use capnp::{data_list, struct_list};
@@ -9,10 +9,10 @@ use super::{WireError, list_length, newer, read_failure, read_refusal, write_fai
 use crate::block_match::{BlockMatch, MatchContent, MatchedBlock};
 use crate::rescan_capnp::{block_match, outpoint};
 
-/// Reads what asking about one block came to.
+/// Reads the match of one block.
 ///
 /// # Errors
-/// [`WireError`] if the message is malformed, names no block where there must be one, or is newer than this version.
+/// [`WireError`] if the message is malformed, lacks its block, or is newer than this version.
 pub fn read_block_match(reader: block_match::Reader<'_>) -> Result<BlockMatch, WireError> {
     let content = match reader.which().map_err(newer("block match"))? {
         block_match::Nothing(()) => MatchContent::Nothing,
@@ -26,10 +26,10 @@ pub fn read_block_match(reader: block_match::Reader<'_>) -> Result<BlockMatch, W
     Ok(BlockMatch::Answered(MatchedBlock { block, next, content }))
 }
 
-/// Writes what asking about one block came to.
+/// Writes the match of one block.
 ///
 /// # Errors
-/// [`WireError`] for what the schema cannot say.
+/// [`WireError`] for a value without a counterpart in the schema.
 pub fn write_block_match(found: &BlockMatch, mut builder: block_match::Builder<'_>) -> Result<(), WireError> {
     match found {
         BlockMatch::Answered(MatchedBlock { block, next, content }) => {
@@ -52,21 +52,21 @@ pub fn write_block_match(found: &BlockMatch, mut builder: block_match::Builder<'
     }
 }
 
-/// Reads outpoints, each for itself, since which of them is malformed is for the caller to know.
+/// Reads each outpoint separately, so the caller can name a malformed one.
 pub fn read_outpoints(
     list: struct_list::Reader<'_, outpoint::Owned>,
 ) -> impl ExactSizeIterator<Item = Result<OutPoint, WireError>> {
     list.into_iter().map(read_outpoint)
 }
 
-/// Writes outpoints into a list of their number.
+/// Writes outpoints to a list of the same length.
 pub fn write_outpoints(outpoints: &[OutPoint], mut list: struct_list::Builder<'_, outpoint::Owned>) {
     for (index, outpoint) in (0..list.len()).zip(outpoints) {
         write_outpoint(*outpoint, list.reborrow().get(index));
     }
 }
 
-/// Writes scripts into a list of their number.
+/// Writes scripts to a list of the same length.
 pub fn write_scripts(scripts: &[ScriptBuf], mut list: data_list::Builder<'_>) {
     for (index, script) in (0..list.len()).zip(scripts) {
         list.set(index, script.as_bytes());

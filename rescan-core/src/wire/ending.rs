@@ -1,4 +1,4 @@
-//! How a scan ended, on the wire: summary, refusal, failure.
+//! The end of a scan on the wire: summary, refusal, failure.
 
 use std::path::PathBuf;
 
@@ -14,10 +14,11 @@ use crate::report::{
 };
 use crate::rescan_capnp::{self as capnp_types, failure, keychain_use, mark, outcome, refusal, scan_result, summary};
 
-/// Reads how a scan ended.
+/// Reads the end of a scan.
 ///
 /// # Errors
-/// [`WireError`] if the message is malformed, or the scan ended in a way that this version does not know.
+/// [`WireError`] if the message is malformed, or the end is of a kind that this version does not
+/// know.
 pub fn read_ending(reader: scan_result::Reader<'_>) -> Result<Ending, WireError> {
     Ok(match reader.which().map_err(newer("scan result"))? {
         scan_result::Summary(summary) => Ending::Summary(read_summary(summary?)?),
@@ -26,10 +27,10 @@ pub fn read_ending(reader: scan_result::Reader<'_>) -> Result<Ending, WireError>
     })
 }
 
-/// Writes how a scan ended.
+/// Writes the end of a scan.
 ///
 /// # Errors
-/// [`WireError`] if a list is longer than a message can carry, or a value was itself read as unknown.
+/// [`WireError`] if a list is longer than a message can carry, or a value was read as unknown.
 pub fn write_ending(ending: &Ending, builder: scan_result::Builder<'_>) -> Result<(), WireError> {
     match ending {
         Ending::Summary(summary) => write_summary(summary, builder.init_summary()),
@@ -79,7 +80,7 @@ fn write_summary(summary: &Summary, mut builder: summary::Builder<'_>) -> Result
     Ok(())
 }
 
-/// Reads a point at which everything before was reported.
+/// Reads a resume point.
 ///
 /// # Errors
 /// [`WireError`] if the message is malformed.
@@ -94,7 +95,7 @@ pub fn read_resume_point(reader: mark::Reader<'_>) -> Result<ResumePoint, WireEr
     })
 }
 
-/// Writes a point at which everything before was reported.
+/// Writes a resume point.
 ///
 /// # Errors
 /// [`WireError`] if a list is longer than a message can carry.
@@ -161,7 +162,8 @@ fn write_keychain_use(used: KeychainUse, mut builder: keychain_use::Builder<'_>)
     }
 }
 
-/// Reads a refusal. A reason that this version does not know is kept as unknown; its detail still says what it is.
+/// Reads a refusal. A reason that this version does not know is read as unknown; the detail still
+/// explains it.
 ///
 /// # Errors
 /// [`WireError`] if the message is malformed.
@@ -176,7 +178,7 @@ pub fn read_refusal(reader: refusal::Reader<'_>) -> Result<Refusal, WireError> {
 /// Writes a refusal.
 ///
 /// # Errors
-/// [`WireError::Unsayable`] for a reason that was itself read as unknown.
+/// [`WireError::Unsayable`] for a reason that was read as unknown.
 pub fn write_refusal(refusal: &Refusal, mut builder: refusal::Builder<'_>) -> Result<(), WireError> {
     builder.set_reason(write_reason(refusal.reason)?);
     builder.set_position(refusal.position);
@@ -184,7 +186,7 @@ pub fn write_refusal(refusal: &Refusal, mut builder: refusal::Builder<'_>) -> Re
     Ok(())
 }
 
-/// Reads a failure. A kind that this version does not know is kept as unknown.
+/// Reads a failure. A kind that this version does not know is read as unknown.
 ///
 /// # Errors
 /// [`WireError`] if the message is malformed.
@@ -202,10 +204,11 @@ pub fn read_failure(reader: failure::Reader<'_>) -> Result<Failure, WireError> {
     Ok(Failure { kind: read_kind(reader.get_kind()), detail: reader.get_detail()?.to_str()?.to_owned(), at })
 }
 
-/// Writes a failure. A path that is not UTF-8 is written with replacement characters: it is for people.
+/// Writes a failure. A path that is not UTF-8 is written with replacement characters, since it is
+/// for people.
 ///
 /// # Errors
-/// [`WireError::Unsayable`] for a kind that was itself read as unknown.
+/// [`WireError::Unsayable`] for a kind that was read as unknown.
 pub fn write_failure(failure: &Failure, mut builder: failure::Builder<'_>) -> Result<(), WireError> {
     builder.set_kind(write_kind(failure.kind)?);
     builder.set_detail(&failure.detail);

@@ -1,12 +1,12 @@
-//! The one place where messages become domain types, and domain types messages. Generated names stop here.
+//! Conversion between messages and domain types. Generated names stop here.
 //!
-//! Every struct that both sides need has a `read_` and a `write_` function, in the submodule of what it is about;
-//! whatever `write_` accepts, `read_` gives back unchanged. Reading trusts nothing: bytes of any origin give a value
-//! that keeps the promises of its type, or a [`WireError`], and never a panic. What a newer peer may add without
-//! breaking an older one (features, phases, reasons) is read as `Unknown`; what cannot be understood without knowing it
-//! (an outcome, a network) is an error that says so.
+//! Every struct that both sides need has a `read_` and a `write_` function, in the submodule of its
+//! topic. `read_` restores the value that `write_` took. Reading trusts nothing: any bytes result
+//! in a valid value or a [`WireError`], and never in a panic. Additions of a newer peer that an
+//! older one can ignore (features, phases, reasons) are read as `Unknown`. Additions that it cannot
+//! ignore (an outcome, a network) are an error.
 //!
-//! Nothing here checks what only the server can know, such as whether a range lies within the chain.
+//! Claims that only the server can check, such as a range within the chain, are not checked here.
 
 mod block_match;
 mod ending;
@@ -39,11 +39,11 @@ pub use request::{
 };
 pub use server_info::{read_server_info, write_server_info};
 
-/// Why a message could not be read or written.
+/// The reason why a message could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {
-    /// The message is not made as Cap'n Proto messages are made.
+    /// The message is not valid Cap'n Proto.
     #[error("malformed message")]
     Malformed(#[from] capnp::Error),
     /// A text is not UTF-8.
@@ -52,18 +52,18 @@ pub enum WireError {
     /// A hash of another length than 32 bytes.
     #[error("{field} is {found} bytes long, expected 32")]
     HashLength {
-        /// Which hash.
+        /// The hash.
         field: &'static str,
         /// Its length in bytes.
         found: usize,
     },
-    /// A list that is never empty is.
+    /// An empty list that must not be empty.
     #[error("{field} is empty, expected at least one entry")]
     Empty {
-        /// Which list.
+        /// The list.
         field: &'static str,
     },
-    /// A range whose first height lies above its last.
+    /// A range whose first height is above its last.
     #[error("heights run from {from} to {to}, expected an ascending range")]
     UpsideDown {
         /// The first height.
@@ -74,44 +74,44 @@ pub enum WireError {
     /// A union member or enumerant that the schema of this version does not have.
     #[error("{field} has the value {value}, which is newer than this program: upgrade it")]
     Newer {
-        /// Which union or enum.
+        /// The union or enum.
         field: &'static str,
         /// Its discriminant.
         value: u16,
     },
     /// A list with more entries than a message can carry.
-    #[error("{field} has {found} entries, more than a message can carry")]
+    #[error("{field} has {found} entries, expected at most {LIST_LENGTH_MAX} in a message")]
     TooLong {
-        /// Which list.
+        /// The list.
         field: &'static str,
-        /// How many entries it has.
+        /// Number of its entries.
         found: usize,
     },
-    /// A field that is only ever right or absent, and is neither.
+    /// A malformed field that is valid or absent in every correct message.
     #[error("{field} is malformed: {detail}")]
     Invalid {
-        /// Which field.
+        /// The field.
         field: &'static str,
-        /// What was expected and what was found.
+        /// The expected and the found.
         detail: String,
     },
-    /// A value that has no counterpart in the schema.
-    #[error("{field} cannot be said in this protocol version")]
+    /// A value without a counterpart in the schema.
+    #[error("{field} has no counterpart in this protocol version")]
     Unsayable {
-        /// Which value.
+        /// The value.
         field: &'static str,
     },
 }
 
-/// The most entries a list in a message can have: its count is kept in 29 bits.
+/// Most entries in a list of a message: its length has 29 bits.
 const LIST_LENGTH_MAX: u32 = (1 << 29) - 1;
 
-/// The length of a list to be written.
+/// The length of a list to write.
 fn list_length(field: &'static str, found: usize) -> Result<u32, WireError> {
     u32::try_from(found).ok().filter(|&length| length <= LIST_LENGTH_MAX).ok_or(WireError::TooLong { field, found })
 }
 
-/// Writes each item into its place in a list of their number.
+/// Writes each item to its position in a list of the same length.
 fn write_each<T, S: OwnedStruct>(
     items: &[T],
     mut list: struct_list::Builder<'_, S>,
@@ -123,33 +123,33 @@ fn write_each<T, S: OwnedStruct>(
     Ok(())
 }
 
-/// What to say of a union member or enumerant that is not in the schema.
+/// The error for a union member or enumerant that is not in the schema.
 fn newer(field: &'static str) -> impl Fn(capnp::NotInSchema) -> WireError {
     move |unknown| WireError::Newer { field, value: unknown.0 }
 }
 
 fn hash_bytes(field: &'static str, data: &[u8]) -> Result<[u8; 32], WireError> {
-    // The source is dropped for the length, which is all that it says.
+    // The source adds nothing to the length.
     <[u8; 32]>::try_from(data).map_err(|_length| WireError::HashLength { field, found: data.len() })
 }
 
-/// Reads the hash of a block.
+/// Reads a block hash.
 ///
 /// # Errors
-/// [`WireError::HashLength`] if it has not 32 bytes.
+/// [`WireError::HashLength`] if it does not have 32 bytes.
 pub fn read_block_hash(field: &'static str, data: &[u8]) -> Result<BlockHash, WireError> {
     hash_bytes(field, data).map(BlockHash::from_byte_array)
 }
 
-/// Reads hashes of blocks.
+/// Reads block hashes.
 ///
 /// # Errors
-/// [`WireError`] if the message is malformed, or one of them has not 32 bytes.
+/// [`WireError`] if the message is malformed, or a hash does not have 32 bytes.
 pub fn read_hashes(field: &'static str, list: data_list::Reader<'_>) -> Result<Vec<BlockHash>, WireError> {
     list.iter().map(|hash| read_block_hash(field, hash?)).collect()
 }
 
-/// Writes hashes of blocks into a list of their number.
+/// Writes block hashes to a list of the same length.
 pub fn write_hashes(hashes: &[BlockHash], mut list: data_list::Builder<'_>) {
     for (index, hash) in (0..list.len()).zip(hashes) {
         list.set(index, &hash.to_byte_array());

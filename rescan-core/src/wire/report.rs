@@ -1,4 +1,4 @@
-//! What a scan yields on its way, on the wire: reports, whole blocks, block ids, progress.
+//! Results of a running scan on the wire: reports, whole blocks, block ids, progress.
 
 use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
@@ -15,21 +15,21 @@ use crate::rescan_capnp::{
     transaction_report,
 };
 
-/// What an origin takes in a message.
+/// Size of an origin in a message.
 const ORIGIN: usize = 32;
 
 /// Reads a batch of reports.
 ///
 /// # Errors
-/// [`WireError`] if any of them is malformed.
+/// [`WireError`] if a report is malformed.
 pub fn read_reports(batch: struct_list::Reader<'_, block_report::Owned>) -> Result<Vec<BlockReport>, WireError> {
     batch.iter().map(read_report).collect()
 }
 
-/// Writes a batch of reports into a list of their number.
+/// Writes a batch of reports to a list of the same length.
 ///
 /// # Errors
-/// [`WireError::TooLong`] if a list in them has more entries than a message can carry.
+/// [`WireError::TooLong`] if a list in a report has more entries than a message can carry.
 pub fn write_reports(
     reports: &[BlockReport],
     batch: struct_list::Builder<'_, block_report::Owned>,
@@ -37,10 +37,10 @@ pub fn write_reports(
     write_each(reports, batch, write_report)
 }
 
-/// Reads what one block yields.
+/// Reads the report of one block.
 ///
 /// # Errors
-/// [`WireError`] if the message is malformed, or a list that is never empty is.
+/// [`WireError`] if the message is malformed, or a list is empty that must not be.
 pub fn read_report(reader: block_report::Reader<'_>) -> Result<BlockReport, WireError> {
     let transactions: Vec<_> =
         reader.get_transactions()?.iter().map(read_transaction).collect::<Result<_, WireError>>()?;
@@ -57,7 +57,7 @@ pub fn read_report(reader: block_report::Reader<'_>) -> Result<BlockReport, Wire
     })
 }
 
-/// Writes what one block yields.
+/// Writes the report of one block.
 ///
 /// # Errors
 /// [`WireError::TooLong`] if a list has more entries than a message can carry.
@@ -82,10 +82,11 @@ fn read_header(bytes: &[u8]) -> Result<Option<Header>, WireError> {
     Ok(Some(header))
 }
 
-/// About how many bytes a report takes in a message; what batches are measured by.
+/// Approximate size of a report in a message, in bytes. Batches are measured by it.
 #[must_use]
 pub fn report_bytes(report: &BlockReport) -> usize {
-    // A struct is its fields in words of 8 bytes and a pointer of 8 from its list; blobs are padded to words.
+    // A struct takes its fields in words of 8 bytes, and 8 for the pointer in its list; blobs are
+    // padded to words.
     const BLOCK: usize = 80;
     const HEADER: usize = 80;
     const TRANSACTION: usize = 80;
@@ -104,7 +105,7 @@ pub fn report_bytes(report: &BlockReport) -> usize {
     BLOCK + header + transactions.sum::<usize>()
 }
 
-/// About how many bytes a coin takes in a message.
+/// Approximate size of a coin in a message, in bytes.
 #[must_use]
 pub fn coin_bytes(coin: &Coin) -> usize {
     const COIN: usize = 152;
@@ -243,15 +244,15 @@ fn write_origins(origins: &[Origin], mut list: struct_list::Builder<'_, origin::
 /// Reads a batch of coins.
 ///
 /// # Errors
-/// [`WireError`] if any of them is malformed.
+/// [`WireError`] if a coin is malformed.
 pub fn read_coins(batch: struct_list::Reader<'_, coin::Owned>) -> Result<Vec<Coin>, WireError> {
     batch.iter().map(read_coin).collect()
 }
 
-/// Writes a batch of coins into a list of their number.
+/// Writes a batch of coins to a list of the same length.
 ///
 /// # Errors
-/// [`WireError::TooLong`] if a list in them has more entries than a message can carry.
+/// [`WireError::TooLong`] if a list in a coin has more entries than a message can carry.
 pub fn write_coins(coins: &[Coin], batch: struct_list::Builder<'_, coin::Owned>) -> Result<(), WireError> {
     write_each(coins, batch, write_coin)
 }
@@ -259,7 +260,7 @@ pub fn write_coins(coins: &[Coin], batch: struct_list::Builder<'_, coin::Owned>)
 /// Reads a coin.
 ///
 /// # Errors
-/// [`WireError`] if the message is malformed, or the coin belongs to nothing.
+/// [`WireError`] if the message is malformed, or the coin has no origin.
 pub fn read_coin(reader: coin::Reader<'_>) -> Result<Coin, WireError> {
     let output = read_output(reader.get_output()?)?;
     Ok(Coin {
@@ -291,20 +292,20 @@ pub fn write_coin(coin: &Coin, mut builder: coin::Builder<'_>) -> Result<(), Wir
 /// Reads a batch of whole blocks.
 ///
 /// # Errors
-/// [`WireError`] if any of them is malformed.
+/// [`WireError`] if a block is malformed.
 pub fn read_blocks(batch: struct_list::Reader<'_, full_block::Owned>) -> Result<Vec<FullBlock>, WireError> {
     batch.iter().map(read_full_block).collect()
 }
 
-/// Writes a batch of whole blocks into a list of their number.
+/// Writes a batch of whole blocks to a list of the same length.
 ///
 /// # Errors
-/// [`WireError::TooLong`] if one of them is longer than a message can carry.
+/// [`WireError::TooLong`] if a block is longer than a message can carry.
 pub fn write_blocks(blocks: &[FullBlock], batch: struct_list::Builder<'_, full_block::Owned>) -> Result<(), WireError> {
     write_each(blocks, batch, write_full_block)
 }
 
-/// Reads a whole block. That the data is a block, and the one of that hash, is for the reader to check.
+/// Reads a whole block. The caller must check that the data is a block with that hash.
 ///
 /// # Errors
 /// [`WireError`] if the message is malformed.
@@ -328,7 +329,7 @@ pub fn write_full_block(block: &FullBlock, mut builder: full_block::Builder<'_>)
     Ok(())
 }
 
-/// Reads a block's place in the chain; none for the entry that stands for a height outside it.
+/// Reads a block id; none for the entry of a height outside the chain.
 ///
 /// # Errors
 /// [`WireError`] if the message is malformed.
@@ -344,14 +345,14 @@ pub fn read_block_id(reader: block_id::Reader<'_>) -> Result<Option<BlockId>, Wi
     }))
 }
 
-/// Writes a block's place in the chain. An entry that is never written reads as none.
+/// Writes a block id. An entry that was never written is read as none.
 pub fn write_block_id(id: &BlockId, mut builder: block_id::Builder<'_>) {
     builder.set_height(id.height.0);
     builder.set_hash(&id.hash.to_byte_array());
     builder.set_time_seconds(id.time);
 }
 
-/// Reads how far a scan is.
+/// Reads the progress of a scan.
 #[must_use]
 pub fn read_progress(reader: progress::Reader<'_>) -> Progress {
     Progress {
@@ -370,10 +371,10 @@ pub fn read_progress(reader: progress::Reader<'_>) -> Progress {
     }
 }
 
-/// Writes how far a scan is.
+/// Writes the progress of a scan.
 ///
 /// # Errors
-/// [`WireError::Unsayable`] for a phase that was itself read as unknown.
+/// [`WireError::Unsayable`] for a phase that was read as unknown.
 pub fn write_progress(progress: &Progress, mut builder: progress::Builder<'_>) -> Result<(), WireError> {
     builder.set_phase(match progress.phase {
         Phase::ReadingChain => capnp_types::Phase::ReadingChain,

@@ -1,4 +1,4 @@
-//! What a wallet asks for, on the wire.
+//! Requests of a wallet on the wire.
 
 use std::time::Duration;
 
@@ -16,10 +16,11 @@ use crate::rescan_capnp::{
     watched_indexes,
 };
 
-/// Reads a scan's request.
+/// Reads the request of a scan.
 ///
 /// # Errors
-/// [`WireError`] if the message is malformed or asks for something that this version does not know.
+/// [`WireError`] if the message is malformed, or requests something that this version does not
+/// know.
 pub fn read_scan_request(reader: scan_request::Reader<'_>) -> Result<ScanRequest, WireError> {
     let verify = match reader.get_verify().map_err(newer("verify"))? {
         capnp_types::Verify::Reported => Verify::Reported,
@@ -44,7 +45,7 @@ pub fn read_scan_request(reader: scan_request::Reader<'_>) -> Result<ScanRequest
     })
 }
 
-/// Writes a scan's request.
+/// Writes the request of a scan.
 ///
 /// # Errors
 /// [`WireError::TooLong`] if a list is longer than a message can carry.
@@ -60,7 +61,7 @@ pub fn write_scan_request(request: &ScanRequest, mut builder: scan_request::Buil
     });
     builder.set_raw_transactions(request.extras.raw_transactions);
     builder.set_merkle_branches(request.extras.merkle_branches);
-    // What is asked for more often than every millisecond is asked for as often as can be.
+    // Intervals below a millisecond are sent as one millisecond: 0 stands for never.
     let millis = request.mark_every.map(|every| u32::try_from(every.as_millis()).unwrap_or(u32::MAX).max(1));
     builder.set_mark_millis(millis.unwrap_or(0));
     if let Some(scanned) = &request.scanned {
@@ -101,7 +102,7 @@ pub(super) fn write_watched(watched: Option<u32>, mut builder: watched_indexes::
     }
 }
 
-/// Reads a keychain. That its descriptor can be watched is not checked.
+/// Reads a keychain. Its descriptor is not checked.
 ///
 /// # Errors
 /// [`WireError`] if the message is malformed.
@@ -125,10 +126,11 @@ pub fn write_given_keychain(given: &GivenKeychain, mut builder: keychain::Builde
     }
 }
 
-/// Reads a range as a wallet names it.
+/// Reads the requested range.
 ///
 /// # Errors
-/// [`WireError`] if the message is malformed or an end of the range is of a kind that this version does not know.
+/// [`WireError`] if the message is malformed, or an end of the range is of a kind that this version
+/// does not know.
 pub fn read_range(reader: range::Reader<'_>) -> Result<RangeRequest, WireError> {
     let from = match reader.get_start().which().map_err(newer("range.start"))? {
         range::start::Height(height) => RangeStart::Height(Height(height)),
@@ -142,7 +144,7 @@ pub fn read_range(reader: range::Reader<'_>) -> Result<RangeRequest, WireError> 
     Ok(RangeRequest { from, to })
 }
 
-/// Writes a range as a wallet names it.
+/// Writes the requested range.
 ///
 /// # Errors
 /// [`WireError::TooLong`] if a locator is longer than a message can carry.
@@ -167,7 +169,8 @@ pub fn write_range(range: &RangeRequest, mut builder: range::Builder<'_>) -> Res
 /// Reads a given outpoint.
 ///
 /// # Errors
-/// [`WireError`] if the message is malformed or what is known of the coin is of a kind that this version does not know.
+/// [`WireError`] if the message is malformed, or the known part of the coin is of a kind that this
+/// version does not know.
 pub fn read_given_outpoint(reader: given_outpoint::Reader<'_>) -> Result<GivenOutpoint, WireError> {
     let output = match reader.get_known().which().map_err(newer("given outpoint"))? {
         given_outpoint::known::Nothing(()) => None,

@@ -1,4 +1,4 @@
-//! What is written is read back unchanged; what nobody wrote is an error and never a panic.
+//! Written messages are read back unchanged; other messages are an error and never a panic.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod any;
@@ -10,7 +10,7 @@ use capnp::traits::Owned;
 
 use crate::report::{FailureKind, RefusalReason};
 
-/// Writes a message of type `T`, sends it through its flat form, and hands what arrives to `read`.
+/// Writes a message of type `T`, passes it through its flat form, and reads the copy with `read`.
 fn through_a_message<T: Owned, R>(write: impl FnOnce(T::Builder<'_>), read: impl FnOnce(T::Reader<'_>) -> R) -> R {
     let mut message = Builder::new_default();
     write(message.init_root::<T::Builder<'_>>());
@@ -20,7 +20,7 @@ fn through_a_message<T: Owned, R>(write: impl FnOnce(T::Builder<'_>), read: impl
 }
 
 #[test]
-fn every_reason_and_kind_of_the_schema_is_known_by_a_name_of_its_own() {
+fn every_reason_and_kind_of_the_schema_has_a_distinct_name() {
     let reasons = (0..).map_while(|number| crate::rescan_capnp::RefusalReason::try_from(number).ok()).count();
     let kinds = (0..).map_while(|number| crate::rescan_capnp::FailureKind::try_from(number).ok()).count();
     assert_eq!((RefusalReason::KNOWN.len(), FailureKind::KNOWN.len()), (reasons, kinds));

@@ -1,13 +1,14 @@
-//! The constants of SHA-256 (FIPS 180-4, 4.2.2 and 5.3.3), and what follows from them for padding that is always the same.
+//! The constants of SHA-256 (FIPS 180-4, 4.2.2 and 5.3.3), and constants derived from them for
+//! constant padding.
 
-/// Four words, the first of them for the first of four rounds.
+/// Four words, for four rounds in order.
 pub(super) type Four = [u32; 4];
 
 /// The state before the first block: a to h.
 pub(super) const INITIAL: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
-/// A constant a round: four quarters of four times four rounds.
+/// One constant for each round: four quarters of four times four rounds.
 pub(super) const ROUND: [[Four; 4]; 4] = [
     [
         [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5],
@@ -35,10 +36,11 @@ pub(super) const ROUND: [[Four; 4]; 4] = [
     ],
 ];
 
-/// What stands behind a message of 32 bytes in its one block.
+/// The padding after a message of 32 bytes in its one block.
 pub(super) const PADDING_AFTER_32: [Four; 2] = [[0x8000_0000, 0, 0, 0], [0, 0, 0, 32 * 8]];
 
-/// The message schedule of the block of padding behind a message of 64 bytes, with the round constants added.
+/// The message schedule of the padding block after a message of 64 bytes, with the round constants
+/// added.
 pub(super) const ROUND_OF_PADDING_AFTER_64: [Four; 16] = round_of_padding_after_64();
 
 const fn round_of_padding_after_64() -> [Four; 16] {

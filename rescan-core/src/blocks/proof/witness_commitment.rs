@@ -1,6 +1,6 @@
-//! What a coinbase says about the witnesses of its block (BIP141): where it says it, and with what.
+//! The commitment of a coinbase to the witnesses of its block (BIP141).
 //!
-//! It does not compute the witness root: that is one more merkle tree over the block.
+//! The witness root is not computed here: it takes another merkle tree over the block.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 
@@ -12,26 +12,26 @@ use crate::blocks::proof::{Unproven, has_witness};
 use crate::blocks::transaction::{TxOutput, TxView};
 use crate::blocks::walk::TxBounds;
 
-/// How the script of an output begins that commits: `OP_RETURN`, a push of 36 bytes, and four bytes that BIP141 names.
-/// The commitment follows, and whatever else follows that says nothing.
+/// Start of the script of a committing output: `OP_RETURN`, a push of 36 bytes, and four bytes
+/// defined by BIP141. The commitment follows; any further bytes have no meaning.
 const COMMITMENT_PREFIX: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
 
 /// A coinbase's commitment to the witnesses of its block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CoinbaseCommitment {
     commitment: [u8; 32],
-    /// The witness reserved value: what is hashed behind the witness root.
+    /// The witness reserved value, hashed after the witness root.
     reserved: [u8; 32],
 }
 
-/// The commitment of the coinbase whose bytes in the clear, witness and all, are `coinbase`, and which lies at `bounds`
-/// in its block. None if it makes none.
+/// The commitment of a coinbase at `bounds` in its block; `coinbase` is its bytes with witness and
+/// without obfuscation. None if there is no commitment.
 ///
 /// # Errors
-/// [`Unproven::ReservedValue`] where it makes one and its witness is not what belongs to it.
+/// [`Unproven::ReservedValue`] if it commits and its witness is not a reserved value.
 pub(super) fn read(coinbase: &[u8], bounds: TxBounds) -> Result<Option<CoinbaseCommitment>, Unproven> {
     let view = TxView::parse(coinbase)?;
-    // Where several outputs commit, the last one counts.
+    // If several outputs commit, the last one counts.
     let Some(commitment) = view.outputs().filter_map(|output| committed(&output)).last() else { return Ok(None) };
     let witness = if has_witness(&bounds) { bounds.body_end.saturating_sub(bounds.start) } else { coinbase.len() };
     let reserved = reserved_value(coinbase.get(witness..).unwrap_or_default())?;
@@ -39,10 +39,10 @@ pub(super) fn read(coinbase: &[u8], bounds: TxBounds) -> Result<Option<CoinbaseC
 }
 
 impl CoinbaseCommitment {
-    /// Whether it commits to witnesses with this merkle root.
+    /// Checks the commitment against the merkle root of the witnesses.
     ///
     /// # Errors
-    /// [`Unproven::WitnessCommitment`] where it does not.
+    /// [`Unproven::WitnessCommitment`] if they differ.
     pub(super) fn check(&self, witness_root: [u8; 32]) -> Result<(), Unproven> {
         let mut engine = sha256d::Hash::engine();
         engine.input(&witness_root);
@@ -57,7 +57,8 @@ fn committed(output: &TxOutput<'_>) -> Option<[u8; 32]> {
     output.script_pubkey.strip_prefix(&COMMITMENT_PREFIX)?.first_chunk().copied()
 }
 
-/// The one item of 32 bytes that is the witness of the input with which `witnesses` begin; without a byte, there is none.
+/// The witness of the first input in `witnesses`, if it is one item of 32 bytes. Empty `witnesses`
+/// hold none.
 fn reserved_value(witnesses: &[u8]) -> Result<[u8; 32], Unproven> {
     let (items, bytes, last) = if witnesses.is_empty() { (0, 0, &[][..]) } else { first_witness(witnesses)? };
     match last.first_chunk() {
@@ -66,7 +67,7 @@ fn reserved_value(witnesses: &[u8]) -> Result<[u8; 32], Unproven> {
     }
 }
 
-/// Of the first witness: how many items, how many bytes in all of them, and the last one.
+/// Number of items and bytes of the first witness, and its last item.
 fn first_witness(witnesses: &[u8]) -> Result<(u64, u64, &[u8]), Malformed> {
     let mut cursor = Cursor::new(witnesses);
     let items = cursor.compact_size()?;

@@ -34,8 +34,9 @@ pub(super) enum Root {
 pub(super) struct Placements(HashMap<u32, Placement>);
 
 impl Placements {
-    /// Places all stale blocks, in time linear in their number: each is climbed from once. A forged state file can make
-    /// parents form a circle, which no hashes do; a climb ends after as many blocks as are stale.
+    /// Places all stale blocks, in time linear in their number: each is climbed from once. A forged
+    /// state file can make parents form a circle, which no hashes do; a climb ends after as many
+    /// blocks as are stale.
     pub(super) fn of(index: &BlockIndex) -> Self {
         let mut placements = Self(HashMap::with_capacity(index.stale_count()));
         let mut works = WorkCache::default();

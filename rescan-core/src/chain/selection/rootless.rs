@@ -1,7 +1,8 @@
-//! Places a run of blocks that no known block links to genesis: a pruned chain, or the upper part of an assumeutxo node's.
+//! Places a run of blocks that no known block links to genesis: a pruned chain, or the upper part
+//! of an assumeutxo node's.
 //!
-//! The heights in the coinbases of its first and last block place the run (BIP34). The placement of a run is a claim that
-//! files alone cannot prove.
+//! The heights in the coinbases of its first and last block place the run (BIP34). The placement of
+//! a run is a claim that files alone cannot prove.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -25,8 +26,8 @@ struct PlacedRun {
     ids: Vec<u32>,
 }
 
-/// Places the run that ends in the node's tip, else the one that reaches highest, then the one of most work, then the one
-/// whose tip is the earlier record.
+/// Places the run that ends in the node's tip, else the one that reaches highest, then the one of
+/// most work, then the one whose tip is the earlier record.
 pub(super) fn place(
     index: &mut BlockIndex,
     node: &NodeTip,
@@ -41,7 +42,8 @@ pub(super) fn place(
     }
 }
 
-/// The run that ends in the node's tip, if no known block links it to genesis and its coinbases place it.
+/// The run that ends in the node's tip, if no known block links it to genesis and its coinbases
+/// place it.
 fn node_run(index: &BlockIndex, node: &NodeTip, coinbase_height: &mut CoinbaseHeight<'_>) -> Option<PlacedRun> {
     let tip = node.id(index).filter(|tip| index.is_stale(*tip))?;
     let ids = index.path_to(tip);
@@ -78,8 +80,8 @@ fn highest_run(
     runs.into_iter().max_by_key(|run| (end(run), run.work, Reverse(run.tip)))
 }
 
-/// The height of a run's first block, from its coinbase. None unless the last coinbase agrees, BIP34 binds both, the height
-/// is not absurd, and every difficulty may follow the one before.
+/// The height of a run's first block, from its coinbase. None unless the last coinbase agrees,
+/// BIP34 binds both, the height is not absurd, and every difficulty may follow the one before.
 fn first_height(index: &BlockIndex, ids: &[u32], coinbase_height: &mut CoinbaseHeight<'_>) -> Option<Height> {
     let mut height_of = |id: &u32| coinbase_height(index.entry(*id)?.span_on_disk()?);
     let (first, last) = (height_of(ids.first()?)?, height_of(ids.last()?)?);
@@ -91,8 +93,8 @@ fn first_height(index: &BlockIndex, ids: &[u32], coinbase_height: &mut CoinbaseH
     (agree && is_bound && links.all(is_permitted)).then_some(first)
 }
 
-/// Places a run above the rooted chain. If they overlap, or touch without a link, the one with more work from there on
-/// stays.
+/// Places a run above the rooted chain. If they overlap, or touch without a link, the one with more
+/// work from there on stays.
 fn place_run(index: &mut BlockIndex, run: &PlacedRun, anomalies: &mut ChainAnomalies) {
     let first = run.first;
     let rooted_len = index.chain().len();

@@ -15,7 +15,8 @@ const BITS: [Bits; 2] = [Bits(0x207f_ffff), Bits(0x1f00_ffff)];
 /// Blocks in one block file.
 const BLOCKS_PER_FILE: u32 = 7;
 
-/// A random tree: for each block after genesis the distance to its parent, in blocks made, and its difficulty.
+/// A random tree: for each block after genesis the distance to its parent, in blocks made, and its
+/// difficulty.
 fn trees() -> impl Strategy<Value = Vec<HeaderRecord>> {
     prop::collection::vec((prop_oneof![6 => Just(1usize), 2 => 2usize..6, 1 => 1usize..60], 0usize..8), 0..60).prop_map(
         |blocks| {
@@ -263,8 +264,8 @@ fn a_run_whose_coinbase_claims_an_absurd_height_fills_no_memory() {
     }
 }
 
-/// Selects a pruned chain of four blocks with these heights in its first and last coinbase. Returns its first height, if it
-/// was placed, and the number of blocks left out.
+/// Selects a pruned chain of four blocks with these heights in its first and last coinbase. Returns
+/// its first height, if it was placed, and the number of blocks left out.
 fn placed(network: Network, first: u32, last: u32) -> (Option<u32>, u32) {
     let bits = Bits(0x1d00_ffff);
     let mut selection = ChainSelection::new(network);

@@ -1,21 +1,22 @@
-//! Why a descriptor is refused, and why a script cannot be derived.
+//! Errors of descriptors and of deriving their scripts.
 //!
-//! Nothing here can hold a key: messages are made of positions, counts, fixed phrases, checksums and short lower-case
-//! names, and no error of a parser below is kept as a source, because those quote what they were given. So an error may
-//! be printed, logged or sent, in `Display` and in `Debug`, whatever secret the text held.
+//! No error here can hold a key. Messages consist of positions, counts, fixed phrases, checksums
+//! and short lower-case names. Errors of the parsers below are not kept as sources, because they
+//! quote their input. An error may therefore be printed, logged or sent, in `Display` and in
+//! `Debug`, whatever secret the text held.
 
 use bitcoin::NetworkKind;
 
 use crate::report::RefusalReason;
 
-/// Why a descriptor is refused. Positions are in bytes from the start of the text.
+/// The reason why a descriptor is refused. Positions are in bytes from the start of the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescriptorError {
-    /// There is no text.
+    /// The text is empty.
     #[error("expected a descriptor such as wpkh(..), found no text")]
     Empty,
-    /// The text is longer than any descriptor that is watched.
+    /// The text is longer than the longest descriptor.
     #[error("descriptor of {found} bytes, expected at most {max}; split it, or watch its scripts with raw(..)")]
     TooLong {
         /// Length of the text in bytes.
@@ -23,20 +24,20 @@ pub enum DescriptorError {
         /// [`super::DESCRIPTOR_BYTES_MAX`].
         max: usize,
     },
-    /// A character that no descriptor may contain: not printable ASCII.
-    #[error("byte 0x{byte:02x} at position {position} is not printable ASCII, of which descriptors are made")]
+    /// A character that is not printable ASCII.
+    #[error("byte 0x{byte:02x} at position {position}, expected printable ASCII")]
     Character {
-        /// Where.
+        /// Its position.
         position: usize,
-        /// The byte that is there.
+        /// The byte.
         byte: u8,
     },
-    /// The checksum after `#` is not that of the text before it.
+    /// The checksum after `#` does not match the text before it.
     #[error("checksum mismatch: the text has {expected}, found {found}; copy the descriptor again, or leave out #..")]
     Checksum {
-        /// What the text's checksum is.
+        /// The checksum of the text.
         expected: String,
-        /// What stood after `#`, or how long it was if it cannot be a checksum.
+        /// The text after `#`, or its length if it cannot be a checksum.
         found: String,
     },
     /// The text holds a private key.
@@ -45,39 +46,39 @@ pub enum DescriptorError {
          export the descriptor without private keys"
     )]
     PrivateKey {
-        /// Where it starts.
+        /// Its position.
         position: usize,
     },
     /// Functions and wrappers, or the braces of a tree, are nested too deep.
     #[error("nested more than {max} deep at position {position}")]
     TooDeep {
-        /// Where the limit was crossed.
+        /// The position of the first function or brace beyond the limit.
         position: usize,
-        /// [`super::NESTING_MAX`] or, of braces, [`super::TREE_DEPTH_MAX`].
+        /// [`super::NESTING_MAX`], or [`super::TREE_DEPTH_MAX`] for braces.
         max: usize,
     },
-    /// A function that is not known.
+    /// An unknown function.
     #[error("unknown function {name} at position {position}; expected one of Bitcoin Core's descriptor functions")]
     UnknownFunction {
-        /// Its name, or how long that is if it is not fit to be shown.
+        /// Its name, or its length if it must not be shown.
         name: String,
-        /// Where it starts.
+        /// Its position.
         position: usize,
     },
-    /// A function that is known, but that this version does not derive scripts of.
+    /// A known function whose scripts this version does not derive.
     #[error("{function}() at position {position} is not supported; watch its scripts with raw(..) or addr(..)")]
     Unsupported {
         /// Its name.
         function: &'static str,
-        /// Where it starts.
+        /// Its position.
         position: usize,
     },
-    /// A function that may only be the outermost one.
+    /// A function that is allowed only as the outermost one.
     #[error("{function}() at position {position} is inside another function, expected only outermost")]
     NotOutermost {
         /// Its name.
         function: &'static str,
-        /// Where it starts.
+        /// Its position.
         position: usize,
     },
     /// A hardened step or range after an extended public key.
@@ -86,7 +87,7 @@ pub enum DescriptorError {
          public key from below the hardened steps, or the scripts themselves as raw(..) or addr(..)"
     )]
     Hardened {
-        /// Where the key starts.
+        /// Position of the key.
         position: usize,
     },
     /// A key or address of another network.
@@ -94,86 +95,86 @@ pub enum DescriptorError {
     WrongNetwork {
         /// `key` or `address`.
         what: &'static str,
-        /// The network that is scanned.
+        /// The scanned network.
         expected: NetworkKind,
-        /// The network that the text is for.
+        /// The network of the text.
         found: NetworkKind,
     },
-    /// A range where there is nothing to derive.
+    /// A range in a function that derives nothing.
     #[error("{function}() holds one script and has no range, found *")]
     Ranged {
         /// `addr` or `raw`.
         function: &'static str,
     },
-    /// An uncompressed key where only compressed ones can be spent.
+    /// An uncompressed key where segwit allows only compressed ones.
     #[error("uncompressed key at position {position}, expected a compressed one inside {function}()")]
     UncompressedKey {
-        /// Where the key starts.
+        /// Position of the key.
         position: usize,
-        /// The enclosing function that forbids it.
+        /// The enclosing function.
         function: &'static str,
     },
     /// An x-only key outside taproot.
     #[error("x-only key (64 hex digits) at position {position}, expected 66 hex digits outside tr() and rawtr()")]
     XOnlyKey {
-        /// Where the key starts.
+        /// Position of the key.
         position: usize,
     },
     /// A key that does not parse.
     #[error("bad key at position {position}: {reason}")]
     BadKey {
-        /// Where it starts.
+        /// Its position.
         position: usize,
-        /// What was expected.
+        /// The expected form.
         reason: &'static str,
     },
     /// An address that does not parse.
-    #[error("addr() holds no address that decodes; a character is wrong or missing")]
+    #[error("the address in addr() does not decode; a character is wrong or missing")]
     BadAddress,
-    /// A `raw()` that does not hold a script.
+    /// A `raw()` without a valid script.
     #[error("bad raw(): {reason}")]
     BadRaw {
-        /// What was expected.
+        /// The expected form.
         reason: &'static str,
     },
-    /// Multipath keys that differ in how many paths they have.
+    /// Multipath keys with different numbers of paths.
     #[error("key at position {position} has {found} paths, expected {expected} as in the multipath key before it")]
     PathCountMismatch {
-        /// Where the key starts.
+        /// Position of the key.
         position: usize,
-        /// The paths of the first multipath key.
+        /// Number of paths of the first multipath key.
         expected: usize,
-        /// The paths of this one.
+        /// Number of paths of this one.
         found: usize,
     },
-    /// More paths in one multipath key than are expanded.
+    /// Too many paths in one multipath key.
     #[error("key at position {position} has {found} paths, expected at most {max}")]
     TooManyPaths {
-        /// Where the key starts.
+        /// Position of the key.
         position: usize,
-        /// How many it has.
+        /// Number of its paths.
         found: usize,
         /// [`super::PATHS_MAX`].
         max: usize,
     },
-    /// A multipath descriptor where a single-path one is needed.
+    /// A multipath descriptor instead of a single-path one.
     #[error("multipath descriptor of {paths} paths, expected a single path; expand it first")]
     Multipath {
-        /// How many.
+        /// Number of paths.
         paths: usize,
     },
-    /// Parentheses, braces or commas in the wrong place.
+    /// A misplaced parenthesis, brace or comma.
     #[error("malformed at position {position}: {reason}")]
     Malformed {
-        /// Where it was noticed.
+        /// Its position.
         position: usize,
-        /// What was expected.
+        /// The expected form.
         reason: &'static str,
     },
-    /// Well-formed text that is no valid script.
+    /// Well-formed text that is not a valid script.
     #[error("invalid script: {reason}")]
     InvalidScript {
-        /// Which rule it breaks.
+        /// The broken rule.
         reason: &'static str,
     },
 }
@@ -194,18 +195,18 @@ fn network_name(network: NetworkKind) -> &'static str {
     }
 }
 
-/// Why there is no script at an index.
+/// The reason why there is no script at an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeriveError {
-    /// The index is one of a hardened child: 2^31 or above.
+    /// The index is that of a hardened child: 2^31 or above.
     #[error("index {index} is beyond the last unhardened one, 2147483647")]
     IndexTooLarge {
         /// The index.
         index: u32,
     },
-    /// BIP 32 gives no key at this index, and has wallets go on with the next. One index in 2^127 is like this.
-    #[error("no key exists at index {index}; BIP 32 goes on with the next index")]
+    /// BIP 32 defines no key at this index; wallets skip it. One index in 2^127 is like this.
+    #[error("no key exists at index {index}; BIP 32 skips it")]
     NoSuchChild {
         /// The index.
         index: u32,

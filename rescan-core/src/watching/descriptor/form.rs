@@ -1,7 +1,8 @@
-//! Descriptors by their outermost form: those that `miniscript` parses, and those that Bitcoin Core has besides
-//! (`addr`, `raw`: BIP 385; `combo`: BIP 384; `sortedmulti` outermost: BIP 383; `rawtr`: Core's doc/descriptors.md).
+//! Descriptors by their outermost function: those that `miniscript` parses, and Bitcoin Core's
+//! further ones (`addr`, `raw`: BIP 385; `combo`: BIP 384; `sortedmulti` outermost: BIP 383;
+//! `rawtr`: Core's doc/descriptors.md).
 //!
-//! Takes text whose outline was found sound; gives what scripts are compiled from. Derives nothing itself.
+//! The text must have passed the outline. Scripts are compiled elsewhere.
 
 use std::str::FromStr;
 
@@ -14,12 +15,12 @@ use miniscript::{AnalysisError, Descriptor, Error};
 use super::{DescriptorError, outline};
 use crate::watching::watch_set::SCRIPT_BYTES_MAX;
 
-/// The most keys of a multisig that is its own scriptPubKey (Bitcoin Core: `MAX_BARE_MULTISIG_PUBKEYS_NUM`).
+/// Most keys of a bare multisig scriptPubKey (Bitcoin Core: `MAX_BARE_MULTISIG_PUBKEYS_NUM`).
 const BARE_MULTISIG_KEYS_MAX: usize = 3;
 
 /// A parsed single-path descriptor.
 pub(super) enum Form {
-    /// `addr(ADDRESS)`: its script, and the network it is for.
+    /// `addr(ADDRESS)`: its script and network.
     Address(ScriptBuf, NetworkKind),
     /// `raw(HEX)`.
     Raw(ScriptBuf),
@@ -29,12 +30,12 @@ pub(super) enum Form {
     RawTr(DescriptorPublicKey),
     /// `sortedmulti(k,KEY,..)` outermost.
     BareSortedMulti(usize, Vec<DescriptorPublicKey>),
-    /// Everything that `miniscript` knows.
+    /// Any descriptor of `miniscript`.
     Miniscript(Box<Descriptor<DescriptorPublicKey>>),
 }
 
 impl Form {
-    /// Parses text that has neither checksum nor multipath keys, and whose outline is sound.
+    /// Parses text without checksum and multipath keys, whose outline is sound.
     pub(super) fn parse(body: &str) -> Result<Self, DescriptorError> {
         let (function, arguments) = body
             .strip_suffix(')')
@@ -68,7 +69,7 @@ fn parse_raw(hex: &str) -> Result<ScriptBuf, DescriptorError> {
     let bytes = Vec::<u8>::from_hex(hex)
         .or(Err(DescriptorError::BadRaw { reason: "expected an even number of hex digits and nothing else" }))?;
     if bytes.len() > SCRIPT_BYTES_MAX {
-        return Err(DescriptorError::BadRaw { reason: "expected at most 10000 bytes, more can never be spent" });
+        return Err(DescriptorError::BadRaw { reason: "expected at most 10000 bytes: longer scripts are unspendable" });
     }
     Ok(ScriptBuf::from_bytes(bytes))
 }
@@ -83,7 +84,7 @@ fn only_key(body: &str) -> Result<DescriptorPublicKey, DescriptorError> {
 }
 
 fn parse_bare_sortedmulti(body: &str) -> Result<Form, DescriptorError> {
-    // `miniscript` knows it inside sh() only, where the same keys are allowed.
+    // `miniscript` has it only inside sh(), where the same keys are allowed.
     let Descriptor::Sh(sh) = Descriptor::<DescriptorPublicKey>::from_str(&format!("sh({body})")).map_err(invalid)?
     else {
         return Err(DescriptorError::InvalidScript { reason: "expected sortedmulti(k,KEY,..)" });
@@ -98,7 +99,7 @@ fn parse_bare_sortedmulti(body: &str) -> Result<Form, DescriptorError> {
     }
 }
 
-/// What `miniscript` says, without the parts of the text that it quotes.
+/// The message of `miniscript`, without the parts of the text that it quotes.
 fn invalid(error: Error) -> DescriptorError {
     let reason = match error {
         Error::TypeCheck(_) | Error::NonTopLevel(_) | Error::Trailing(_) => {
@@ -108,11 +109,9 @@ fn invalid(error: Error) -> DescriptorError {
             "it breaks a rule of its place: multi() outside tr() and multi_a() inside, or it is too large to be spent"
         }
         Error::CmsTooManyKeys(_) | Error::MultiATooManyKeys(_) => "too many keys in a multisig",
-        Error::Threshold(_) | Error::ParseThreshold(_) => "expected a threshold from 1 to the number of what follows",
+        Error::Threshold(_) | Error::ParseThreshold(_) => "expected a threshold from 1 to the number of its arguments",
         Error::AbsoluteLockTime(_) | Error::RelativeLockTime(_) => "a lock time is out of its range",
-        Error::UnknownWrapper(_) | Error::MultiColon(_) | Error::AtOutsideOr(_) => {
-            "a wrapper is not one of miniscript's"
-        }
+        Error::UnknownWrapper(_) | Error::MultiColon(_) | Error::AtOutsideOr(_) => "unknown miniscript wrapper",
         Error::NonStandardBareScript => {
             "outside sh, wsh and tr, expected a key, a key hash or a multisig of up to 3 keys"
         }
@@ -120,7 +119,7 @@ fn invalid(error: Error) -> DescriptorError {
         Error::MultipathDescLenMismatch => "its multipath keys differ in their number of paths",
         Error::ImpossibleSatisfaction => "it can never be spent",
         Error::AnalysisError(analysis) => unsound(&analysis),
-        _ => "a function has arguments that it does not take",
+        _ => "a function has unexpected arguments",
     };
     DescriptorError::InvalidScript { reason }
 }
@@ -131,7 +130,7 @@ fn unsound(error: &AnalysisError) -> &'static str {
         AnalysisError::RepeatedPubkeys => "a leaf has the same key twice",
         AnalysisError::BranchExceedResouceLimits => "a leaf has a branch that is too large to be spent",
         AnalysisError::HeightTimelockCombination => "a leaf mixes lock times in blocks with those in seconds",
-        AnalysisError::Malleable => "a leaf can be spent by witnesses that others may alter",
+        AnalysisError::Malleable => "a leaf has malleable witnesses",
         AnalysisError::ContainsRawPkh => "a leaf has a key hash in place of a key",
     }
 }

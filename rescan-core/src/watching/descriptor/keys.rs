@@ -1,8 +1,10 @@
-//! Keys compiled for derivation: everything before the wildcard is derived once, a child costs one point addition.
+//! Keys compiled for derivation: the path before the wildcard is derived once, and a child costs
+//! one point addition.
 //!
-//! BIP 32's public child derivation is `point(HMAC-SHA512(chain code, parent || index)[..32]) + parent`. The HMAC is kept
-//! as it stands after the parent's bytes, which saves two of its four compressions and the parent's serialisation; the
-//! parent's fingerprint and the child's depth, which `Xpub::ckd_pub` computes, are never needed for a script.
+//! BIP 32's public child derivation is `point(HMAC-SHA512(chain code, parent || index)[..32]) +
+//! parent`. The HMAC state after the parent's bytes is kept, which saves two of its four
+//! compressions and the parent's serialisation. The parent's fingerprint and the child's depth,
+//! which `Xpub::ckd_pub` computes, are never needed for a script.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -18,10 +20,10 @@ use super::DeriveError;
 /// The first index of hardened children (BIP 32).
 const HARDENED_INDEX_FIRST: u32 = 1 << 31;
 
-/// Shared by all: making one takes as long as hashing a script, and it holds no state that changes.
+/// Shared by all: creation takes as long as hashing a script, and its state never changes.
 pub(super) static SECP: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
 
-/// A key's place in a [`KeyTable`], with what `miniscript` has to know of it.
+/// The position of a key in a [`KeyTable`], with the facts that `miniscript` needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct KeySlot {
     index: u32,
@@ -64,18 +66,19 @@ impl miniscript::MiniscriptKey for KeySlot {
 #[derive(Default)]
 pub(super) struct KeyTableBuilder {
     table: KeyTable,
-    /// What is in the table, by what it derives from and whether only its x coordinate counts; origins play no part.
+    /// Slots by derivation source and by whether only the x coordinate counts. Origins are ignored.
     slots: HashMap<(PublicKey, Option<ChainCode>, bool), KeySlot>,
 }
 
 impl KeyTableBuilder {
-    /// The slot of a key, added if it is new; none if the key has no public derivation, or more than one path.
+    /// The slot of a key, added if it is new. None if the key has no public derivation or more than
+    /// one path.
     pub(super) fn slot(&mut self, key: &DescriptorPublicKey) -> Option<KeySlot> {
         let (public_key, chain_code, kind) = match key {
             DescriptorPublicKey::Single(single) => match single.key {
                 SinglePubKey::FullKey(key) if key.compressed => (key, None, KeyKind::Compressed),
                 SinglePubKey::FullKey(key) => (key, None, KeyKind::Uncompressed),
-                // The even point of the two, as BIP 340 has it.
+                // Of the two points, the even one (BIP 340).
                 SinglePubKey::XOnly(key) => {
                     (PublicKey::new(key.public_key(secp256k1::Parity::Even)), None, KeyKind::XOnly)
                 }
@@ -130,7 +133,7 @@ impl KeyTable {
         self.sources.iter().any(|source| matches!(source, KeySource::Child(_)))
     }
 
-    /// Every key of the table at `index`.
+    /// All keys of the table at `index`.
     pub(super) fn derive(&self, index: u32) -> Result<DerivedKeys, DeriveError> {
         if index >= HARDENED_INDEX_FIRST {
             return Err(DeriveError::IndexTooLarge { index });
@@ -147,7 +150,7 @@ impl KeyTable {
 pub(super) struct DerivedKeys(Vec<PublicKey>);
 
 impl DerivedKeys {
-    /// The key of a slot.
+    /// The key in a slot.
     #[expect(clippy::indexing_slicing, reason = "a slot is made by the table whose keys these are")]
     pub(super) fn get(&self, slot: KeySlot) -> PublicKey {
         self.0[slot.index as usize] // widening
@@ -159,7 +162,7 @@ impl DerivedKeys {
 struct Parent {
     public_key: secp256k1::PublicKey,
     chain_code: ChainCode,
-    /// Has taken the chain code and the public key; lacks the index.
+    /// The HMAC state after the chain code and the public key, before the index.
     hmac: HmacEngine<sha512::Hash>,
 }
 
@@ -184,7 +187,8 @@ impl Parent {
         engine.input(&index.to_be_bytes());
         let hmac = Hmac::<sha512::Hash>::from_engine(engine).to_byte_array();
         let (left, right) = halves(hmac);
-        // Either step fails for a left half that BIP 32 calls invalid: not below the order, or the negated parent.
+        // Either step fails for a left half that BIP 32 calls invalid: not below the order, or the
+        // negated parent.
         let no_such_child = DeriveError::NoSuchChild { index };
         let tweak = Scalar::from_be_bytes(left).or(Err(no_such_child))?;
         let public_key = self.public_key.add_exp_tweak(&SECP, &tweak).or(Err(no_such_child))?;
@@ -213,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_stands_in_several_places_is_derived_once() {
+    fn a_repeated_key_is_derived_once() {
         const XPUB: &str = "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg7usUDFdp6W1EGMcet8";
         let mut builder = KeyTableBuilder::default();
         let mut slot = |text: String| builder.slot(&DescriptorPublicKey::from_str(&text).unwrap()).unwrap();

@@ -1,15 +1,17 @@
-//! Output descriptors, public keys only, and the scripts that they derive.
+//! Output descriptors with public keys only, and the scripts they derive.
 //!
-//! A [`Keychain`] is one single-path descriptor compiled for derivation; [`expand`] turns a multipath descriptor (BIP 389)
-//! into its single-path ones. Accepted is what the `miniscript` crate accepts, and what Bitcoin Core has besides: `addr`,
-//! `raw` (BIP 385), `combo` (BIP 384), `rawtr` (its doc/descriptors.md) and `sortedmulti` outermost. Scripts are looked for, not spent, so
-//! whether one is sane to use is asked only of the leaves of `tr`, where the parser insists.
+//! A [`Keychain`] is one single-path descriptor compiled for derivation; [`expand`] splits a
+//! multipath descriptor (BIP 389) into single-path ones. Accepted are the descriptors of the
+//! `miniscript` crate, and Bitcoin Core's `addr`, `raw` (BIP 385), `combo` (BIP 384), `rawtr` (its
+//! doc/descriptors.md) and outermost `sortedmulti`. Scripts are watched, not spent: only the leaves
+//! of `tr` must be sane, because the parser insists.
 //!
-//! This module deliberately holds no private key: text with one is refused before anything parses it. It keeps two
-//! invariants: no text and no index can make it panic, and no error of its carries a piece of a key.
+//! This module never holds a private key: text with one is refused before any parser. Two
+//! invariants hold: no text and no index causes a panic, and no error contains a piece of a key.
 //!
-//! Text passes through `text` (length, private keys, characters, checksum), `outline` (functions, nesting, keys) and
-//! `form` (the parsers); what comes out is compiled into a `template` over the `keys` it shares.
+//! Text passes through `text` (length, private keys, characters, checksum), `outline` (functions,
+//! nesting, keys) and `form` (the parsers). The result is compiled into a `template` over shared
+//! `keys`.
 
 #![cfg_attr(
     not(test),
@@ -41,28 +43,29 @@ use self::keys::{KeyTable, KeyTableBuilder};
 use self::placed_key::PlacedKey;
 use self::template::Template;
 
-/// The longest descriptor, in bytes. Room for some 450 keys with origins; the largest script that `wsh` allows holds 105.
-/// What is above it is refused because the text's length bounds the time and memory that parsing takes.
+/// Most bytes of a descriptor. It has room for some 450 keys with origins; the largest script that
+/// `wsh` allows holds 105. The text's length bounds the time and memory of parsing.
 pub const DESCRIPTOR_BYTES_MAX: usize = 64 * 1024;
 
-/// How deep functions and wrappers may be nested together. Parsers recurse by it, unoptimised ones by 15 KiB of stack a
-/// level: 1 MiB at this depth, where a thread has 2 MiB. Scripts that can be spent seldom reach ten.
+/// Most nesting of functions and wrappers together. Parsers recurse once a level; unoptimised ones
+/// take 15 KiB of stack each time: 1 MiB at this depth, where a thread has 2 MiB. Spendable scripts
+/// seldom reach ten.
 pub const NESTING_MAX: usize = 64;
 
-/// How deep the tree of a `tr` may be (BIP 341). Parsers recurse by it too, but by little.
+/// Deepest tree of a `tr` (BIP 341). Parsers recurse once a level too, with little stack.
 pub const TREE_DEPTH_MAX: usize = 128;
 
-/// The most paths of a multipath key. Wallets use two; the number multiplies with the text's length.
+/// Most paths of a multipath key. Wallets use two; the number multiplies with the text's length.
 pub const PATHS_MAX: usize = 64;
 
-/// One single-path descriptor, compiled for derivation. Clones share what was compiled.
+/// One single-path descriptor, compiled for derivation. Clones share the compiled form.
 #[derive(Clone)]
 pub struct Keychain {
     inner: Arc<Compiled>,
 }
 
 struct Compiled {
-    /// As it was given, with its checksum.
+    /// The text as given, with its checksum.
     text: String,
     keys: KeyTable,
     template: Template,
@@ -71,15 +74,15 @@ struct Compiled {
 }
 
 impl Keychain {
-    /// Parses a single-path descriptor for a network and compiles it. Takes about as long as deriving the key of each
-    /// step of its paths.
+    /// Parses and compiles a single-path descriptor for a network. Takes about as long as deriving
+    /// one key for each step of its paths.
     ///
-    /// Test networks share their key format, and their addresses are taken for one another here, so that only main and
-    /// test are told apart.
+    /// Test networks share their key format, and their addresses are treated alike here: only main
+    /// and test are distinguished.
     ///
     /// # Errors
-    ///
-    /// If the text is no descriptor, is one of another network, is multipath, has private keys, or derives nothing.
+    /// If the text is no descriptor, is one of another network, is multipath, has private keys, or
+    /// derives nothing.
     pub fn parse(text: &str, network: NetworkKind) -> Result<Self, DescriptorError> {
         let body = text::body(text)?;
         let placed = outline::keys(body)?;
@@ -98,18 +101,17 @@ impl Keychain {
         self.inner.is_ranged
     }
 
-    /// How many scripts there are at each index: 1, except for `combo`.
+    /// Number of scripts at each index: 1, except for `combo`.
     #[must_use]
     pub fn scripts_per_index(&self) -> usize {
         self.inner.scripts_per_index
     }
 
-    /// Appends the scriptPubKeys at `index` to `out`, [`Self::scripts_per_index`] of them and always in the same order.
-    /// A descriptor that is not ranged has the same at every index.
+    /// Appends the scriptPubKeys at `index` to `out`, [`Self::scripts_per_index`] of them in a
+    /// fixed order. A descriptor that is not ranged has the same scripts at every index.
     ///
     /// # Errors
-    ///
-    /// If a ranged descriptor has no key at `index`; `out` is then as it was.
+    /// If a ranged descriptor has no key at `index`; `out` is then unchanged.
     pub fn scripts(&self, index: u32, out: &mut Vec<ScriptBuf>) -> Result<(), DeriveError> {
         if let Template::Fixed(scripts) = &self.inner.template {
             out.extend_from_slice(scripts);
@@ -120,7 +122,8 @@ impl Keychain {
     }
 }
 
-/// The text as it was given, with its checksum. Public, like the keys in it; whoever has it can follow the wallet.
+/// The text as given, with its checksum. It holds public keys only, but anyone who has it can
+/// follow the wallet.
 impl fmt::Display for Keychain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.inner.text)
@@ -133,19 +136,19 @@ impl fmt::Debug for Keychain {
     }
 }
 
-/// The single-path descriptors that a descriptor stands for, in the order of its paths, each with its checksum: one if
-/// it is not multipath, else one for each place in `<a;b;..>`. Spelling is kept.
+/// Splits a descriptor into its single-path descriptors, in the order of its paths, each with its
+/// checksum. The result has one entry for each element of `<a;b;..>`, and one for a single-path
+/// descriptor. Spelling is kept.
 ///
 /// # Errors
-///
-/// As [`Keychain::parse`], except that the network is not looked at.
+/// As [`Keychain::parse`], except that the network is not checked.
 pub fn expand(text: &str) -> Result<Vec<String>, DescriptorError> {
     let body = text::body(text)?;
     let placed = outline::keys(body)?;
     let branch = |path| single_path(body, &placed, path);
     let branches: Vec<String> = (0..placed_key::path_count(&placed)?).map(branch).collect();
     if let Some(first) = branches.first() {
-        // They differ in numbers only, so what one is, all are.
+        // The paths differ in numbers only, so one check suffices for all.
         compile(first, &Form::parse(first)?)?;
     }
     branches.iter().map(|branch| with_checksum(branch)).collect()
@@ -188,7 +191,8 @@ fn check_network(form: &Form, placed: &[PlacedKey], expected: NetworkKind) -> Re
     }
 }
 
-/// Compiles a descriptor and derives its first scripts: what fails for any keys fails here, not in mid-scan.
+/// Compiles a descriptor and derives its first scripts: an error that does not depend on the index
+/// appears here, not during a scan.
 fn compile(body: &str, form: &Form) -> Result<Keychain, DescriptorError> {
     let mut builder = KeyTableBuilder::default();
     let template = template::compile(form, &mut builder)?;

@@ -1,8 +1,9 @@
-//! The outline of a descriptor: which functions stand where, how deep, and where its keys are.
+//! The outline of a descriptor: its functions, their nesting, and its keys.
 //!
-//! One pass over the text with a stack on the heap. It exists so that everything that recurses (the `miniscript` parser,
-//! and the drop of what it built) is only given text of bounded depth, and so that refusals can name a function or a
-//! position where the parser would quote the key. It does not decide whether the script is valid.
+//! It is one pass over the text with a stack on the heap. All recursive code (the `miniscript`
+//! parser, and the drop of its result) then sees only text of bounded depth. Refusals name a
+//! function or a position, where the parser would quote the key. The outline does not decide
+//! whether the script is valid.
 
 use miniscript::MiniscriptKey;
 
@@ -10,7 +11,7 @@ use super::placed_key::PlacedKey;
 use super::text::shown;
 use super::{DescriptorError, NESTING_MAX, TREE_DEPTH_MAX};
 
-/// Functions of the descriptor language and fragments of miniscript, other than those listed further below.
+/// Functions of the descriptor language and fragments of miniscript, except those listed below.
 const FUNCTIONS: &[&str] = &[
     "pk",
     "pkh",
@@ -41,21 +42,21 @@ const FUNCTIONS: &[&str] = &[
     "thresh",
 ];
 
-/// Functions that make a whole scriptPubKey and fit nowhere else.
+/// Functions that make a whole scriptPubKey, and are allowed only as the outermost one.
 const OUTERMOST: &[&str] = &["addr", "raw", "combo", "rawtr"];
 
-/// Functions of Bitcoin Core that scripts are not derived of.
+/// Functions of Bitcoin Core whose scripts are not derived.
 const UNSUPPORTED: &[&str] = &["musig", "sortedmulti_a", "unused"];
 
-/// The longest name among all of these, and so the longest unknown one that is shown.
+/// Length of the longest name above, and of the longest unknown name that is shown.
 const NAME_LENGTH_MAX: usize = 13;
 
 /// The keys of a descriptor without checksum, in the order of the text.
 ///
 /// # Errors
 ///
-/// If a function is unknown, unsupported or misplaced, brackets do not match, nesting is too deep, or a key is bad for
-/// its place.
+/// If a function is unknown, unsupported or misplaced, brackets do not match, nesting is too deep,
+/// or a key is bad for its place.
 pub(super) fn keys(body: &str) -> Result<Vec<PlacedKey>, DescriptorError> {
     let mut outline = Outline { body, open: Vec::new(), keys: Vec::new(), token_start: 0, closed: false };
     for (position, byte) in body.bytes().enumerate() {
@@ -69,16 +70,16 @@ pub(super) fn keys(body: &str) -> Result<Vec<PlacedKey>, DescriptorError> {
     outline.finish()
 }
 
-/// A bracket that is open.
+/// An open bracket.
 struct Frame<'a> {
-    /// The function it belongs to; empty for a brace.
+    /// Its function; empty for a brace.
     function: &'a str,
     bracket: u8,
-    /// Functions and their wrappers from the outermost down to this one.
+    /// Depth of functions and wrappers, this one included.
     depth: usize,
-    /// Braces likewise.
+    /// Depth of braces.
     tree_depth: usize,
-    /// Which argument is being read.
+    /// Index of the current argument.
     argument: usize,
     /// Whether that argument is itself a function or a brace.
     nested: bool,
@@ -137,7 +138,12 @@ impl<'a> Outline<'a> {
         let expected = if bracket == b')' { b'(' } else { b'{' };
         match self.open.pop() {
             Some(frame) if frame.bracket == expected => {}
-            _ => return Err(DescriptorError::Malformed { position, reason: "a closing bracket that opens nowhere" }),
+            _ => {
+                return Err(DescriptorError::Malformed {
+                    position,
+                    reason: "a closing bracket without an opening one",
+                });
+            }
         }
         self.closed = self.open.is_empty();
         Ok(())
@@ -160,7 +166,7 @@ impl<'a> Outline<'a> {
         Ok(self.keys)
     }
 
-    /// Ends a token that is no function: a key where the function takes one in this place.
+    /// Ends a token that is no function: a key, if the function takes one here.
     fn end_token(&mut self, position: usize) -> Result<(), DescriptorError> {
         let span = self.token_start..position;
         let token = self.token(position);
@@ -172,7 +178,7 @@ impl<'a> Outline<'a> {
             }
             return Err(DescriptorError::Malformed { position: span.start, reason: "expected a comma or a bracket" });
         }
-        // Wrappers may stand before `0` and `1` too.
+        // Wrappers may precede `0` and `1` too.
         check_depth(frame.depth, token.rsplit_once(':').map_or("", |(wrappers, _)| wrappers), span.start)?;
         let is_key = match frame.function {
             "pk" | "pkh" | "pk_k" | "pk_h" | "wpkh" | "combo" | "rawtr" | "tr" => frame.argument == 0,
@@ -213,7 +219,7 @@ impl<'a> Outline<'a> {
         }
     }
 
-    /// Checks that a key may stand where it does.
+    /// Checks that a key is allowed in its place.
     fn check_place(&self, placed: &PlacedKey) -> Result<(), DescriptorError> {
         let (key, position) = (&placed.key, placed.span.start);
         let inside = |names: &[&'static str]| {
@@ -231,7 +237,7 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// The depth of a function, or of `0` or `1`, with its wrappers, one a letter.
+/// The depth of a function, or of `0` or `1`, and its wrappers, one for each letter.
 fn check_depth(above: usize, wrappers: &str, position: usize) -> Result<usize, DescriptorError> {
     let depth = above.saturating_add(wrappers.len()).saturating_add(1);
     if depth > NESTING_MAX { Err(DescriptorError::TooDeep { position, max: NESTING_MAX }) } else { Ok(depth) }

@@ -1,6 +1,7 @@
-//! Keys as they stand in a descriptor's text: parsed, derivable without private keys, their place remembered.
+//! Keys in a descriptor's text: parsed, checked for public derivation, and kept with their
+//! position.
 //!
-//! Says what is wrong with a key in fixed phrases, never with the key.
+//! Errors describe a key in fixed phrases and never quote it.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -12,23 +13,23 @@ use miniscript::descriptor::{DescriptorPublicKey, Wildcard};
 
 use super::{DescriptorError, PATHS_MAX};
 
-/// The longest derivation that an extended key can record (BIP 32: one byte of depth).
+/// Longest derivation path of an extended key (BIP 32: one byte of depth).
 const BIP32_DEPTH_MAX: usize = 255;
 
-/// A key as it stands in the text.
+/// A key in the text.
 #[derive(Debug)]
 pub(super) struct PlacedKey {
-    /// Where.
+    /// Its position.
     pub span: Range<usize>,
-    /// What it is.
+    /// The parsed key.
     pub key: DescriptorPublicKey,
 }
 
 impl PlacedKey {
-    /// Parses a key and checks that public derivation is possible all the way.
+    /// Parses a key and checks that its whole path has public derivation.
     pub(super) fn parse(token: &str, span: Range<usize>) -> Result<Self, DescriptorError> {
         let position = span.start;
-        // The parser's own error is dropped, so that none of its text can reach ours.
+        // The parser's error is dropped, because it quotes the text.
         let Ok(key) = DescriptorPublicKey::from_str(token) else {
             return Err(DescriptorError::BadKey { position, reason: fault(token) });
         };
@@ -41,7 +42,7 @@ impl PlacedKey {
         Ok(Self { span, key })
     }
 
-    /// The network that the key is for; none of hex, which does not say.
+    /// The network of the key; none for hex, which has none.
     pub(super) fn network(&self) -> Option<NetworkKind> {
         match &self.key {
             DescriptorPublicKey::Single(_) => None,
@@ -51,10 +52,9 @@ impl PlacedKey {
     }
 }
 
-/// How many single-path descriptors the text with these keys stands for.
+/// Number of single-path descriptors in a text with these keys.
 ///
 /// # Errors
-///
 /// If multipath keys differ in their number of paths, or have too many.
 pub(super) fn path_count(keys: &[PlacedKey]) -> Result<usize, DescriptorError> {
     let mut multipath = keys.iter().filter(|placed| placed.key.is_multipath());
@@ -80,7 +80,7 @@ fn wildcard(key: &DescriptorPublicKey) -> Wildcard {
     }
 }
 
-/// How deep below its master key the keys lie that this one stands for.
+/// Depth of the derived keys below their master key.
 fn depth_of_children(key: &DescriptorPublicKey) -> usize {
     let (depth, steps) = match key {
         DescriptorPublicKey::Single(_) => return 0,
@@ -93,7 +93,7 @@ fn depth_of_children(key: &DescriptorPublicKey) -> usize {
     usize::from(depth).saturating_add(steps).saturating_add(usize::from(key.has_wildcard()))
 }
 
-/// What is wrong with a key that does not parse.
+/// The reason why a key does not parse.
 fn fault(token: &str) -> &'static str {
     if token.is_empty() {
         return "expected a key, found nothing";

@@ -1,8 +1,9 @@
-//! Scripts compiled for derivation: a descriptor whose keys are slots, filled in at each index.
+//! Scripts compiled for derivation: a descriptor whose keys are slots, filled at each index.
 //!
-//! The common single-key and multisig forms are built directly; everything else goes through `miniscript`, whose
-//! translation checks every fragment's type again but is a few per cent of the key derivation it goes with. Taproot is
-//! tweaked here, because `miniscript` makes a new secp256k1 context and a map of control blocks for each script.
+//! Common single-key and multisig forms are built directly. All others go through `miniscript`,
+//! whose translation checks the type of every fragment again, at a few per cent of the cost of key
+//! derivation. Taproot is tweaked here: `miniscript` would create a secp256k1 context and a map of
+//! control blocks for each script.
 
 use bitcoin::hashes::Hash;
 use bitcoin::key::TweakedPublicKey;
@@ -18,7 +19,7 @@ use super::DescriptorError;
 use super::form::Form;
 use super::keys::{DerivedKeys, KeySlot, KeyTableBuilder, SECP};
 
-/// A descriptor's script with its keys left open.
+/// A descriptor's script with open keys.
 #[derive(Debug)]
 pub(super) enum Template {
     /// The same scripts at every index.
@@ -33,15 +34,14 @@ pub(super) enum Template {
     Miniscript(Descriptor<KeySlot>),
 }
 
-/// Why a template gives no script for keys.
+/// The reason why a template has no script for keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoScript;
 
-/// Compiles a parsed descriptor, entering its keys into `keys`.
+/// Compiles a parsed descriptor, and adds its keys to `keys`.
 ///
 /// # Errors
-///
-/// If a key has no public derivation, or the script is invalid once its keys are what they are.
+/// If a key has no public derivation, or the script is invalid with its actual keys.
 pub(super) fn compile(form: &Form, keys: &mut KeyTableBuilder) -> Result<Template, DescriptorError> {
     let mut slot = |key: &DescriptorPublicKey| keys.slot(key).ok_or(NO_DERIVATION);
     Ok(match form {
@@ -129,7 +129,8 @@ fn x_only(key: &PublicKey) -> XOnlyPublicKey {
 #[derive(Debug)]
 pub(super) struct TrTemplate {
     internal_key: KeySlot,
-    /// The leaves from left to right, each with its depth in the tree. BIP 341 limits the depth to 128.
+    /// The leaves from left to right, with their depths in the tree. BIP 341 limits the depth to
+    /// 128.
     leaves: Vec<(u8, Miniscript<KeySlot, Tap>)>,
 }
 
@@ -147,7 +148,8 @@ impl TrTemplate {
         Ok(ScriptBuf::new_p2tr_tweaked(TweakedPublicKey::dangerous_assume_tweaked(output_key)))
     }
 
-    /// Folds the leaves from the left: two neighbours of one depth are the children of a node one level up.
+    /// Folds the leaves from the left: two neighbours of equal depth are the children of a node one
+    /// level up.
     fn merkle_root(&self, keys: &DerivedKeys) -> Result<Option<TapNodeHash>, NoScript> {
         let mut open: Vec<(u8, TapNodeHash)> = Vec::new();
         for (depth, leaf) in &self.leaves {
@@ -170,7 +172,7 @@ pub(super) struct SortedMulti {
     place: Place,
 }
 
-/// What a script is wrapped in.
+/// The wrapper of a script.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Bare,
@@ -185,8 +187,8 @@ impl SortedMulti {
     }
 
     fn script(&self, keys: &DerivedKeys) -> ScriptBuf {
-        // Sorted as they are serialised: Bitcoin Core puts uncompressed keys last, where `miniscript` sorts them by
-        // their compressed form. Core's wallets are what has to be found.
+        // Sorted by serialisation: Bitcoin Core puts uncompressed keys last, where `miniscript`
+        // sorts them by their compressed form. Scripts must equal those of Core's wallets.
         let mut keys: Vec<PublicKey> = self.slots.iter().map(|slot| keys.get(*slot)).collect();
         keys.sort_by_cached_key(|key| key.to_bytes());
         let mut script = Builder::new().push_int(script_int(self.threshold));
@@ -203,12 +205,12 @@ impl SortedMulti {
     }
 }
 
-/// A count of at most 20 (`MAX_PUBKEYS_PER_MULTISIG`), which the parser has checked.
+/// A count of at most 20 (`MAX_PUBKEYS_PER_MULTISIG`), checked by the parser.
 fn script_int(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Replaces keys by slots, entering them into a table.
+/// Replaces keys by slots of a table.
 struct ToSlots<'a>(&'a mut KeyTableBuilder);
 
 impl Translator<DescriptorPublicKey, KeySlot, NoScript> for ToSlots<'_> {

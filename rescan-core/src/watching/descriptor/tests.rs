@@ -1,5 +1,5 @@
-//! Claims about descriptors. The oracles are Bitcoin Core's own wallets, vectors published with the BIPs, and plain
-//! `miniscript`, one index at a time.
+//! Derivation of scripts. The oracles are Bitcoin Core's own wallets, vectors published with the
+//! BIPs, and plain `miniscript`, one index at a time.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -17,17 +17,18 @@ use super::*;
 mod hostile;
 mod refusals;
 
-/// Accounts of three wallets in a regtest that Bitcoin Core v31.99 wrote.
+/// Accounts of three wallets in a regtest written by Bitcoin Core v31.99.
 const ALICE: &str = "[44486522/84h/1h/0h]tpubDDkEEeyP6siWpdGtbbZ62SahKM1LHjTzD6yBz5Lgb1jwJduX8E5Bj44N4Z826dv1byWxg6wCRpSArddJXkbDswkxapnmxWACMoZo5SuEXFx";
 const BOB: &str = "[014bd683/84h/1h/0h]tpubDCW9Z1oZMgRjGV5wPg6rwA8LA6nfK3PNeKARjSJekGdY4Vo8MedfLfVJuPHcCWhhoxRsd5YHzPFeENQf9Cr44Bpt5akVeggMFFj2UXFd4mh";
 const CAROL: &str = "[1978344c/84h/1h/0h]tpubDDBjPvTVupQEMhTxYFKV5oa43FbuVgJUp8nBr7KeggnHvNEFSLeuikT9oYSW7y9YXvjDtcWXkePhCk8s35A8qjWnTAopuiNmMxca8VHexau";
 
-/// A point, as Bitcoin Core's descriptor tests use it, in its three spellings.
+/// A point from Bitcoin Core's descriptor tests, in its three spellings.
 const COMPRESSED: &str = "03a34b99f22c790c4e36b2b3c2c35a36db06226e41c692fc82b8b56ac1c540c5bd";
 const UNCOMPRESSED: &str = "04a34b99f22c790c4e36b2b3c2c35a36db06226e41c692fc82b8b56ac1c540c5bd5b8dec5235a0fa8722476c7709c02559e3aa73aa03918ba2d492eea75abea235";
 const X_ONLY: &str = "a34b99f22c790c4e36b2b3c2c35a36db06226e41c692fc82b8b56ac1c540c5bd";
 
-/// The text with A, B and C replaced by accounts, K, U and X by one point's compressed, uncompressed and x-only spelling.
+/// The text with A, B and C replaced by accounts, and K, U and X by the compressed, uncompressed
+/// and x-only spelling of one point.
 fn filled(template: &str) -> String {
     template
         .chars()
@@ -54,7 +55,7 @@ fn scripts(keychain: &Keychain, index: u32) -> Vec<String> {
     scripts.iter().map(|script| script.to_hex_string()).collect()
 }
 
-/// What plain `miniscript` derives.
+/// The scripts of plain `miniscript`.
 fn oracle(text: &str, index: u32) -> Vec<String> {
     let descriptor = Descriptor::<DescriptorPublicKey>::from_str(text).unwrap();
     vec![descriptor.at_derivation_index(index).unwrap().script_pubkey().to_hex_string()]
@@ -102,7 +103,7 @@ fn vectors_published_with_the_bips_are_derived() {
         "a91484ab21b1b2fd065d4504ff693d832434b6108d7b87",
     ];
     assert_eq!(scripts(&keychain(&filled("combo(K)"), Main), 0), [p2pk, p2pkh, p2wpkh, p2sh]);
-    // Not from a BIP: the key is the output's as it stands, whatever its spelling.
+    // Not from a BIP: the key is the output key itself, in any spelling.
     for spelling in ["rawtr(K)", "rawtr(X)"] {
         assert_eq!(scripts(&keychain(&filled(spelling), Main), 0), [format!("5120{X_ONLY}")]);
     }
@@ -134,7 +135,8 @@ fn sortedmulti_outside_of_sh_sorts_its_keys() {
 
 #[test]
 fn uncompressed_keys_are_sorted_last_as_bitcoin_core_sorts_them() {
-    // 04.. is above both 02.. and 03.., although this point's compressed form is below ALICE's at some index.
+    // 04.. is above both 02.. and 03.., although this point's compressed form is below ALICE's at
+    // some index.
     let script = |index| scripts(&keychain(&filled("sortedmulti(1,U,A/*)"), Test), index).concat();
     assert!((0..8).all(|index| script(index).contains(&format!("41{UNCOMPRESSED}52ae"))));
 }
@@ -202,7 +204,7 @@ fn a_multipath_descriptor_expands_as_miniscript_expands_it() {
     }
 }
 
-/// Forms that plain `miniscript` has too. P, Q and R stand for keys, T for a threshold.
+/// Forms that plain `miniscript` has too. P, Q and R are keys, T is a threshold.
 const FORMS: &[&str] = &[
     "pk(P)",
     "pkh(P)",
@@ -225,7 +227,7 @@ const FORMS: &[&str] = &[
     "tr(P,{pk(Q),{and_v(v:pk(R),older(8)),{pk(P),pk(R)}}})",
 ];
 
-/// An extended public key of a random seed with a random way to its children.
+/// An extended public key of a random seed, with a random path to its children.
 fn any_key() -> impl Strategy<Value = String> {
     (any::<[u8; 32]>(), prop_oneof![Just(""), Just("/5"), Just("/*"), Just("/0/*"), Just("/2147483647/1/*")]).prop_map(
         |(seed, path)| {

@@ -1,7 +1,7 @@
-//! What can be said of a descriptor's text before any parser sees it: length, characters, checksum, private keys.
+//! Checks of a descriptor's text before any parser: length, characters, checksum, private keys.
 //!
-//! The order matters. Private keys are looked for first of all that could be echoed, so that the refusal says what is
-//! wrong and no later stage is ever given one; length is bounded before anything else is spent on the text.
+//! The order matters. Length comes first, to bound all later work. Private keys come before any
+//! text can be echoed: the refusal then names the problem, and no later stage sees one.
 
 use bitcoin::base58;
 use miniscript::descriptor::checksum::desc_checksum;
@@ -11,11 +11,11 @@ use super::{DESCRIPTOR_BYTES_MAX, DescriptorError};
 /// Length of a checksum in characters (BIP 380).
 const CHECKSUM_LENGTH: usize = 8;
 
-/// Checks the text as a whole and returns it without its checksum, which is verified if it is there.
+/// Checks the whole text and its checksum, if it has one. Returns the text without the checksum.
 ///
 /// # Errors
-///
-/// If the text is empty, too long or not printable ASCII, holds a private key, or its checksum is wrong.
+/// If the text is empty, too long or not printable ASCII, holds a private key, or its checksum is
+/// wrong.
 pub(super) fn body(text: &str) -> Result<&str, DescriptorError> {
     if text.is_empty() {
         return Err(DescriptorError::Empty);
@@ -40,14 +40,14 @@ pub(super) fn body(text: &str) -> Result<&str, DescriptorError> {
 /// The checksum of a descriptor's text (BIP 380).
 ///
 /// # Errors
-///
-/// If the text holds characters that no descriptor may.
+/// If the text holds characters that no descriptor may have.
 pub(super) fn checksum(body: &str) -> Result<String, DescriptorError> {
-    // The cause would quote the character; the caller has looked at every one already, so this is for completeness.
+    // The cause would quote the character. The caller has checked all of them, so this never
+    // happens.
     desc_checksum(body).or(Err(DescriptorError::Malformed { position: 0, reason: "expected descriptor characters" }))
 }
 
-/// `text` itself where it is short and plain enough to be no key, else how long it is.
+/// `text` itself if it is short and plain enough to be no key, else its length.
 pub(super) fn shown(text: &str, length_max: usize) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if !text.is_empty() && text.len() <= length_max && text.bytes().all(plain) {
@@ -57,7 +57,7 @@ pub(super) fn shown(text: &str, length_max: usize) -> String {
     }
 }
 
-/// Where the first private key starts, well-formed or not.
+/// Position of the first private key, well-formed or not.
 fn private_key(text: &str) -> Option<usize> {
     let is_delimiter = |c: char| !c.is_ascii_alphanumeric();
     let mut start = 0;
@@ -66,18 +66,19 @@ fn private_key(text: &str) -> Option<usize> {
             return Some(start);
         }
         start = start.saturating_add(token.len()).saturating_add(1);
-        // A delimiter outside ASCII is longer than the one byte counted; positions are exact in ASCII text only.
+        // A delimiter outside ASCII takes more bytes than the one counted; positions are exact in
+        // ASCII text only.
     }
     None
 }
 
-/// Whether this begins as an extended private key does: `xprv`, `tprv`, and the prefixes of SLIP 132. One checksum in
-/// 32,768 begins so too; what is no longer than that is no key.
+/// Whether this starts like an extended private key: `xprv`, `tprv`, and the prefixes of SLIP 132.
+/// One checksum in 32,768 does too, but a text that short is no key.
 fn is_extended_private_key(token: &str) -> bool {
     token.get(1..4) == Some("prv") && token.len() > CHECKSUM_LENGTH
 }
 
-/// Whether this is a private key in wallet import format, or so like one that it must be a mistyped one.
+/// Whether this is a private key in wallet import format, possibly mistyped.
 fn is_wif(token: &str) -> bool {
     const BASE58: &str = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
     if !matches!(token.len(), 50..=53) {
@@ -86,7 +87,7 @@ fn is_wif(token: &str) -> bool {
     if base58::decode_check(token).is_ok_and(|data| matches!(data.first(), Some(0x80 | 0xef))) {
         return true;
     }
-    // All-hex text of this length is data: 25 or 26 bytes in raw(), for one.
+    // All-hex text of this length is data, for example 25 or 26 bytes in raw().
     token.starts_with(['5', 'K', 'L', '9', 'c'])
         && token.chars().all(|c| BASE58.contains(c))
         && !token.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_checksum_is_verified_where_given() {
-        // BIP 380's own vector.
+        // The vector of BIP 380.
         assert_eq!(body("raw(deadbeef)#89f8spxm").unwrap(), "raw(deadbeef)");
         assert_eq!(body("raw(deadbeef)").unwrap(), "raw(deadbeef)");
         let wrong = [("#", "of 0 characters"), ("#89f8spxmx", "of 9 characters"), ("#89f8spx", "89f8spx")];
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_no_descriptor_has_are_refused_where_they_stand() {
+    fn characters_outside_descriptors_are_refused_with_their_position() {
         assert_eq!(body("raw(\u{dc})"), Err(DescriptorError::Character { position: 4, byte: 0xc3 }));
         assert_eq!(body("raw(00)\n"), Err(DescriptorError::Character { position: 7, byte: b'\n' }));
         assert_eq!(body("\u{7f}"), Err(DescriptorError::Character { position: 0, byte: 0x7f }));

@@ -1,4 +1,4 @@
-//! Any value there is of what a scan asks for and of what it reports, for properties to be held against.
+//! Arbitrary requests and reports, for property tests.
 
 mod endings;
 mod servers;

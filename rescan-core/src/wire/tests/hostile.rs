@@ -1,4 +1,5 @@
-//! Messages that nobody of this version wrote: noise, damage, fields left out or malformed, and what a newer version says.
+//! Messages that no program of this version writes: noise, damage, missing or malformed fields, and
+//! messages of a newer version.
 
 use capnp::message::{Builder, ReaderOptions};
 use proptest::collection::vec;
@@ -11,7 +12,7 @@ use crate::rescan_capnp as wire;
 use crate::wire::*;
 
 proptest! {
-    /// Whole words of noise after a segment table that is in order, so that the noise is taken for pointers.
+    /// Words of noise after a valid segment table, so the noise is read as pointers.
     #[test]
     fn noise_is_an_error_or_a_value_and_never_a_panic(words in vec(any::<[u8; 8]>(), 1..64)) {
         let mut flat = [[0, 0, 0, 0], u32::try_from(words.len()).unwrap().to_le_bytes()].concat();
@@ -19,7 +20,7 @@ proptest! {
         read_as_everything(&flat);
     }
 
-    /// A good message with some of its bytes changed reaches deeper than noise does.
+    /// A valid message with changed bytes reaches deeper code than noise does.
     #[test]
     fn a_damaged_message_is_an_error_or_a_value_and_never_a_panic(
         report in reports(),
@@ -43,10 +44,10 @@ proptest! {
     }
 }
 
-/// Reads the bytes as each kind of message there is.
+/// Reads the bytes as each kind of message.
 fn read_as_everything(flat: &[u8]) {
     let Ok(message) = capnp::serialize::read_message_from_flat_slice(&mut &*flat, ReaderOptions::new()) else { return };
-    // What they are read as does not matter, only that the reading comes back.
+    // The result does not matter: reading must return.
     drop(message.get_root().map(read_report));
     drop(message.get_root().map(read_ending));
     drop(message.get_root().map(read_scan_request));
@@ -115,15 +116,15 @@ fn a_summary_upside_down_is_refused() {
 }
 
 #[test]
-fn a_block_id_never_written_stands_for_a_height_outside_the_chain() {
+fn an_unwritten_block_id_is_a_height_outside_the_chain() {
     let read = through_a_message::<wire::block_id::Owned, _>(|_builder| (), |reader| read_block_id(reader).unwrap());
     assert_eq!(read, None);
 }
 
-/// The struct is written by hand, since no enumerant of this version has the number 900:
-/// data section of two words, one pointer; the first 16 bits are the reason.
+/// The struct is written by hand, since no enumerant of this version has the number 900: a data
+/// section of two words, one pointer; the first 16 bits are the reason.
 #[test]
-fn a_reason_of_a_newer_server_is_kept_as_unknown() {
+fn a_reason_of_a_newer_server_is_read_as_unknown() {
     #[rustfmt::skip]
     let flat = [
         0, 0, 0, 0,  4, 0, 0, 0,                // one segment of four words
@@ -137,9 +138,9 @@ fn a_reason_of_a_newer_server_is_kept_as_unknown() {
     assert_eq!((refusal.reason, refusal.position), (RefusalReason::Unknown, 9));
 }
 
-/// Likewise: the first 16 bits of an outcome say which it is, and 77 is none of those known.
+/// As above: the first 16 bits of an outcome are its discriminant, and 77 is unknown.
 #[test]
-fn an_outcome_of_a_newer_server_is_an_error_that_says_so() {
+fn an_outcome_of_a_newer_server_is_an_error() {
     #[rustfmt::skip]
     let flat = [
         0, 0, 0, 0,  2, 0, 0, 0,

@@ -1,4 +1,4 @@
-//! What is read is what was written, and sizes are told before it is.
+//! Reading restores the written value, and sizes are estimated before writing.
 
 use bitcoin::TxOut;
 use capnp::message::Builder;
@@ -26,7 +26,7 @@ proptest! {
     }
 
     #[test]
-    fn the_size_of_a_report_is_told_within_a_fifth(report in reports()) {
+    fn the_size_of_a_report_is_estimated_within_a_fifth(report in reports()) {
         let mut message = Builder::new_default();
         write_report(&report, message.init_root()).unwrap();
         let real = capnp::serialize::compute_serialized_size_in_words(&message) * 8;
@@ -58,7 +58,7 @@ proptest! {
     }
 
     #[test]
-    fn what_came_of_one_block_is_read_as_it_was_written(found in block_matches()) {
+    fn a_block_match_is_read_as_it_was_written(found in block_matches()) {
         let read = through_a_message::<wire::block_match::Owned, _>(
             |builder| write_block_match(&found, builder).unwrap(),
             |reader| read_block_match(reader).unwrap(),
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn a_mark_is_read_as_it_was_written(mark in marks()) {
+    fn a_resume_point_is_read_as_it_was_written(mark in marks()) {
         let read = through_a_message::<wire::mark::Owned, _>(
             |builder| write_resume_point(&mark, builder).unwrap(),
             |reader| read_resume_point(reader).unwrap(),
@@ -99,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn a_coin_is_read_as_it_was_written_and_its_size_is_told_within_a_fifth(coin in coins()) {
+    fn a_coin_is_read_as_it_was_written_and_its_size_estimated_within_a_fifth(coin in coins()) {
         let mut message = Builder::new_default();
         write_coin(&coin, message.init_root()).unwrap();
         let real = capnp::serialize::compute_serialized_size_in_words(&message) * 8;
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn a_server_is_read_as_it_described_itself(info in server_infos()) {
+    fn server_information_is_read_as_it_was_written(info in server_infos()) {
         let read = through_a_message::<wire::server_info::Owned, _>(
             |builder| write_server_info(&info, builder).unwrap(),
             |reader| read_server_info(reader).unwrap(),

@@ -1,7 +1,7 @@
-//! Text that means harm, or that must not be repeated.
+//! Malicious text, and text that must not be repeated.
 //!
-//! The private keys here are published: those of Bitcoin Core's descriptor tests, of BIP 32's vectors, and a point's
-//! order less one.
+//! The private keys here are published: those of Bitcoin Core's descriptor tests, of BIP 32's
+//! vectors, and a point's order less one.
 
 use bitcoin::NetworkKind::{Main, Test};
 
@@ -15,7 +15,7 @@ const PRIVATE_KEYS: &[&str] = &[
     "tprv8ZgxMBicQKsPd7Uf69XL1XwhmjHopUGep8GuEiJDZmbQz6o58LninorQAfcKZWARbtRtfnLcJ5MQ2AtHcQJCCRUcMRvmDUjyEmNUWwx8UbK",
 ];
 
-/// Texts that hold `secret` in places where a parser might quote it.
+/// Texts with `secret` in places where a parser might quote it.
 fn around(secret: &str) -> Vec<String> {
     let mistyped = format!("{}1{}", &secret[..20], &secret[21..]);
     let cut = &secret[..secret.len() - 1];
@@ -49,7 +49,7 @@ fn private_keys_are_refused_and_never_repeated() {
 }
 
 #[test]
-fn private_keys_are_called_so_even_if_mistyped() {
+fn mistyped_private_keys_are_refused_as_such() {
     for secret in PRIVATE_KEYS {
         let mistyped = format!("{}1{}", &secret[..20], &secret[21..]);
         for key in [*secret, &mistyped] {
@@ -59,7 +59,7 @@ fn private_keys_are_called_so_even_if_mistyped() {
     }
 }
 
-/// Runs on the stack that a thread has unless told otherwise.
+/// Runs on a thread's default stack.
 fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
 }
@@ -121,7 +121,7 @@ fn the_longest_descriptors_are_compiled() {
     assert_eq!(scripts(&keychain(&text, Test), 0), oracle(&text, 0));
 }
 
-/// Everything that text may be put through.
+/// Every operation on text.
 fn put_through(text: &str) {
     for network in [Main, Test] {
         if let Ok(keychain) = Keychain::parse(text, network) {

@@ -1,4 +1,4 @@
-//! Each way in which a descriptor is refused, by name.
+//! Each reason for refusing a descriptor, by name.
 
 use bitcoin::NetworkKind::{Main, Test};
 
@@ -36,7 +36,7 @@ fn characters_outside_ascii_are_refused() {
 fn a_wrong_checksum_is_refused_with_the_right_one() {
     let error = refusal(&filled("wpkh(A/0/*)#5zxw7edj"));
     assert_eq!(error, DescriptorError::Checksum { expected: "5zxw7edh".into(), found: "5zxw7edj".into() });
-    // Forms that miniscript does not know are no exception.
+    // Forms unknown to miniscript are no exception.
     for text in ["raw(deadbeef)#89f8spxn", "combo(K)#00000000", "rawtr(X)#00000000", "addr(x)#00000000"] {
         assert!(matches!(refusal(&filled(text)), DescriptorError::Checksum { .. }), "{text}");
     }
@@ -50,7 +50,7 @@ fn unknown_functions_are_refused_by_name() {
     };
     assert_eq!(name(&filled("wpkhh(K)")), "wpkhh");
     assert_eq!(name(&filled("wsh(and_x(pk(K),pk(K)))")), "and_x");
-    // What might be a piece of a key is not shown.
+    // A possible piece of a key is not shown.
     assert_eq!(name("Kx7Yp(02)"), "of 5 characters");
     assert_eq!(name("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa(02)"), "of 32 characters");
     assert_eq!(name("(02)"), "of 0 characters");
@@ -86,7 +86,7 @@ fn hardened_derivation_is_refused_with_a_way_out() {
 }
 
 #[test]
-fn another_network_is_refused_whichever_way_round() {
+fn the_other_network_is_refused_both_ways() {
     let main = "wpkh(xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZXYVUhLv1VMrjPC7PW6V/0/*)";
     let address = "addr(bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr)";
     for (text, what) in [(main, "extended key"), (address, "address")] {
@@ -139,7 +139,7 @@ fn x_only_keys_are_refused_outside_taproot() {
 }
 
 #[test]
-fn a_bad_key_is_refused_with_what_is_wrong_with_it() {
+fn a_bad_key_is_refused_with_the_reason() {
     let reason = |text: &str| match refusal(&filled(text)) {
         DescriptorError::BadKey { reason, .. } => reason,
         other => panic!("{other}"),
@@ -161,7 +161,7 @@ fn a_bad_key_is_refused_with_what_is_wrong_with_it() {
 
 #[test]
 fn multipath_keys_that_differ_in_their_paths_are_refused() {
-    // `miniscript` would drop the third path of the leaf's key without a word.
+    // `miniscript` would silently drop the third path of the leaf's key.
     let error = refusal(&filled("tr(A/<0;1>/*,pk(B/<0;1;2>/*))"));
     assert!(matches!(error, DescriptorError::PathCountMismatch { expected: 2, found: 3, .. }), "{error}");
     let paths: Vec<String> = (0..=PATHS_MAX).map(|path| path.to_string()).collect();

@@ -1,4 +1,4 @@
-//! Any way in which a scan, or a call about one block, can end.
+//! Arbitrary endings of a scan, and matches of one block.
 
 use std::path::PathBuf;
 

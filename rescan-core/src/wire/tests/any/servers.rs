@@ -1,4 +1,4 @@
-//! Any server that can describe itself.
+//! Arbitrary server information.
 
 use bitcoin::Network;
 use proptest::collection::vec;
