@@ -1,7 +1,7 @@
 //! The framing of a stream of Cap'n Proto messages: the position at which each message begins and ends.
 //!
-//! It reads segment tables alone, so that a reader knows the size of a message before it allocates it. Message content is
-//! never parsed. The transport refuses a malformed table; this parser then ignores the rest of the stream.
+//! It reads segment tables alone: a reader learns the size of a message before it allocates it. It never parses message
+//! content. The transport refuses a malformed table; this parser then ignores the rest of the stream.
 //!
 //! Invariant: the events do not depend on the portions in which the stream arrives.
 //!

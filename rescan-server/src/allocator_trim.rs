@@ -1,7 +1,7 @@
 //! Returns free memory to the kernel while no scan is under way.
 //!
-//! Many scans at once leave holes in the allocator's memory, and a server that runs for months beside a node should not
-//! keep the peak of its busiest minute. It waits until no scan is under way, so no scan loses its buffers.
+//! Many scans at once leave holes in the allocator's memory. A server that runs for months beside a node should not keep
+//! the peak of its busiest minute. The trim waits until no scan is under way, so no scan loses its buffers.
 
 use std::rc::Rc;
 use std::time::Duration;

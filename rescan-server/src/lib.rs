@@ -3,10 +3,9 @@
 //! Modules stand in the order in which data flows; none imports from one below it. [`blocks`] finds and reads the block
 //! files. [`chain`] is the active chain, and `node` reports its tip. [`scan`] walks it in a pool of workers. `listener`
 //! binds sockets, [`metrics`] counts and exports events, and `refresh` keeps the chain current. [`session`] serves one
-//! wallet over a connection, `acceptor` admits connections, and [`Server`] runs it all as [`config`] says.
+//! wallet over a connection, `acceptor` admits connections, and [`Server`] runs it all by its [`config`].
 //!
-//! [`args`], [`logging`], [`allocator`], [`open_files`], [`service_manager`] and [`generate`] belong to the command
-//! `rescan-server`.
+//! [`args`], [`allocator`], [`open_files`], [`service_manager`] and [`generate`] belong to the command `rescan-server`.
 
 pub mod blocks;
 
@@ -24,20 +23,25 @@ pub mod metrics;
 
 mod refresh;
 
+pub mod logging;
+
+mod exception;
+
 pub mod session;
 
 mod acceptor;
+
+mod allocator_trim;
+
+mod service_status;
 
 pub mod config;
 
 mod server;
 
 pub mod allocator;
-mod allocator_trim;
 pub mod args;
-mod exception;
 pub mod generate;
-pub mod logging;
 pub mod open_files;
 pub mod service_manager;
 

@@ -24,7 +24,7 @@ use crate::refresh::file_watch::FileWatch;
 use crate::refresh::poller::Poller;
 use crate::refresh::refresher::Refresher;
 use crate::scan::{PoolError, WorkerPool};
-use crate::service_manager::ServiceStatus;
+use crate::service_status::ServiceStatus;
 use crate::session::guard::limits::SessionLimits;
 use crate::session::scan::running::RunningScans;
 use crate::session::shared::Shared;

@@ -3,46 +3,20 @@
 //! For the command `rescan-server`. Without `NOTIFY_SOCKET` in the environment it does nothing. It runs on the RPC
 //! thread, so the watchdog fires if that thread hangs.
 
-use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::FusedFuture;
 use sd_notify::NotifyState;
-use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::chain::Chain;
 use crate::config::ServerConfig;
-use crate::metrics::counters::Counters;
 use crate::server::{ServeError, Server};
+use crate::service_status::ServiceStatus;
 
 /// The interval of status updates.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-
-/// A view of a running server.
-#[derive(Clone, Debug)]
-pub(crate) struct ServiceStatus {
-    pub(crate) serving: watch::Receiver<bool>,
-    pub(crate) chain: Arc<Chain>,
-    pub(crate) counters: Arc<Counters>,
-}
-
-impl ServiceStatus {
-    /// The status line for people: the progress of reading, or the served height.
-    fn line(&self) -> String {
-        let network = self.chain.network();
-        match self.counters.chain_height() {
-            Some(height) => {
-                let scans = self.counters.snapshot().scans_under_way();
-                format!("serving {network} to height {height}, {scans} scans under way")
-            }
-            None => format!("reading the block files of {network}{}", Percent::of(&self.chain)),
-        }
-    }
-}
 
 /// Binds and runs a server until `shutdown` completes, and notifies the service manager.
 ///
@@ -102,21 +76,5 @@ fn stopping() {
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "cannot notify the service manager; check NOTIFY_SOCKET and NotifyAccess= in the unit");
-    }
-}
-
-/// The progress of reading the block files, if known.
-struct Percent(Option<u64>);
-
-impl Percent {
-    fn of(chain: &Chain) -> Self {
-        let progress = chain.progress();
-        Self(progress.bytes_done.saturating_mul(100).checked_div(progress.bytes_total))
-    }
-}
-
-impl fmt::Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |percent| write!(f, ", {percent} % done"))
     }
 }

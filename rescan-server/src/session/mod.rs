@@ -3,9 +3,14 @@
 //! Everything here runs on the RPC thread and computes nothing; work goes to the pool as jobs. The capability that a
 //! client holds owns everything that the client started, so a client that vanishes frees all of it.
 //!
-//! In order, each folder above the ones before it: [`guard`] limits a connection, `shared` is common to all sessions,
-//! `watch_set` collects and compiles entries, `scan` runs scans, `bootstrap` is the first object of a connection, and
-//! `connection` serves it over a socket.
+//! The modules stand in order; none imports from one below it:
+//!
+//! - [`guard`]: the limits of a connection
+//! - `shared`: the state that all sessions share
+//! - `watch_set`: collects entries and compiles them
+//! - `scan`: runs scans and delivers their items
+//! - `bootstrap`: the first object of a connection
+//! - `connection`: serves that object over a socket
 
 pub mod guard;
 

@@ -135,7 +135,7 @@ pub(crate) fn from_to(from: u32, to: Option<u32>) -> RangeRequest {
 /// A sink that collects items, and takes nothing while it is held.
 #[derive(Clone)]
 pub(crate) struct Sink {
-    pub(crate) taken: Rc<RefCell<Taken>>,
+    pub(crate) collected: Rc<RefCell<Collected>>,
     held: watch::Sender<bool>,
     /// The number of arrived batches.
     arrived: watch::Sender<usize>,
@@ -144,7 +144,7 @@ pub(crate) struct Sink {
 
 /// The items of a sink.
 #[derive(Default)]
-pub(crate) struct Taken {
+pub(crate) struct Collected {
     pub(crate) reports: Vec<BlockReport>,
     pub(crate) blocks: Vec<FullBlock>,
     /// The number of items of each batch.
@@ -156,7 +156,7 @@ pub(crate) struct Taken {
 impl Sink {
     pub(crate) fn new() -> Self {
         Self {
-            taken: Rc::default(),
+            collected: Rc::default(),
             held: watch::Sender::new(false),
             arrived: watch::Sender::new(0),
             ended: watch::Sender::new(None),
@@ -201,11 +201,11 @@ impl Sink {
     async fn take(&self, batch: usize) {
         self.arrived.send_modify(|arrived| *arrived += 1);
         self.held.subscribe().wait_for(|held| !held).await.unwrap();
-        self.taken.borrow_mut().batches.push(batch);
+        self.collected.borrow_mut().batches.push(batch);
     }
 
     fn end(&self, result: rescan_core::rescan_capnp::scan_result::Reader<'_>) {
-        self.taken.borrow_mut().endings += 1;
+        self.collected.borrow_mut().endings += 1;
         self.ended.send_replace(Some(wire::read_ending(result).unwrap()));
     }
 }
@@ -214,7 +214,7 @@ impl report_sink::Server for Sink {
     async fn reports(self: Rc<Self>, params: report_sink::ReportsParams) -> capnp::Result<()> {
         let reports = wire::read_reports(params.get()?.get_batch()?).unwrap();
         self.take(reports.len()).await;
-        self.taken.borrow_mut().reports.extend(reports);
+        self.collected.borrow_mut().reports.extend(reports);
         Ok(())
     }
 
@@ -232,7 +232,7 @@ impl block_sink::Server for Sink {
     async fn blocks(self: Rc<Self>, params: block_sink::BlocksParams) -> capnp::Result<()> {
         let blocks = wire::read_blocks(params.get()?.get_batch()?).unwrap();
         self.take(blocks.len()).await;
-        self.taken.borrow_mut().blocks.extend(blocks);
+        self.collected.borrow_mut().blocks.extend(blocks);
         Ok(())
     }
 

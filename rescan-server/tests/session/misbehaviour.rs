@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use capnp_rpc::rpc_capnp;
+use rescan_core::framing::{Framing, FramingEvent};
 use rescan_core::position::Height;
 use rescan_core::report::{Outcome, Phase};
 use rescan_server::session::guard::limits::SessionLimits;
@@ -72,7 +73,7 @@ fn a_wallet_that_takes_nothing_delays_its_own_scan_and_no_other() {
         assert!(stalled.blocks_done < 200, "{} of 300 blocks were read for it", stalled.blocks_done);
         held.release();
         assert_eq!(held.summary().await.outcome, Outcome::Complete);
-        assert_eq!(held.taken.borrow().blocks.len(), 301);
+        assert_eq!(held.collected.borrow().blocks.len(), 301);
     });
 }
 
@@ -90,7 +91,7 @@ fn a_stalled_scan_is_cancelled_with_a_summary_up_to_the_last_item() {
         held.release();
         let summary = held.summary().await;
         assert_eq!(summary.outcome, Outcome::Cancelled);
-        let last = held.taken.borrow().blocks.last().map(|block| (block.height, block.hash)).unwrap();
+        let last = held.collected.borrow().blocks.last().map(|block| (block.height, block.hash)).unwrap();
         assert_eq!(summary.locator.first(), Some(&last.1), "no gap between the last block and the locator");
         assert!(last.0 < Height(300));
         drop(scan);
@@ -111,7 +112,7 @@ fn a_dropped_scan_stops_and_sends_nothing_more() {
             held.release();
             // Messages of one connection arrive in order, so all earlier ones have arrived.
             client.info().await.unwrap();
-            assert_eq!(held.taken.borrow().endings, 0);
+            assert_eq!(held.collected.borrow().endings, 0);
         }
         let sink = Sink::new();
         let _scan = client.blocks(&whole(), &sink);
@@ -187,18 +188,14 @@ fn the_server_stops_reading_from_a_client_that_does_not_read_and_loses_no_call()
     });
 }
 
-async fn read_messages(from: &mut (impl tokio::io::AsyncRead + Unpin), count: usize) -> std::io::Result<()> {
-    let mut from = tokio::io::BufReader::new(from);
-    for _ in 0..count {
-        let segments = from.read_u32_le().await? + 1;
-        let mut words = 0;
-        for _ in 0..segments {
-            words += u64::from(from.read_u32_le().await?);
-        }
-        if segments % 2 == 0 {
-            from.read_u32_le().await?;
-        }
-        tokio::io::copy(&mut (&mut from).take(words * 8), &mut tokio::io::sink()).await?;
+async fn read_messages(from: &mut (impl tokio::io::AsyncRead + Unpin), mut count: usize) -> std::io::Result<()> {
+    let (mut framing, mut buffer) = (Framing::default(), vec![0; 1 << 16]);
+    while count > 0 {
+        let length = from.read(&mut buffer).await?;
+        assert!(length > 0, "the server hung up with {count} messages to go");
+        let mut bytes = &buffer[..length];
+        let events = std::iter::from_fn(|| framing.next_event(&mut bytes));
+        count -= events.filter(|event| *event == FramingEvent::Complete).count();
     }
     Ok(())
 }
@@ -216,7 +213,7 @@ fn a_stopping_server_delivers_summaries_of_running_scans_and_removes_its_socket(
         held.release();
         let summary = held.summary().await;
         assert_eq!(summary.outcome, Outcome::Cancelled);
-        assert_eq!(summary.locator.first(), held.taken.borrow().blocks.last().map(|block| &block.hash));
+        assert_eq!(summary.locator.first(), held.collected.borrow().blocks.last().map(|block| &block.hash));
         tokio::task::spawn_blocking(move || stopping.join().unwrap()).await.unwrap();
         assert!(!socket.exists());
         assert!(client.info().await.is_err());

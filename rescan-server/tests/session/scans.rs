@@ -46,15 +46,15 @@ fn a_scan_reports_every_match_once_in_height_order_and_then_its_summary() {
         assert_eq!(summary.locator.first(), Some(&server.tip()));
         assert_eq!(progress(&scan).await.phase, Phase::Done);
         drop(scan);
-        let taken = sink.taken.borrow();
-        let heights: Vec<u32> = taken.reports.iter().map(|report| report.height.0).collect();
+        let collected = sink.collected.borrow();
+        let heights: Vec<u32> = collected.reports.iter().map(|report| report.height.0).collect();
         assert_eq!(heights, (1..=40).collect::<Vec<_>>());
-        let first = &taken.reports[0].transactions[0];
+        let first = &collected.reports[0].transactions[0];
         assert_eq!(first.txid, server.block(1).txdata[0].compute_txid());
         assert_eq!(first.received[0].origins, [Origin::Script(1)]);
-        assert_eq!(taken.batches[0], 1, "the first match is sent alone");
-        assert!(taken.batches.len() < 10, "the others share messages: {:?}", taken.batches);
-        assert_eq!(taken.endings, 1);
+        assert_eq!(collected.batches[0], 1, "the first match is sent alone");
+        assert!(collected.batches.len() < 10, "the others share messages: {:?}", collected.batches);
+        assert_eq!(collected.endings, 1);
     });
 }
 
@@ -78,9 +78,9 @@ fn a_keychain_is_derived_and_its_use_reported() {
         let _scan = client.scan(&watch_set, whole(), &sink);
         let summary = sink.summary().await;
         assert_eq!(summary.keychains.len(), 2);
-        let taken = sink.taken.borrow();
+        let collected = sink.collected.borrow();
         assert_eq!(
-            taken.reports[0].transactions[0].received[0].origins,
+            collected.reports[0].transactions[0].received[0].origins,
             [Origin::Keychain { keychain: 0, index: None }]
         );
     });
@@ -141,7 +141,7 @@ fn a_range_by_height_and_by_birthday_is_made_definite() {
             let sink = Sink::new();
             let _scan = client.scan(&watch_set, range, &sink);
             let summary = sink.summary().await;
-            (summary.range.first().0, summary.range.last().0, sink.taken.borrow().reports.len())
+            (summary.range.first().0, summary.range.last().0, sink.collected.borrow().reports.len())
         };
         assert_eq!(heights(from_to(5, Some(7))).await, (5, 7, 3));
         // Blocks are ten minutes apart, and a birthday has a margin of two hours: twelve blocks.
@@ -162,9 +162,9 @@ fn whole_blocks_arrive_in_order_and_unchanged() {
         let _scan = client.blocks(&whole(), &sink);
         let summary = sink.summary().await;
         assert_eq!((summary.outcome, summary.blocks_scanned, summary.transactions), (Outcome::Complete, 21, 0));
-        let taken = sink.taken.borrow();
-        assert_eq!(taken.blocks.len(), 21);
-        for (height, block) in (0..).zip(&taken.blocks) {
+        let collected = sink.collected.borrow();
+        assert_eq!(collected.blocks.len(), 21);
+        for (height, block) in (0..).zip(&collected.blocks) {
             assert_eq!(block.height, Height(height));
             assert_eq!(block.hash, server.block(height).block_hash());
             assert_eq!(block.data, bitcoin::consensus::serialize(server.block(height)));
@@ -211,8 +211,8 @@ fn a_cancelled_scan_has_a_summary_up_to_the_last_block() {
         sink.release();
         let summary = sink.summary().await;
         assert_eq!(summary.outcome, Outcome::Cancelled);
-        let taken = sink.taken.borrow();
-        let last = taken.blocks.last().unwrap();
+        let collected = sink.collected.borrow();
+        let last = collected.blocks.last().unwrap();
         assert!(last.height < Height(300), "the scan did not stop");
         assert_eq!(summary.locator.first(), Some(&last.hash), "the locator begins at the last block that was sent");
         assert_eq!(summary.range.last(), Height(300), "the range is the requested one");
@@ -309,7 +309,7 @@ fn a_range_with_missing_blocks_ends_at_once_with_the_lowest_height_that_is_compl
         assert!((Height(8)..Height(12)).contains(&lowest), "{lowest}");
         assert_eq!((summary.outcome, summary.blocks_scanned), (Outcome::PrunedBelow(lowest), 0));
         assert_eq!((summary.range.first(), summary.range.last()), (Height(0), Height(30)));
-        assert!(sink.taken.borrow().reports.is_empty());
+        assert!(sink.collected.borrow().reports.is_empty());
         let below = Sink::new();
         let _scan = client.scan(&watch_set, from_to(lowest.0 - 1, None), &below);
         assert_eq!(below.summary().await.outcome, Outcome::PrunedBelow(lowest));

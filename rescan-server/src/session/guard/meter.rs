@@ -40,7 +40,7 @@ struct Open {
 struct Call {
     /// The reservation for its message, until it is answered.
     message: Option<Reservation>,
-    /// The capabilities in it, until it is answered. An object that keeps some of them has limits of its own.
+    /// The capabilities in it, until it is answered. An object that keeps some of them has its own limits.
     capabilities: u32,
     is_answered: bool,
     is_finished: bool,

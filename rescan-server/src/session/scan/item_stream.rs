@@ -39,7 +39,7 @@ pub(crate) trait ItemStream: Sized + 'static {
         0
     }
 
-    /// Whether every item up to the last settled height was yielded, so that a wallet can resume there.
+    /// Whether every item up to the last settled height was yielded. A wallet can resume only from such a height.
     fn is_caught_up(&self) -> bool {
         true
     }

@@ -1,7 +1,7 @@
 //! One scan from call to summary, on the RPC thread: watch set, refresh, range, delivery, ending.
 //!
-//! The scan's capability owns the task. The task computes nothing: it requests the next settled segment only after all
-//! earlier items are on their way, so a wallet that takes nothing has no job in the pool.
+//! The scan's capability owns the task. The task computes nothing. It requests the next settled segment only after all
+//! earlier items are on their way: a wallet that takes nothing has no job in the pool.
 
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;

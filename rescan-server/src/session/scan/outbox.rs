@@ -16,8 +16,8 @@ use crate::session::scan::item_stream::ItemEncoding;
 const BATCH_AGE_MAX: Duration = Duration::from_millis(100);
 
 /// The largest item that is sent, in bytes: half of the default limit of Cap'n Proto readers for one message. A larger
-/// item would cost the wallet its connection. A block's report comes near only if very many entries of the watch set are
-/// one script, and very many outputs of the block pay it.
+/// item would cost the wallet its connection. The report of a block comes near only if a watch set has one script very
+/// many times, and very many outputs of the block pay it.
 const ITEM_BYTES_MAX: usize = 32 << 20;
 
 /// The open batch, and its destination.

@@ -1,4 +1,4 @@
-//! The running scans of all connections, so that a stopping server can end them.
+//! The running scans of all connections, for a stopping server to end.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};

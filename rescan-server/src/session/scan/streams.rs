@@ -90,7 +90,7 @@ impl ItemStream for Scan {
         Scan::is_caught_up(self)
     }
 
-    /// Sends the coins, where the wallet asked for them. After a reorganisation it sends none: they may no longer exist.
+    /// Sends the coins if the wallet requested them. After a reorganisation it sends none: they may no longer exist.
     async fn finish(&self, outbox: &Outbox<Self::Sink, BlockReport>) -> Result<(), DeliveryError> {
         if !self.delivers_coins() || matches!(Scan::outcome(self), Some(Outcome::ReorganisedFrom(_))) {
             return Ok(());

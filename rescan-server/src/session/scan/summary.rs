@@ -54,8 +54,8 @@ impl<S: ItemStream> Job<S> {
         }
     }
 
-    /// The summary of a scan that was cancelled before its range was definite. The range is as far as it is known. The
-    /// genesis block, which every chain has, stands for an unknown last block.
+    /// The summary of a scan that was cancelled before its range was definite. The
+    /// range is the best known one; the genesis block, which every chain has, stands for an unknown last block.
     pub(super) fn unstarted_summary(&self) -> Summary {
         let newest = self.shared.chain.newest();
         let range = range::as_far_as_known(&self.call.range, newest.as_ref().and_then(|chain| chain.tip()));

@@ -42,7 +42,7 @@ impl WatchSetServer {
         Self { shared, waiting_calls, state: RefCell::new(State::Building(builder)), _permit: permit }
     }
 
-    /// The compiled watch set, as soon as it is ready.
+    /// Waits for the compiled watch set.
     ///
     /// # Errors
     /// A refusal if `seal` was not called, or the error of compilation.
