@@ -104,7 +104,7 @@ impl Acceptor {
         if std::mem::replace(&mut self.can_accept, false) {
             tracing::warn!(
                 %error,
-                "cannot accept connections, they wait; if the cause is open files, raise LimitNOFILE= or ulimit -n"
+                "cannot accept connections, they wait; raise the limit of open files (LimitNOFILE=, ulimit -n) if it is reached"
             );
         }
         tokio::time::sleep(ACCEPT_RETRY_AFTER).await;
