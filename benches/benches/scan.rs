@@ -35,7 +35,7 @@ use rescan_fixtures::bulk::{BulkSpec, Busyness, ChainLength, write_block_files};
 use rescan_fixtures::private_access::mapped_access;
 use rescan_server::Server;
 use rescan_server::blocks::block_file::Access;
-use rescan_server::blocks::block_files::Window;
+use rescan_server::blocks::window::Window;
 use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig};
 use rescan_server::config::ServerConfig;

@@ -1,15 +1,15 @@
-//! How long the second start takes on a blocks directory of main's size, and what it keeps in memory.
+//! Measures the second start on a blocks directory of mainnet's size: its duration and its memory.
 //!
 //! ```sh
 //! cargo run --release --example second_start -p rescan-server -- [BLOCKS] [DIRECTORY]
 //! ```
 //!
-//! It writes BLOCKS (900,000 by default) regtest headers in the shape of main's history into DIRECTORY, or a temporary one: the sizes grow from 215 bytes to
-//! 1.6 MB, and all of a block but its header is a hole in a sparse file, so that it takes about 4 KiB a block. Then it opens
-//! the directory twice, the second time with the state file of the first. Where DIRECTORY is there already, it is opened once, so that memory is that of a
-//! process which did nothing else.
+//! It writes BLOCKS (900,000 by default) regtest headers, shaped like mainnet's history, into DIRECTORY or a temporary one.
+//! Block sizes grow from 215 bytes to 1.6 MB. The body of each block is a hole in a sparse file, so a block takes about 4 KiB
+//! on disk. Then it opens the directory twice, the second time with the state file of the first. An existing DIRECTORY is
+//! opened once, so that the memory is that of a process which did nothing else.
 
-#![expect(clippy::print_stdout, reason = "its output is what it is for")]
+#![expect(clippy::print_stdout, reason = "it prints its measurements")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,7 +26,7 @@ use rescan_server::cancel::Cancel;
 use rescan_server::chain::{Chain, ChainConfig};
 
 const MAIN_BLOCKS: u32 = 900_000;
-/// The size of the largest block written, in bytes.
+/// Size of the largest written block, in bytes.
 const LARGEST: u64 = 1_600_000;
 
 fn main() -> Result<()> {
@@ -72,7 +72,7 @@ fn write_sparse(blocks_dir: &Path, blocks: u32) -> Result<u32> {
     Ok(files)
 }
 
-/// The last record of the last file is proven, not only read: it is a whole block.
+/// A complete block: the walk proves the last record of the last file.
 fn last_block(parent: BlockHash, time: u32, height: u32) -> bitcoin::Block {
     block(parent, time + 600, coinbase(height, 0, Vec::new()), Vec::new())
 }
@@ -132,6 +132,6 @@ fn anonymous_kib() -> Result<i64> {
 
 fn status(field: &str) -> Result<i64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with(field)).context("the kernel tells it")?;
-    line.split_whitespace().nth(1).context("it has a figure")?.parse().context("the figure is a number")
+    let line = status.lines().find(|line| line.starts_with(field)).context("the kernel reports it")?;
+    line.split_whitespace().nth(1).context("it has a value")?.parse().context("the value is a number")
 }

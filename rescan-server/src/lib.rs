@@ -49,5 +49,8 @@ pub mod service_manager;
 #[rustfmt::skip]
 mod node_capnp;
 
+#[cfg(test)]
+mod disk_fault_tests;
+
 pub use listener::BindError;
 pub use server::{ServeError, Server, serve};

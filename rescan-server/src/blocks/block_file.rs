@@ -1,9 +1,9 @@
 //! One open block file, mapped or read: two arms of one type.
 //!
-//! This is the only place that maps. A file is mapped once, as far as that is allowed, and stays so while anybody has it
-//! open: what costs is the faults of a page's first touch, and a map for each piece of work had them all again. A map is a promise about other processes, which no code here can keep; whoever makes
-//! it does so once, with [`Access::mapped`]. The read arm needs no promise: it is the fallback, serves the files that still
-//! grow, and is what Miri and the fault tests run.
+//! This is the only place that maps. A file is mapped once, as far as allowed, and stays mapped while it is open: the
+//! cost is the page faults of first touches, and a map for each segment repeated them all. A map is a promise about other
+//! processes, which no code here can keep; the operator makes it once, with [`Access::mapped`]. The read arm needs no
+//! promise: it is the fallback, serves growing files, and is used under Miri and by the fault tests.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -18,7 +18,7 @@ use rescan_core::position::FileNumber;
 use crate::blocks::disk;
 use crate::blocks::page_cache::{self, PageCache, Residency};
 
-/// How bytes of finished block files are reached.
+/// How to access finished block files.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
     arm: Arm,
@@ -32,43 +32,43 @@ enum Arm {
 }
 
 impl Access {
-    /// Copies of the bytes, made with `pread`.
+    /// Copies bytes with `pread`.
     #[must_use]
     pub fn read() -> Self {
         Self { arm: Arm::Read, page_cache: PageCache::Restore }
     }
 
-    /// Maps.
+    /// Maps files into memory.
     ///
     /// # Safety
-    /// For as long as anything that was opened with this token is in use:
+    /// While anything opened with this token is in use:
     /// 1. bytes of a block file below the end of its last known record are not rewritten while a later file exists;
-    /// 2. such a file is not truncated below that end: else the process ends by SIGBUS where it reads. Nothing is lost by
-    ///    that but the answers under way, of which wallets heard only what was read whole; the next start says what may
-    ///    have happened, since no handler can: Rust's own gives the signal back to the kernel;
-    /// 3. nobody but the one node that owns the blocks directory writes into it;
-    /// 4. no node that crashed is started again beneath a running map: it goes back to positions an hour old, and breaks 1 and 2.
+    /// 2. such a file is not truncated below that end: a read there kills the process with SIGBUS. Running scans are lost,
+    ///    and their wallets have received only blocks that were read completely. The next start logs the probable cause; a
+    ///    signal handler cannot, since Rust's own returns the signal to the kernel;
+    /// 3. no process but the one node that owns the blocks directory writes into it;
+    /// 4. no crashed node is restarted beneath a running map: it resumes at positions an hour old, and breaks 1 and 2.
     ///
     /// Unlinking a file is allowed: its map stays readable.
     #[must_use]
-    #[expect(unsafe_code, reason = "only the caller knows what other processes do")]
+    #[expect(unsafe_code, reason = "only the caller knows about other processes")]
     pub unsafe fn mapped() -> Self {
         Self { arm: Arm::Mapped, page_cache: PageCache::Restore }
     }
 
-    /// Maps, in a test: the files are the test's own, and it keeps the promise.
+    /// Maps files in a test, which owns them and keeps the promise.
     #[cfg(test)]
     pub(crate) fn mapped_in_test() -> Self {
         Self { arm: Arm::Mapped, page_cache: PageCache::Restore }
     }
 
-    /// The same, leaving the page cache like that.
+    /// The same access with this treatment of the page cache.
     #[must_use]
     pub fn with_page_cache(self, page_cache: PageCache) -> Self {
         Self { page_cache, ..self }
     }
 
-    /// What is left of a scan in the page cache.
+    /// The treatment of the page cache.
     #[must_use]
     pub fn page_cache(self) -> PageCache {
         self.page_cache
@@ -81,38 +81,37 @@ impl Access {
     }
 }
 
-/// How bytes of an open file are reached.
+/// How to access bytes of an open file.
 #[derive(Debug)]
 pub(crate) enum Route {
-    /// They are in the page cache: in place, where that is allowed.
+    /// In the page cache: through the map, if allowed.
     Cached,
     /// From disk, past the page cache.
     Direct,
-    /// From disk, through a handle of their own.
-    InOrder(File),
-    /// From disk, through the handle that all share.
+    /// From disk, through a handle of its own for sequential reads.
+    Sequential(File),
+    /// From disk, through the shared handle.
     Shared,
 }
 
-/// How many bytes more than it copies a buffer has to have.
+/// Bytes that a buffer for a copy needs in addition to the copied bytes.
 pub(crate) const COPY_SLACK: usize = page_cache::DIRECT_SLACK;
 
-/// A block file, open, as it was then.
+/// An open block file with its identity at that time.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     pub(crate) number: FileNumber,
     pub(crate) path: PathBuf,
     file: File,
     identity: Identity,
-    /// From its first byte to the end of its last known record; made when it is first wanted.
-    /// None where the system would not map it.
+    /// From the first byte to the end of the last known record; mapped at first use. None if mapping failed.
     map: OnceLock<Option<Mmap>>,
     residency: Residency,
-    /// Past the page cache; opened when first wanted, none where that cannot be or the cache is to keep what is read.
+    /// Bypasses the page cache; opened at first use. None if the file system cannot bypass it, or the cache is to be filled.
     direct: OnceLock<Option<File>>,
 }
 
-/// What tells that a file is still the same one, and as it was.
+/// Detects replaced and modified files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -128,11 +127,11 @@ impl Identity {
     }
 }
 
-/// What became of a file since it was opened.
+/// The change of a file since it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     None,
-    /// It has this many bytes, and had more.
+    /// The file was truncated to this many bytes.
     Shorter(u64),
     Written,
 }
@@ -141,7 +140,7 @@ impl OpenFile {
     /// Opens a file.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     pub(crate) fn open(number: FileNumber, path: PathBuf, page_cache: PageCache) -> io::Result<Self> {
         let file = File::open(&path)?;
         let identity = Identity::of(&file.metadata()?);
@@ -149,23 +148,23 @@ impl OpenFile {
         Ok(Self { number, path, file, identity, map: OnceLock::new(), residency, direct: OnceLock::new() })
     }
 
-    /// Whether what lies at `path` is this file, and as it was.
+    /// Whether the file at `path` is this one, unmodified.
     ///
     /// # Errors
-    /// What the operating system says; nothing may lie there.
+    /// The error of the operating system, such as a missing file.
     pub(crate) fn is_at(&self, path: &Path) -> io::Result<bool> {
         Ok(Identity::of(&std::fs::metadata(path)?) == self.identity)
     }
 
-    /// Its length when it was opened, in bytes.
+    /// The length at the time of opening, in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.identity.len
     }
 
-    /// What became of it, where it has to have `needed` bytes.
+    /// The change since opening, of a file that must have `needed` bytes.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     pub(crate) fn change(&self, needed: u64) -> io::Result<Change> {
         let now = Identity::of(&self.file.metadata()?);
         Ok(match now {
@@ -175,38 +174,38 @@ impl OpenFile {
         })
     }
 
-    /// The bytes of `range` in place, the file being mapped up to `limit`, which is no further than it may be; none where
-    /// it was mapped before, and not that far, and where the system will not map it: it can be read all the same.
+    /// The mapped bytes of `range`. The first call maps the file up to `limit`, the end that may be mapped. None if an earlier
+    /// call mapped less, or if mapping failed; the file can still be read.
     pub(crate) fn mapped(&self, range: &Range<u64>, limit: u64) -> Option<&[u8]> {
-        let made = || {
-            map(&self.file, limit.min(self.identity.len))
+        let map = || {
+            map_file(&self.file, limit.min(self.identity.len))
                 .inspect_err(|error| {
                     tracing::warn!(
                         path = %self.path.display(), %error,
-                        "the file cannot be mapped and is read instead, which is slower; raise the limit of address space (ulimit -v) or \
-                         of maps (vm.max_map_count)"
+                        "cannot map block file; reading it instead, which is slower; raise the limit of address space (ulimit -v) or of \
+                         maps (vm.max_map_count)"
                     );
                 })
                 .ok()
         };
-        let place = |at: u64| usize::try_from(at).ok();
-        self.map.get_or_init(made).as_ref()?.get(place(range.start)?..place(range.end)?)
+        let index = |at: u64| usize::try_from(at).ok();
+        self.map.get_or_init(map).as_ref()?.get(index(range.start)?..index(range.end)?)
     }
 
-    /// Copies the bytes of `range` by a route into `buffer`, which has [`COPY_SLACK`] more of them, and says where in it they are.
+    /// Copies the bytes of `range` into `buffer`, which has [`COPY_SLACK`] bytes more, and returns the copied part.
     ///
     /// # Errors
-    /// What the operating system says; `UnexpectedEof` where the file is shorter.
+    /// The error of the operating system; `UnexpectedEof` if the file is too short.
     pub(crate) fn copy<'b>(&self, route: &Route, buffer: &'b mut [u8], range: &Range<u64>) -> io::Result<&'b mut [u8]> {
         let from = match route {
-            Route::InOrder(own) => own,
+            Route::Sequential(own) => own,
             Route::Direct | Route::Cached | Route::Shared => &self.file,
         };
         if let (Route::Direct, Some(direct)) = (route, self.direct()) {
             match page_cache::read_direct(direct, buffer, range) {
-                // The file system opens such handles and then will not read.
+                // Some file systems open such handles and then refuse to read.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-                read => return read.map(|place| &mut buffer[place]),
+                read => return read.map(|range| &mut buffer[range]),
             }
         }
         let bytes = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
@@ -215,7 +214,7 @@ impl OpenFile {
         Ok(into)
     }
 
-    /// How the bytes of `range` are best reached, whether in place or copied.
+    /// The best route to the bytes of `range`.
     pub(crate) fn route(&self, range: &Range<u64>) -> Route {
         if self.residency.was_cached(&self.file, range) {
             return Route::Cached;
@@ -224,23 +223,23 @@ impl OpenFile {
             return Route::Direct;
         }
         if self.residency.restores() {
-            self.residency.judge_ahead(&self.file, range.end, self.identity.len);
+            self.residency.check_ahead(&self.file, range.end, self.identity.len);
         }
-        // Without a handle of its own, or where the file is gone, the one that all share serves.
-        page_cache::open_to_read_in_order(&self.path).map_or(Route::Shared, Route::InOrder)
+        // If the file cannot be opened again, the shared handle serves.
+        page_cache::open_sequential(&self.path).map_or(Route::Shared, Route::Sequential)
     }
 
     fn direct(&self) -> Option<&File> {
         let open = || {
             let file = page_cache::open_direct(&self.path).ok()?;
-            // Since it was opened, another may have taken its place.
+            // Another file may have replaced this one since it was opened.
             let is_same = file.metadata().is_ok_and(|metadata| Identity::of(&metadata) == self.identity);
             is_same.then_some(file)
         };
         self.direct.get_or_init(|| self.residency.restores().then(open).flatten()).as_ref()
     }
 
-    /// Drops from the page cache what of `range` was not in it.
+    /// Drops pages of `range` that were not in the page cache before.
     pub(crate) fn restore_cache(&self, range: &Range<u64>) {
         self.residency.drop_within(&self.file, range);
     }
@@ -248,19 +247,19 @@ impl OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
-        // Pages cannot leave the cache while a map holds them.
+        // The kernel drops no page that a map holds.
         self.map.take();
         self.residency.drop_all(&self.file);
     }
 }
 
-#[expect(unsafe_code, reason = "the one map call; the promise it rests on was made where the token was")]
-fn map(file: &File, limit: u64) -> io::Result<Mmap> {
+#[expect(unsafe_code, reason = "the one map call; it relies on the promise made for the token")]
+fn map_file(file: &File, limit: u64) -> io::Result<Mmap> {
     let bytes = usize::try_from(limit).map_err(io::Error::other)?;
-    // SAFETY: an `Arm::Mapped` comes from nowhere but `Access::mapped`, whose caller promised that (1) and (3) no byte of
-    // what is mapped changes, since only files with a later one are mapped and no further than their last known record;
-    // (2) the file stays at least as long as that, so that no page of the map is without a file behind it; (4) no
-    // crashed node breaks either. The map is read-only and shared with nobody here.
+    // SAFETY: an `Arm::Mapped` comes only from `Access::mapped`, whose caller promised that (1) and (3) no mapped byte
+    // changes, since only files with a later one are mapped, up to their last known record; (2) the file stays at least
+    // that long, so every page of the map has a file behind it; (4) no crashed node breaks either. The map is read-only
+    // and shared with no other code.
     unsafe { MmapOptions::new().len(bytes).map(file) }
 }
 
@@ -285,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_that_goes_wrong_gives_the_right_bytes_or_an_error_by_every_route_at_every_place() {
+    fn a_faulty_read_returns_the_right_bytes_or_an_error_by_every_route_at_every_offset() {
         const RANGE: Range<u64> = 1_000..8_000;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("blk00000.dat");
@@ -307,8 +306,8 @@ mod tests {
                         (Fault::Ends, _, Err(error)) if at < RANGE.end => {
                             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{case}");
                         }
-                        // Past the cache, whole units are read.
-                        (Fault::Fails, is_within, Err(error)) if is_within || armed.met() > 0 => {
+                        // Direct reads cover whole units.
+                        (Fault::Fails, is_within, Err(error)) if is_within || armed.hits() > 0 => {
                             assert_eq!(error.raw_os_error(), Some(libc::EIO), "{case}");
                         }
                         (.., Err(error)) => panic!("{case}: {error}"),
@@ -319,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_another_has_replaced_is_not_taken_for_it() {
+    fn a_replaced_file_is_detected() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("blk00000.dat");
         std::fs::write(&path, [7; 100]).unwrap();

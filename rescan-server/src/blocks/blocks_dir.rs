@@ -1,6 +1,6 @@
-//! The folder that holds `blk*.dat`: which files there are, and the key they are obfuscated with.
+//! The directory of `blk*.dat`: a list of its files, and the key that obfuscates them.
 //!
-//! It opens no block file, and nothing in the folder is ever written, locked or created.
+//! Opens no block file, and never writes, locks or creates anything in the directory.
 
 use std::fs;
 use std::io;
@@ -10,25 +10,25 @@ use std::time::{Duration, SystemTime};
 use rescan_core::blocks::obfuscation::ObfuscationKey;
 use rescan_core::position::FileNumber;
 
-/// A file that was written this shortly before it was looked at may be written once more without a change of its time: file
-/// systems keep time in steps, of which the coarsest in use is a second.
+/// A file written this recently may be written once more without a change of its time: file systems keep time in steps,
+/// and the coarsest in use is one second.
 const TIME_STEP: Duration = Duration::from_secs(1);
 
-/// What the directory says of one block file.
+/// The directory entry of one block file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileMeta {
     pub(crate) number: FileNumber,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub(crate) len: u64,
     pub(crate) modified: Modified,
 }
 
-/// When a file was last written, as far as that can tell two contents apart.
+/// The time of a file's last write, as far as it distinguishes two contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Modified {
-    /// Nanoseconds since 1970; the same again means the same content.
+    /// Nanoseconds since 1970; the same time means the same content.
     At(i64),
-    /// So lately that the time may stay the same over the next write.
+    /// So recent that another write may leave the time unchanged.
     JustNow,
 }
 
@@ -37,16 +37,16 @@ pub(crate) enum Modified {
 #[non_exhaustive]
 pub enum BlocksDirError {
     /// The directory cannot be listed.
-    #[error("cannot list the blocks directory {}: is it the folder that holds blk00000.dat, and may this user read it?", path.display())]
+    #[error("cannot list the blocks directory {}: does it contain blk00000.dat, and may this user read it?", path.display())]
     List {
         /// The directory.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A block file that was moved to another disk is not there: to take it for one that was pruned would lose its blocks.
-    #[error("{} is a link that leads nowhere: is the disk mounted to which the file was moved?", path.display())]
-    LeadsNowhere {
+    /// A block file that was moved to another disk is missing. Treating it as pruned would lose its blocks.
+    #[error("{} is a broken link: is the disk mounted that the file was moved to?", path.display())]
+    BrokenLink {
         /// The link.
         path: PathBuf,
     },
@@ -55,11 +55,11 @@ pub enum BlocksDirError {
     ReadKey {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// `xor.dat` is not a key.
-    #[error("{} has {found} bytes, and a key has 8: is the node still starting?", path.display())]
+    #[error("{} has {found} bytes, expected 8: is the node still starting?", path.display())]
     BadKey {
         /// The file.
         path: PathBuf,
@@ -68,7 +68,7 @@ pub enum BlocksDirError {
     },
 }
 
-/// The block files of a directory, by ascending number. Numbers may be missing.
+/// The block files of a directory, by ascending number. Gaps are normal.
 pub(crate) fn list_block_files(directory: &Path) -> Result<Vec<FileMeta>, BlocksDirError> {
     let failed = |source| BlocksDirError::List { path: directory.to_owned(), source };
     let just_now = SystemTime::now().checked_sub(TIME_STEP).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -76,12 +76,12 @@ pub(crate) fn list_block_files(directory: &Path) -> Result<Vec<FileMeta>, Blocks
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Some(number) = entry.file_name().to_str().and_then(block_file_number) else { continue };
-        // A link to another disk is a common way to move old files: what counts is the file behind it.
+        // Old files are often moved to another disk and linked: use the metadata of the target.
         let metadata = match fs::metadata(entry.path()) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if fs::symlink_metadata(entry.path()).is_ok() {
-                    return Err(BlocksDirError::LeadsNowhere { path: entry.path() });
+                    return Err(BlocksDirError::BrokenLink { path: entry.path() });
                 }
                 continue; // pruned just now
             }
@@ -105,14 +105,14 @@ fn modified(time: SystemTime, just_now: SystemTime) -> Modified {
     }
 }
 
-/// The number in `blk00000.dat`; Bitcoin Core pads it to five digits and goes on with more.
+/// The number in `blk00000.dat`; Bitcoin Core pads it to five digits and continues with more.
 fn block_file_number(name: &str) -> Option<FileNumber> {
     let digits = name.strip_prefix("blk")?.strip_suffix(".dat")?;
     let number = FileNumber(digits.parse().ok()?);
     (number.file_name() == name).then_some(number)
 }
 
-/// The key in `xor.dat`; without that file, blocks lie in the clear.
+/// The key in `xor.dat`; without that file, blocks are stored in the clear.
 pub(crate) fn read_key(directory: &Path) -> Result<ObfuscationKey, BlocksDirError> {
     let path = directory.join("xor.dat");
     match fs::read(&path) {
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_block_files_are_listed_by_number_and_gaps_are_no_matter() {
+    fn only_block_files_are_listed_by_number_and_gaps_are_accepted() {
         let dir = tempfile::tempdir().unwrap();
         for name in
             ["blk00007.dat", "blk00002.dat", "blk100000.dat", "rev00002.dat", "blk2.dat", "blk00003.dat.bak", "xor.dat"]
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_written_just_now_may_change_unseen() {
+    fn a_recently_written_file_has_no_trusted_time() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("blk00000.dat");
         fs::write(&path, [1]).unwrap();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_directory_says_what_was_expected() {
+    fn the_error_for_a_missing_directory_names_it() {
         let error = list_block_files(Path::new("/nonexistent/blocks")).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/blocks"));
     }

@@ -1,8 +1,8 @@
 //! The one place where bytes of block files are copied from disk.
 //!
-//! Every such read goes through here, so that a test can have any of them fail, come short or come torn, at any offset
-//! of any file (`faults`, which is not part of the product). What is seen through a map goes past it: there nothing can
-//! be done about a fault of the disk, which ends the process.
+//! Every such read passes here, so that tests can inject failed, short or torn reads at any offset of any file (`faults`,
+//! which is not part of the product). Maps bypass it: a disk fault beneath a map ends the process, and nothing can be done
+//! about that.
 
 use std::fs::File;
 use std::io;
@@ -10,25 +10,23 @@ use std::os::unix::fs::FileExt;
 
 #[cfg(test)]
 pub(crate) mod faults;
-#[cfg(test)]
-mod tests;
 
-/// One `pread` at `offset`: how many bytes of `buffer` it filled, which may be fewer than there are in the file.
+/// One `pread` at `offset`. Returns the number of bytes read, which may be fewer than the file has.
 ///
 /// # Errors
-/// What the operating system says.
+/// The error of the operating system.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     #[cfg(test)]
-    if let Some(met) = faults::meet(file, buffer, offset) {
-        return met;
+    if let Some(read) = faults::inject(file, buffer, offset) {
+        return read;
     }
     file.read_at(buffer, offset)
 }
 
-/// Reads at `offset` until `buffer` is full or the file ends, and returns how many bytes that were.
+/// Reads at `offset` until `buffer` is full or the file ends. Returns the number of bytes read.
 ///
 /// # Errors
-/// What the operating system says.
+/// The error of the operating system.
 pub(crate) fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0_usize;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -43,10 +41,10 @@ pub(crate) fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Res
     Ok(filled)
 }
 
-/// Fills `buffer` from `offset` on.
+/// Fills `buffer` from `offset`.
 ///
 /// # Errors
-/// What the operating system says; `UnexpectedEof` where the file is shorter.
+/// The error of the operating system; `UnexpectedEof` if the file is too short.
 pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     match read_up_to(file, buffer, offset)? == buffer.len() {
         true => Ok(()),

@@ -1,7 +1,7 @@
-//! Which network's block files are meant, and where they are: a datadir with its network folders, or a blocks directory
-//! whose first record tells.
+//! Finds the block files of a network: in a datadir with its network directories, or in a blocks directory whose first
+//! record identifies the network.
 //!
-//! It reads no `bitcoin.conf`: whoever moved the files with `-blocksdir` names the folder.
+//! Reads no `bitcoin.conf`: an operator who moved the files with `-blocksdir` passes the directory.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,22 +16,22 @@ use rescan_core::chain::network::{Magic, Network};
 use crate::blocks::blocks_dir::{BlocksDirError, list_block_files, read_key};
 use crate::blocks::records::ByteSource;
 
-/// Block files looked into for a first record, lowest first: the first may begin with a hole.
-const FILES_LOOKED_INTO: usize = 16;
+/// Block files searched for a first record, lowest first: a file may begin with a hole.
+const FILES_SEARCHED_MAX: usize = 16;
 
-/// How far into a file whose first record is damaged the expected magic is looked for, in bytes.
+/// Bytes of a file with a damaged first record that are searched for the expected magic.
 const MAGIC_SEARCH_BYTES: u64 = 2 << 20;
 
-/// Why no network can be told.
+/// Why the network or its directory cannot be determined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkDirError {
-    /// The datadir has no folder of the network.
-    #[error("{} has no block files of {network}: is it the node's -datadir? name another network with --network, or the folder of blk00000.dat with --blocks-dir", datadir.display())]
+    /// The datadir has no directory of the network.
+    #[error("{} has no block files of {network}: is it the node's -datadir? give another --network, or the directory of blk00000.dat with --blocks-dir", datadir.display())]
     NoBlocksDir {
         /// The datadir.
         datadir: PathBuf,
-        /// The network looked for.
+        /// The expected network.
         network: Network,
     },
     /// The blocks directory cannot be used.
@@ -42,69 +42,70 @@ pub enum NetworkDirError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// There is no record to tell by.
-    #[error("{} has no block to tell the network by: name it with --network", directory.display())]
-    NothingToTellBy {
+    /// No record identifies the network.
+    #[error("{} has no block that identifies the network: give --network", directory.display())]
+    NoRecord {
         /// The blocks directory.
         directory: PathBuf,
     },
-    /// The files are of no known network.
-    #[error("{} begins with the magic {found}, which is no known network's: give a custom signet's --signet-challenge", path.display())]
+    /// The files belong to no known network.
+    #[error("{} begins with the magic {found} of no known network: for a custom signet, give --signet-challenge", path.display())]
     UnknownMagic {
         /// The block file.
         path: PathBuf,
-        /// The bytes where a magic should be.
+        /// The bytes in place of a magic.
         found: Magic,
     },
-    /// The files are of another network than was named.
-    #[error("{} is of {found}, expected {expected}: name its network with --network, and as --datadir the folder above the network's own", path.display())]
+    /// The files belong to another network than expected.
+    #[error("{} is of {found}, expected {expected}: give its network with --network, and as --datadir the parent of the network's directory", path.display())]
     OtherNetwork {
         /// The block file.
         path: PathBuf,
-        /// The network that was named.
+        /// The expected network.
         expected: Network,
         /// The network of the file.
         found: Network,
     },
-    /// The files are of no known network, and not of the one that was named or whose challenge was given.
-    #[error("{} begins with {found}, and the magic of {expected} is {magic}: check --network, --signet-challenge and xor.dat", path.display())]
+    /// The files belong to no known network, and not to the expected one.
+    #[error("{} begins with {found}, expected {magic} for {expected}: check --network, --signet-challenge and xor.dat", path.display())]
     OtherMagic {
         /// The block file.
         path: PathBuf,
-        /// The network that was named, or whose challenge was given.
+        /// The network given by name or challenge.
         expected: Network,
         /// Its magic.
         magic: Magic,
-        /// The bytes where a magic should be.
+        /// The bytes in place of a magic.
         found: Magic,
     },
-    /// A challenge was given for a network that has none.
-    #[error("--signet-challenge was given, and {network} is no signet")]
+    /// A challenge was given for a network without challenges.
+    #[error("--signet-challenge was given, but {network} is no signet")]
     ChallengeWithoutSignet {
-        /// The network that was named.
+        /// The expected network.
         network: Network,
     },
 }
 
-/// A network's folder in a datadir.
+/// A network's directory in a datadir.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkDir {
-    /// The network that the folder's name tells; any signet is the default one here.
+    /// The network of the directory's name; any signet counts as the default one here.
     pub network: Network,
-    /// The folder: where the node keeps its socket, and we ours.
+    /// The directory, which contains the node's socket and ours.
     pub directory: PathBuf,
-    /// The folder of its block files.
+    /// The directory of its block files.
     pub blocks_dir: PathBuf,
 }
 
 impl NetworkDir {
-    /// The folder of `network` in `datadir`; without a network that of the only one that has block files, else main's, as Bitcoin Core has it.
+    /// The directory of `network` in `datadir`. Without a network: that of the only network with block files, or else mainnet, as in
+    /// Bitcoin Core.
     ///
     /// # Errors
-    /// [`NetworkDirError::NoBlocksDir`] if there is no such folder.
+    /// [`NetworkDirError::NoBlocksDir`] if there is no such directory.
     pub fn find(datadir: &Path, network: Option<Network>) -> Result<Self, NetworkDirError> {
         let of = |network: Network| {
             let directory = datadir.join(network.directory());
@@ -128,8 +129,8 @@ impl NetworkDir {
     }
 }
 
-/// The network of the block files in `blocks_dir`: the one that was named or whose challenge was given, which the files must not contradict,
-/// else the one that their first record is of.
+/// The network of the block files in `blocks_dir`: the one given by name or challenge, if the files do not contradict it, or else
+/// the network of their first record.
 ///
 /// # Errors
 /// [`NetworkDirError`]
@@ -146,7 +147,7 @@ pub fn network_of(
         (Some(challenge), _) => Some(Network::custom_signet(challenge)),
         (None, named) => named,
     };
-    // A signet named by its public name alone may be a custom one, whose magic is then not known.
+    // The name signet may mean a custom one, whose magic is unknown.
     let is_any_signet = signet_challenge.is_none() && named == Some(Network::SIGNET);
     match (first_record(blocks_dir, expected)?, expected) {
         (FirstRecord::Network(path, found), Some(expected)) => match found == expected {
@@ -156,7 +157,7 @@ pub fn network_of(
         },
         (FirstRecord::Network(_, found), None) => Ok(found),
         (FirstRecord::None, Some(network)) => Ok(network),
-        (FirstRecord::None, None) => Err(NetworkDirError::NothingToTellBy { directory: blocks_dir.to_owned() }),
+        (FirstRecord::None, None) => Err(NetworkDirError::NoRecord { directory: blocks_dir.to_owned() }),
         (FirstRecord::Unknown(path, found), Some(expected)) if !is_any_signet => {
             Err(NetworkDirError::OtherMagic { path, expected, magic: expected.magic(), found })
         }
@@ -170,11 +171,11 @@ enum FirstRecord {
     None,
 }
 
-/// What the first record is of that can be told, also by the magic of the network that is expected.
+/// The network of the first record that identifies one, by known magics and that of the expected network.
 fn first_record(blocks_dir: &Path, expected: Option<Network>) -> Result<FirstRecord, NetworkDirError> {
     let key = read_key(blocks_dir)?;
     let mut unknown = None;
-    for file in list_block_files(blocks_dir)?.iter().take(FILES_LOOKED_INTO) {
+    for file in list_block_files(blocks_dir)?.iter().take(FILES_SEARCHED_MAX) {
         let path = blocks_dir.join(file.number.file_name());
         let mut start = [0; 8 + HEADER_BYTES];
         let read = File::open(&path).and_then(|file| file.read_at(&mut start, 0));
@@ -192,7 +193,7 @@ fn first_record(blocks_dir: &Path, expected: Option<Network>) -> Result<FirstRec
         if Header::new(header).hash() == Network::SIGNET.genesis_hash() {
             return Ok(FirstRecord::Network(path, Network::Signet(magic)));
         }
-        // A damaged first record says nothing against those behind it.
+        // A damaged first record does not contradict the records behind it.
         if let Some(network) = expected.filter(|network| occurs_near_start(&path, key, network.magic())) {
             return Ok(FirstRecord::Network(path, network));
         }
@@ -201,7 +202,7 @@ fn first_record(blocks_dir: &Path, expected: Option<Network>) -> Result<FirstRec
     Ok(unknown.unwrap_or(FirstRecord::None))
 }
 
-/// Whether `magic` stands somewhere in the first [`MAGIC_SEARCH_BYTES`] of a file. By chance it does so in one file of 2,000.
+/// Whether `magic` occurs in the first [`MAGIC_SEARCH_BYTES`] of a file. By chance it does in one file of 2,000.
 fn occurs_near_start(path: &Path, key: ObfuscationKey, magic: Magic) -> bool {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAGIC_SEARCH_BYTES).read_to_end(&mut bytes));
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn each_network_is_told_by_its_first_record() {
+    fn each_network_is_identified_by_its_first_record() {
         let custom = Network::Signet(Magic([1, 2, 3, 4]));
         for network in Network::NAMED.into_iter().chain([custom]) {
             let dir = tempfile::tempdir().unwrap();
@@ -245,7 +246,7 @@ mod tests {
         assert_eq!(network_of(dir.path(), Some(Network::SIGNET), None).unwrap(), custom);
     }
 
-    /// A file as it begins where genesis is pruned away: a record that is not genesis.
+    /// A file whose first record is not genesis, as after pruning.
     fn write_pruned(blocks_dir: &Path, magic: Magic) {
         let mut file = magic.0.to_vec();
         file.resize(200, 5);
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn where_genesis_is_pruned_the_challenge_tells_a_custom_signet() {
+    fn without_genesis_the_challenge_identifies_a_custom_signet() {
         let challenge = ScriptBuf::from_bytes(vec![0x51]);
         let signet = Network::custom_signet(&challenge);
         let dir = tempfile::tempdir().unwrap();
@@ -263,13 +264,13 @@ mod tests {
             assert!(error.to_string().contains("--signet-challenge"), "{error}");
             assert_eq!(network_of(dir.path(), named, Some(&challenge)).unwrap(), signet);
         }
-        // A hole, or damage, before the first record that tells.
+        // A damaged file before the first record that identifies the network.
         fs::write(dir.path().join("blk00006.dat"), [6; 200]).unwrap();
         assert_eq!(network_of(dir.path(), None, Some(&challenge)).unwrap(), signet);
     }
 
     #[test]
-    fn a_challenge_that_is_not_the_files_is_refused() {
+    fn a_challenge_of_another_signet_is_refused() {
         let (challenge, mistyped) = (ScriptBuf::from_bytes(vec![0x51]), ScriptBuf::from_bytes(vec![0x52]));
         let signet = Network::custom_signet(&challenge);
         let dir = tempfile::tempdir().unwrap();
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_no_known_network_are_not_those_of_one_that_was_named() {
+    fn files_of_an_unknown_network_do_not_match_a_named_one() {
         let dir = tempfile::tempdir().unwrap();
         write_pruned(dir.path(), Magic([1, 2, 3, 4]));
         for named in [Network::Main, Network::Testnet3, Network::Testnet4, Network::Regtest] {
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_first_record_does_not_lock_out_the_named_networks_files() {
+    fn a_damaged_first_record_does_not_exclude_the_named_network() {
         let dir = tempfile::tempdir().unwrap();
         write_genesis(dir.path(), Network::Regtest, [5; 8]);
         let path = dir.path().join("blk00000.dat");
@@ -312,14 +313,14 @@ mod tests {
     }
 
     #[test]
-    fn a_challenge_is_a_signets_alone() {
+    fn only_a_signet_has_a_challenge() {
         let dir = tempfile::tempdir().unwrap();
         let error = network_of(dir.path(), Some(Network::Main), Some(&ScriptBuf::from_bytes(vec![0x51]))).unwrap_err();
         assert!(matches!(error, NetworkDirError::ChallengeWithoutSignet { network: Network::Main }), "{error}");
     }
 
     #[test]
-    fn files_of_another_network_than_was_named_are_refused() {
+    fn files_of_another_network_than_the_named_one_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         write_genesis(dir.path(), Network::Regtest, [0; 8]);
         let error = network_of(dir.path(), Some(Network::Main), None).unwrap_err();
@@ -327,14 +328,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_directory_is_of_the_network_that_was_named() {
+    fn an_empty_directory_has_the_named_network() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(network_of(dir.path(), Some(Network::Testnet4), None).unwrap(), Network::Testnet4);
-        assert!(matches!(network_of(dir.path(), None, None), Err(NetworkDirError::NothingToTellBy { .. })));
+        assert!(matches!(network_of(dir.path(), None, None), Err(NetworkDirError::NoRecord { .. })));
     }
 
     #[test]
-    fn a_datadir_means_the_only_network_present_and_main_where_there_are_more() {
+    fn a_datadir_means_its_only_network_or_mainnet_if_there_are_more() {
         let dir = tempfile::tempdir().unwrap();
         let find = |network| NetworkDir::find(dir.path(), network);
         assert!(matches!(find(None), Err(NetworkDirError::NoBlocksDir { network: Network::Main, .. })));

@@ -1,12 +1,12 @@
-//! The page cache, which is the node's: what was not in it before a scan is dropped from it afterwards.
+//! The page cache belongs to the node: pages that were absent before a scan are dropped afterwards.
 //!
-//! A file is judged in cells. A cell counts as cached if its first page is there when it is first asked about; what was
-//! found absent stays judged so for as long as the file is open, since from then on it is there on our account. Nothing is
-//! touched through a map that was judged absent: the kernel drops no page that a map holds, and a disk that fails
-//! beneath a map ends the process, while a failed read is an error. It is read past the cache where the file system can do
-//! that: there is nothing to drop then, and no page to find, fill and copy.
+//! A file is divided into chunks. A chunk counts as cached if its first page is cached at the first check. An absent chunk
+//! stays marked absent while the file is open, since from then on the scan itself caches its pages. Absent chunks are never
+//! touched through a map: the kernel drops no page that a map holds, and a disk failure beneath a map ends the process,
+//! while a failed read is an error. They are read past the cache if the file system supports it: then there is nothing to
+//! drop, and no page to find, fill and copy.
 //!
-//! Where a file system cannot say, all counts as cached, and nothing is dropped that was not ours.
+//! If a file system cannot report residency, everything counts as cached and nothing is dropped.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -22,28 +22,28 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::blocks::disk;
 
-/// Bytes of a cell. Smaller ones are judged better and take more asking: at this size it is a hundredth of a walk.
-const CELL_BYTES: u64 = 128 << 10;
+/// Bytes of a chunk. Smaller chunks are more precise and take more checks: at this size, checks take a hundredth of a walk.
+const CHUNK_BYTES: u64 = 128 << 10;
 
-/// Cells between two that are asked about where both are absent: to ask for an absent page fetches it, and a page that lies
-/// there alone breaks the kernel's readahead in two.
+/// Distance between checked chunks within an absent stretch: a check of an absent page fetches it, and a single cached page
+/// splits the kernel's readahead.
 const STRIDE: u64 = 8;
 
-/// How far behind a window is judged with it, in bytes: more than the kernel reads ahead on our account, which is 256 KiB by default and
-/// 16 MiB on disks that say they want it.
+/// Bytes behind a window that are checked with it. This exceeds the kernel's readahead, which is 256 KiB by default and up to
+/// 16 MiB on disks that request it.
 const AHEAD_BYTES: u64 = 32 << 20;
 
-/// What a scan leaves in the page cache.
+/// The effect of a scan on the page cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum PageCache {
-    /// What had to be read from disk is dropped once it is walked: the cache is as it was before
+    /// Drop pages read from disk once they are walked: the cache stays as it was
     #[default]
     Restore,
-    /// What was read from disk stays until the kernel needs the room: the next scan of it is faster
+    /// Keep pages read from disk until the kernel needs the memory: the next scan of them is faster
     Keep,
 }
 
-/// What is known of one open file: which of its cells were absent when they were first asked about.
+/// The chunks of one open file that were absent at their first check.
 #[derive(Debug)]
 pub(crate) struct Residency {
     page_cache: PageCache,
@@ -51,19 +51,19 @@ pub(crate) struct Residency {
 }
 
 impl Residency {
-    /// Nothing asked yet of `file`.
+    /// A file without any check yet.
     pub(crate) fn new(page_cache: PageCache, file: &File) -> Self {
-        // Each question would fetch what lies behind.
+        // Otherwise each check would trigger readahead.
         advise(file, &(0..0), Advice::Random);
         Self { page_cache, absent: Mutex::default() }
     }
 
-    /// Whether what is read from disk is to leave no trace.
+    /// Whether pages read from disk must be dropped.
     pub(crate) fn restores(&self) -> bool {
         self.page_cache == PageCache::Restore
     }
 
-    /// Whether all of `range` was in the cache.
+    /// Whether all of `range` was cached.
     pub(crate) fn was_cached(&self, file: &File, range: &Range<u64>) -> bool {
         let mut absent = self.lock();
         let was_cached = !any_absent(&mut absent, file, range);
@@ -73,18 +73,19 @@ impl Residency {
         was_cached
     }
 
-    /// Judges what the kernel may read on its own account when it reads up to `from`, in a file with `len` bytes.
-    pub(crate) fn judge_ahead(&self, file: &File, from: u64, len: u64) {
+    /// Checks the chunks that the kernel may read ahead after a read up to `from`, in a file of `len` bytes.
+    pub(crate) fn check_ahead(&self, file: &File, from: u64, len: u64) {
         any_absent(&mut self.lock(), file, &(from..from.saturating_add(AHEAD_BYTES).min(len).max(from)));
     }
 
-    /// Drops what of `range` was absent. Cells that reach beyond it wait for [`Residency::drop_all`]: others may read there.
+    /// Drops the absent chunks within `range`. Chunks that extend beyond it wait for [`Residency::drop_all`]: other windows may read
+    /// them.
     pub(crate) fn drop_within(&self, file: &File, range: &Range<u64>) {
-        let (start, end) = (range.start.next_multiple_of(CELL_BYTES), range.end - range.end % CELL_BYTES);
+        let (start, end) = (range.start.next_multiple_of(CHUNK_BYTES), range.end - range.end % CHUNK_BYTES);
         self.drop_range(file, &(start..end.max(start)));
     }
 
-    /// Drops all that was absent.
+    /// Drops all absent chunks.
     pub(crate) fn drop_all(&self, file: &File) {
         self.drop_range(file, &(0..u64::MAX));
     }
@@ -95,65 +96,67 @@ impl Residency {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        // The set is whole after every statement.
+        // The set is valid after every statement.
         self.absent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Asks about every cell of `range` that is not known to be absent, and says whether any is.
+/// Checks every chunk of `range` not yet marked absent. Returns whether any is absent.
 fn any_absent(absent: &mut BTreeSet<u64>, file: &File, range: &Range<u64>) -> bool {
-    let is_absent =
-        |absent: &BTreeSet<u64>, cell: u64| absent.contains(&cell) || !is_cached(file, cell.saturating_mul(CELL_BYTES));
-    let Range { start: mut cell, end } = cells(range);
+    let is_absent = |absent: &BTreeSet<u64>, chunk: u64| {
+        absent.contains(&chunk) || !is_cached(file, chunk.saturating_mul(CHUNK_BYTES))
+    };
+    let Range { start: mut chunk, end } = chunks(range);
     let mut any = false;
-    while cell < end {
-        if is_absent(absent, cell) {
+    while chunk < end {
+        if is_absent(absent, chunk) {
             any = true;
-            absent.insert(cell);
-            while cell.saturating_add(STRIDE) < end && is_absent(absent, cell.saturating_add(STRIDE)) {
-                absent.extend(cell..=cell.saturating_add(STRIDE));
-                cell = cell.saturating_add(STRIDE);
+            absent.insert(chunk);
+            while chunk.saturating_add(STRIDE) < end && is_absent(absent, chunk.saturating_add(STRIDE)) {
+                absent.extend(chunk..=chunk.saturating_add(STRIDE));
+                chunk = chunk.saturating_add(STRIDE);
             }
         }
-        cell = cell.saturating_add(1);
+        chunk = chunk.saturating_add(1);
     }
     any
 }
 
-/// A handle on a file through which the disk is read past the page cache, with [`read_direct`]. Some file systems have none.
+/// Opens a file for [`read_direct`]. Some file systems do not support that.
 pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
     let flags = i32::try_from(OFlags::DIRECT.bits()).map_err(io::Error::other)?;
     File::options().read(true).custom_flags(flags).open(path)
 }
 
-/// A handle of one's own on a file, for reading from disk in order: the kernel reads ahead by handle.
-pub(crate) fn open_to_read_in_order(path: &Path) -> io::Result<File> {
+/// Opens a separate handle for sequential reads from disk: the kernel's readahead state belongs to a handle.
+pub(crate) fn open_sequential(path: &Path) -> io::Result<File> {
     let file = File::open(path)?;
     advise(&file, &(0..0), Advice::Sequential);
     Ok(file)
 }
 
-/// What a disk is read in units of, past the page cache, and where in memory they may be put: none asks for more.
+/// Unit and alignment of direct reads, in bytes. No disk requires more.
 const DIRECT_UNIT: usize = 4096;
 
-/// How much more than it asks for [`read_direct`] needs in its buffer.
+/// Bytes that [`read_direct`] needs in its buffer in addition to the range.
 pub(crate) const DIRECT_SLACK: usize = 3 * DIRECT_UNIT;
 
-/// Reads `range` past the page cache into `buffer`, which has [`DIRECT_SLACK`] more bytes, and says where in it they are.
+/// Reads `range` past the page cache into `buffer`, which has [`DIRECT_SLACK`] bytes more, and returns the part of the buffer
+/// that holds it.
 ///
 /// # Errors
-/// What the operating system says, `InvalidInput` where it will not read like this; `UnexpectedEof` where the file is shorter.
+/// The error of the operating system: `InvalidInput` if direct reads are not supported, `UnexpectedEof` if the file is too short.
 pub(crate) fn read_direct(file: &File, buffer: &mut [u8], range: &Range<u64>) -> io::Result<Range<usize>> {
-    let place = |at: u64| usize::try_from(at).map_err(io::Error::other);
+    let to_usize = |at: u64| usize::try_from(at).map_err(io::Error::other);
     let start = range.start - range.start % DIRECT_UNIT as u64;
-    let (skipped, end) = (place(range.start - start)?, place(range.end - start)?);
+    let (skipped, end) = (to_usize(range.start - start)?, to_usize(range.end - start)?);
     let aligned = buffer.as_ptr().align_offset(DIRECT_UNIT);
-    let too_small = || io::Error::new(io::ErrorKind::InvalidInput, "the buffer has no room for whole units");
+    let too_small = || io::Error::new(io::ErrorKind::InvalidInput, "the buffer is too small for whole units");
     let into =
         buffer.get_mut(aligned..aligned.saturating_add(end.next_multiple_of(DIRECT_UNIT))).ok_or_else(too_small)?;
     let mut read = 0;
     while read < end {
-        // A read ends within a unit only at the end of a file: the next then says so, or is refused.
+        // A read ends within a unit only at the end of the file; then the next one returns 0 or fails.
         match disk::read_at(file, &mut into[read..], start + read as u64)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             more => read += more,
@@ -162,16 +165,16 @@ pub(crate) fn read_direct(file: &File, buffer: &mut [u8], range: &Range<u64>) ->
     Ok(aligned + skipped..aligned + end)
 }
 
-/// The cells that `range` touches, by number.
-fn cells(range: &Range<u64>) -> Range<u64> {
-    range.start / CELL_BYTES..range.end.div_ceil(CELL_BYTES)
+/// The numbers of the chunks that `range` overlaps.
+fn chunks(range: &Range<u64>) -> Range<u64> {
+    range.start / CHUNK_BYTES..range.end.div_ceil(CHUNK_BYTES)
 }
 
-/// The absent cells of `range` as stretches of bytes, as long as can be.
+/// The absent chunks of `range`, joined into byte ranges.
 fn runs(absent: &BTreeSet<u64>, range: &Range<u64>) -> Vec<Range<u64>> {
     let mut runs: Vec<Range<u64>> = Vec::new();
-    for cell in absent.range(cells(range)) {
-        let (start, end) = (cell.saturating_mul(CELL_BYTES), cell.saturating_add(1).saturating_mul(CELL_BYTES));
+    for chunk in absent.range(chunks(range)) {
+        let (start, end) = (chunk.saturating_mul(CHUNK_BYTES), chunk.saturating_add(1).saturating_mul(CHUNK_BYTES));
         match runs.last_mut() {
             Some(last) if last.end == start => last.end = end,
             _ => runs.push(start..end),
@@ -189,10 +192,10 @@ fn is_cached(file: &File, offset: u64) -> bool {
     }
 }
 
-/// An empty range is all of the file.
+/// An empty range means the whole file.
 fn advise(file: &File, range: &Range<u64>, advice: Advice) {
     let len = NonZeroU64::new(range.end.saturating_sub(range.start));
-    // Advice is only advice: what is not dropped ages away.
+    // The kernel may ignore advice; pages that are not dropped age out.
     let _ = rustix::fs::fadvise(file, range.start, len, advice);
 }
 
@@ -202,23 +205,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_stretch_within_one_cell_nothing_is_dropped_yet() {
+    fn a_range_within_one_chunk_is_not_dropped_yet() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, vec![7; 3 << 20]).unwrap();
         let file = File::open(&path).unwrap();
-        // What is not yet on disk is not dropped.
+        // The kernel does not drop dirty pages.
         file.sync_all().unwrap();
         let residency = Residency::new(PageCache::Restore, &file);
         residency.lock().extend(0..24);
         residency.drop_within(&file, &(1000..2000));
-        residency.drop_within(&file, &(CELL_BYTES - 1..CELL_BYTES + 1));
-        assert!(is_cached(&file, 0) && is_cached(&file, CELL_BYTES));
+        residency.drop_within(&file, &(CHUNK_BYTES - 1..CHUNK_BYTES + 1));
+        assert!(is_cached(&file, 0) && is_cached(&file, CHUNK_BYTES));
     }
 
     #[test]
-    #[expect(clippy::print_stderr, reason = "a skip is said aloud")]
-    fn what_is_read_past_the_cache_is_what_the_file_holds_wherever_it_begins_and_ends() {
+    #[expect(clippy::print_stderr, reason = "a skipped test is reported")]
+    fn direct_reads_return_the_bytes_of_the_file_for_any_range() {
         let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let path = dir.path().join("file");
         let bytes: Vec<u8> =
@@ -242,12 +245,12 @@ mod tests {
     }
 
     #[test]
-    fn runs_join_neighbours_and_stay_within_what_is_asked_for() {
+    fn runs_join_neighbours_and_stay_within_the_range() {
         let absent = BTreeSet::from([1, 2, 3, 7]);
-        let bytes = |cells: Range<u64>| cells.start * CELL_BYTES..cells.end * CELL_BYTES;
+        let bytes = |chunks: Range<u64>| chunks.start * CHUNK_BYTES..chunks.end * CHUNK_BYTES;
         assert_eq!(runs(&absent, &bytes(0..10)), [bytes(1..4), bytes(7..8)]);
         assert_eq!(runs(&absent, &bytes(2..7)), [bytes(2..4)]);
-        assert_eq!(runs(&absent, &(CELL_BYTES * 3 - 1..CELL_BYTES * 3)), [bytes(2..3)]);
+        assert_eq!(runs(&absent, &(CHUNK_BYTES * 3 - 1..CHUNK_BYTES * 3)), [bytes(2..3)]);
         assert_eq!(runs(&absent, &bytes(4..4)), []);
     }
 }

@@ -1,9 +1,9 @@
-//! The walk of one block file: `magic | u32 size | block`, one after the other, of each block no more than its header.
+//! The walk of one block file: consecutive records `magic | u32 size | block`, of which only the block headers are read.
 //!
-//! Whatever is not a record is skipped: a preallocated tail or a hole is zeros *on disk*, which no key was applied to; anything
-//! else is searched for the magic, and what follows a magic must be a header that has met its proof of work. A record counts if
-//! another record's magic stands at its end, or if it ends a file that a later one has succeeded; any other may be torn, and
-//! counts once its transactions hash to its header's merkle root.
+//! Bytes that are no record are skipped: a preallocated tail or a hole is zeros *on disk*, without obfuscation. Other bytes
+//! are searched for the magic, which must be followed by a header that meets its proof of work. A record counts if another
+//! magic follows it, or if it ends a finished file. Any other record may be torn, and counts once its transactions hash to
+//! its header's merkle root.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
@@ -21,26 +21,25 @@ use rescan_core::position::{FileNumber, RecordSpan};
 
 use crate::blocks::disk;
 
-/// The magic that every record begins with, in bytes.
+/// Bytes of the magic at the start of every record.
 const MAGIC_BYTES: usize = 4;
-/// Magic and size before each block, in bytes.
+/// Bytes of magic and size before each block.
 const PREFIX_BYTES: usize = 8;
-/// The largest block (`MAX_BLOCK_SERIALIZED_SIZE`); Bitcoin Core skips larger records when it reindexes.
+/// Maximum block size (`MAX_BLOCK_SERIALIZED_SIZE`); Bitcoin Core skips larger records during a reindex.
 const BLOCK_BYTES_MAX: u32 = 4_000_000;
-/// The smallest thing with a header and a transaction count.
+/// A header and a transaction count.
 const BLOCK_BYTES_MIN: u32 = 81;
-/// Bytes per read while records follow each other: a page is what the disk gives anyway, and early blocks are so small
-/// that it holds twenty.
+/// Bytes per read while records are consecutive: a disk reads whole pages anyway, and a page holds twenty early blocks.
 const READ_BYTES: usize = 4096;
 /// Bytes per read in the search for a magic.
 const SEARCH_BYTES: usize = 1 << 16;
 
-/// Where a file's bytes come from.
+/// The source of a file's bytes.
 pub trait ByteSource {
-    /// Reads at `offset` until `buffer` is full or the file ends, and returns how many bytes that were.
+    /// Reads at `offset` until `buffer` is full or the file ends. Returns the number of bytes read.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
@@ -57,18 +56,18 @@ impl ByteSource for &[u8] {
     }
 }
 
-/// What a walk needs to know of the file besides its bytes.
+/// The facts about a file that a walk needs besides its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct FileKind {
-    /// Its number.
+    /// The file number.
     pub number: FileNumber,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub len: u64,
-    /// Whether a later file holds records: then nothing is appended to this one as a rule.
+    /// Whether a later file has records; then this one is usually finished.
     pub has_successor: bool,
 }
 
-/// A walk of one file; gives the records in the order in which they lie.
+/// A walk of one file, which returns the records in file order.
 #[derive(Debug)]
 pub struct RecordWalk<'a, S> {
     source: &'a S,
@@ -79,42 +78,42 @@ pub struct RecordWalk<'a, S> {
     buffer: Vec<u8>,
     buffer_at: u64,
     headers_read: u64,
-    /// Where the bytes ended before the file's length, the first time that they did.
+    /// The offset of the first read that ended before the file's length.
     ended_at: Option<u64>,
     prover: Prover,
 }
 
 impl<'a, S: ByteSource> RecordWalk<'a, S> {
-    /// A walk of a whole file of `network` under `key`.
+    /// A walk of a file of `network` with `key`.
     #[must_use]
     pub fn new(source: &'a S, file: FileKind, key: ObfuscationKey, network: Network) -> Self {
         let (buffer, prover) = (Vec::new(), Prover::default());
         Self { source, file, key, network, position: 0, buffer, buffer_at: 0, headers_read: 0, ended_at: None, prover }
     }
 
-    /// How far the walk has come, in bytes from the start of the file.
+    /// The current position, in bytes from the start of the file.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// How many headers it read and hashed.
+    /// The number of headers read and hashed.
     #[must_use]
     pub fn headers_read(&self) -> u64 {
         self.headers_read
     }
 
-    /// Where the bytes came to an end, if that was before the length that the file was said to have: it was cut meanwhile, or
-    /// the disk does not give what it has.
+    /// The offset at which the bytes ended, if that was before the file's length: the file was truncated meanwhile, or the disk
+    /// is faulty.
     #[must_use]
     pub fn ended_at(&self) -> Option<u64> {
         self.ended_at
     }
 
-    /// The next record that counts; none at the end of the file.
+    /// The next valid record; none at the end of the file.
     ///
     /// # Errors
-    /// What the operating system says. Nothing that stands in the file is an error.
+    /// The error of the operating system. No content of the file is an error.
     pub fn next_record(&mut self) -> io::Result<Option<HeaderRecord>> {
         while self.position < self.file.len {
             let at = self.position;
@@ -129,7 +128,7 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
         Ok(None)
     }
 
-    /// The record whose magic is at `at`, if there is one.
+    /// The record that begins at `at`, if any.
     fn record_at(&mut self, at: u64) -> io::Result<Option<HeaderRecord>> {
         let (key, network) = (self.key, self.network);
         let Some(&raw) = self.bytes_at(at)?.first_chunk::<{ PREFIX_BYTES + HEADER_BYTES }>() else { return Ok(None) };
@@ -151,7 +150,7 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
         Ok(header.meets_target(hash, network).then(|| HeaderRecord::new(&header, hash, span)))
     }
 
-    /// Whether the body of a record is there, as far as that can be told without reading it; where it cannot, by reading it.
+    /// Whether the body of a record was written completely. Reads the body only if the following bytes leave that open.
     fn is_whole(&mut self, span: RecordSpan) -> io::Result<bool> {
         let end = span.end();
         if end > self.file.len {
@@ -170,7 +169,7 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
         Ok(read == block.len() && self.prover.prove(raw, &[]).is_ok())
     }
 
-    /// The bytes from `at` on: enough for a record's start unless the file ends before.
+    /// The bytes from `at` on: at least the start of a record, unless the file ends before.
     fn bytes_at(&mut self, at: u64) -> io::Result<&[u8]> {
         let held = |buffer: &[u8], buffer_at: u64| -> Option<usize> {
             let start = usize::try_from(at.checked_sub(buffer_at)?).ok()?;
@@ -204,11 +203,11 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
         Ok(read)
     }
 
-    /// Where the next magic stands from `from` on; the end of the file if nowhere.
+    /// The position of the next magic from `from` on; the end of the file if there is none.
     fn next_magic(&mut self, from: u64) -> io::Result<u64> {
         let mut at = from;
         while at < self.file.len {
-            // What the last search left is searched first: where magics stand close together, a read for each would take hours.
+            // Search the rest of the buffer first: with magics close together, a read for each would take hours.
             let held = at.checked_sub(self.buffer_at).and_then(|start| usize::try_from(start).ok());
             let mut start = held.filter(|start| start.saturating_add(MAGIC_BYTES) <= self.buffer.len());
             if start.is_none() {
@@ -219,19 +218,19 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
             if rest.len() < MAGIC_BYTES {
                 break;
             }
-            // The zeros of a tail of 16 MiB need not be searched.
+            // A preallocated tail has up to 16 MiB of zeros, which need no search.
             if !is_zero(rest)
                 && let Some(found) = (at..).zip(rest.windows(MAGIC_BYTES)).find(|(at, raw)| self.is_magic(raw, *at))
             {
                 return Ok(found.0);
             }
-            // At least one byte on, since a whole magic was held; usize fits u64.
+            // Advances by at least one byte, since the rest holds a whole magic; usize fits u64.
             at = at.saturating_add(rest.len().saturating_sub(MAGIC_BYTES - 1) as u64);
         }
         Ok(self.file.len)
     }
 
-    /// Whether bytes as they lie at `at` begin with the magic. Zeros never do, whatever the key: no data was written there.
+    /// Whether the raw bytes at `at` begin with the magic. Zeros never do, whatever the key: no data was written there.
     fn is_magic(&self, raw: &[u8], at: u64) -> bool {
         let Some(&raw) = raw.first_chunk::<MAGIC_BYTES>() else { return false };
         let mut clear = raw;
@@ -240,14 +239,14 @@ impl<'a, S: ByteSource> RecordWalk<'a, S> {
     }
 }
 
-/// Whether there is nothing but zeros: by 64 bytes, which the compiler makes vectors of. A tail is read anew at every look.
+/// Whether all bytes are zero. Checks 64 bytes at a time, which the compiler vectorises: every refresh reads the tail again.
 fn is_zero(bytes: &[u8]) -> bool {
     let (chunks, rest) = bytes.as_chunks::<64>();
     let any = |bytes: &[u8]| bytes.iter().fold(0, |any, byte| any | byte);
     chunks.iter().all(|chunk| any(chunk) == 0) && any(rest) == 0
 }
 
-/// The header at a known place, if the file still reaches that far: what remembered positions are checked by.
+/// The hash of the header at a known position, if the file is long enough. Verifies positions from the state file.
 pub(crate) fn header_at(
     source: &impl ByteSource,
     span: RecordSpan,

@@ -15,7 +15,8 @@ use rescan_core::chain::header::Header;
 use rescan_core::position::{Height, HeightRange, RecordSpan};
 use rescan_core::report::{Failure, FailureKind, FailurePlace};
 
-use crate::blocks::block_files::{BlockFileError, FilesInUse, Window};
+use crate::blocks::block_files::BlockFileError;
+use crate::blocks::window::{FilesInUse, Window};
 use crate::cancel::Cancel;
 use crate::chain::Chain;
 
@@ -94,7 +95,7 @@ impl<'p> SegmentBlocks<'p> {
         let spans: Option<Vec<RecordSpan>> = blocks.map(|block| block.map(|block| block.span)).collect();
         // An error of the window shows again with the first block that needs it.
         let window = spans.and_then(|spans| pinned.chain.files().window(&spans).ok());
-        window.iter().for_each(|window| pinned.in_use.note(window));
+        window.iter().for_each(|window| pinned.in_use.touch(window));
         Self { pinned, window }
     }
 

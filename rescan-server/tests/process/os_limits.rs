@@ -68,7 +68,7 @@ fn a_file_for_whose_map_there_is_no_room_is_read() {
         let found = scan(&client, watch()).await;
         assert_eq!((found.summary().outcome, found.reports.len()), (Outcome::Complete, 600));
     });
-    assert!(server.log().contains("cannot be mapped and is read instead"), "{}", server.log());
+    assert!(server.log().contains("cannot map block file; reading it instead"), "{}", server.log());
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Reads that go wrong on purpose: a fault armed at an offset of a file, met by whoever reads there.
+//! Injected read faults: a fault armed at an offset of a file hits every read there.
 //!
-//! Faults are told apart by the file's device and inode, so that tests that run at the same time do not meet each
-//! other's. What a fault does not touch is what the disk says.
+//! Faults are keyed by the file's device and inode, so concurrent tests do not hit each other's. All other bytes are read
+//! from the disk.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -10,18 +10,18 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What goes wrong.
+/// The kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The file seems to end at the offset.
+    /// The file appears to end at the offset.
     Ends,
-    /// A read across the offset stops there, as any read may: what asks again gets the rest.
+    /// A read across the offset stops there, as any read may; a second read returns the rest.
     Partial,
     /// A read of the byte at the offset fails with `EIO`.
     Fails,
-    /// From the offset on, a read gives zeros: what is there was not yet written.
+    /// From the offset on, a read returns zeros, as before the bytes are written.
     Unwritten,
-    /// A read gives another byte at the offset.
+    /// A read returns another byte at the offset.
     Flipped,
 }
 
@@ -29,12 +29,12 @@ impl Fault {
     pub(crate) const ALL: [Self; 5] = [Self::Ends, Self::Partial, Self::Fails, Self::Unwritten, Self::Flipped];
 }
 
-/// How often it does.
+/// How often a fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Often {
-    /// The first read that meets it.
+    /// Only the first read.
     Once,
-    /// Every one.
+    /// Every read.
     Always,
 }
 
@@ -43,7 +43,7 @@ struct Plan {
     fault: Fault,
     at: u64,
     often: Often,
-    met: u32,
+    hits: u32,
 }
 
 static PLANS: Mutex<BTreeMap<(u64, u64), Plan>> = Mutex::new(BTreeMap::new());
@@ -56,21 +56,21 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// A fault that waits to be met, until it is dropped.
+/// An armed fault; disarmed when dropped.
 #[derive(Debug)]
 pub(crate) struct Armed((u64, u64));
 
 impl Armed {
-    /// One fault at an offset of the file at `path`, in place of any other in that file.
+    /// Arms one fault at an offset of the file at `path`, and replaces any other in that file.
     pub(crate) fn at(path: &Path, at: u64, fault: Fault, often: Often) -> Self {
-        let identity = identity(&fs::metadata(path).expect("the file is there"));
-        plans().insert(identity, Plan { fault, at, often, met: 0 });
+        let identity = identity(&fs::metadata(path).expect("the file exists"));
+        plans().insert(identity, Plan { fault, at, often, hits: 0 });
         Self(identity)
     }
 
-    /// How many reads have met it.
-    pub(crate) fn met(&self) -> u32 {
-        plans().get(&self.0).map_or(0, |plan| plan.met)
+    /// The number of reads that it hit.
+    pub(crate) fn hits(&self) -> u32 {
+        plans().get(&self.0).map_or(0, |plan| plan.hits)
     }
 }
 
@@ -80,23 +80,23 @@ impl Drop for Armed {
     }
 }
 
-/// What becomes of a read instead of what would; none where it meets no fault.
-pub(super) fn meet(file: &File, buffer: &mut [u8], offset: u64) -> Option<io::Result<usize>> {
+/// The result of a read that hits a fault; none if it hits no fault.
+pub(super) fn inject(file: &File, buffer: &mut [u8], offset: u64) -> Option<io::Result<usize>> {
     let mut plans = plans();
     if plans.is_empty() {
         return None;
     }
     let plan = plans.get_mut(&identity(&file.metadata().ok()?))?;
     let end = offset + buffer.len() as u64;
-    let meets = match plan.fault {
+    let is_hit = match plan.fault {
         Fault::Ends | Fault::Unwritten => plan.at < end,
         Fault::Partial => offset < plan.at && plan.at < end,
         Fault::Fails | Fault::Flipped => (offset..end).contains(&plan.at),
     };
-    if !meets || (plan.often == Often::Once && plan.met > 0) {
+    if !is_hit || (plan.often == Often::Once && plan.hits > 0) {
         return None;
     }
-    plan.met += 1;
+    plan.hits += 1;
     let before = usize::try_from(plan.at.saturating_sub(offset)).expect("a buffer is in memory");
     let read = |buffer: &mut [u8]| file.read_at(buffer, offset);
     Some(match plan.fault {

@@ -1,4 +1,4 @@
-//! The walk on bytes of all kinds: noise, flipped and missing bytes, failing reads, keys.
+//! Walks over noise, flipped and missing bytes, failing reads, and keys.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
 
 use std::cell::Cell;
@@ -10,7 +10,7 @@ use super::*;
 
 const NUMBER: FileNumber = FileNumber(3);
 
-/// A source of which one read fails, or gives a few bytes less than it has.
+/// A source whose reads fail or end early from an offset on.
 struct Faulty<'a> {
     bytes: &'a [u8],
     broken_from: u64,
@@ -57,7 +57,7 @@ fn file_of(blocks: u32) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_walk_panic_or_run_for_ever(
+    fn no_bytes_make_the_walk_panic_or_loop(
         bytes in prop::collection::vec(any::<u8>(), 0..3000), magics in prop::collection::vec((any::<u16>(), any::<u32>()), 0..9)
     ) {
         let mut bytes = bytes;
@@ -72,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_found_around_a_flipped_byte_was_there_before(at in any::<u16>(), mask in 1u8..) {
+    fn a_flipped_byte_hides_at_most_one_record(at in any::<u16>(), mask in 1u8..) {
         let whole = file_of(8);
         let before = records(&&whole[..], whole.len() as u64, ObfuscationKey::CLEAR).unwrap();
         prop_assert_eq!(before.len(), 9);
@@ -82,20 +82,20 @@ proptest! {
         let after = records(&&flipped[..], flipped.len() as u64, ObfuscationKey::CLEAR).unwrap();
         let missing = before.iter().filter(|record| !after.contains(record)).count();
         prop_assert!(missing <= 1, "{} of 9 are missing", missing);
-        // On regtest every second flipped header still meets its target; nothing else can be new.
+        // On regtest every second flipped header still meets its target; no other record can be new.
         prop_assert!(after.iter().filter(|record| !before.contains(record)).count() <= 1);
     }
 }
 
 #[test]
-fn a_file_that_ends_at_any_byte_gives_the_blocks_before_it() {
+fn a_file_truncated_at_any_byte_has_the_blocks_before_it() {
     let whole = file_of(6);
     let all = records(&&whole[..], whole.len() as u64, ObfuscationKey::CLEAR).unwrap();
     for len in 0..whole.len() {
         let found = records(&&whole[..len], len as u64, ObfuscationKey::CLEAR).unwrap();
         let expected: Vec<_> = all.iter().filter(|record| record.span.end() <= len as u64).copied().collect();
         assert_eq!(found, expected, "{len} bytes");
-        // The same where the file shrinks under the walk.
+        // The same if the file shrinks during the walk.
         let faulty = Faulty { bytes: &whole, broken_from: len as u64, fails: false };
         let found = records(&faulty, whole.len() as u64, ObfuscationKey::CLEAR).unwrap();
         assert!(found.iter().all(|record| all.contains(record)));
@@ -103,7 +103,7 @@ fn a_file_that_ends_at_any_byte_gives_the_blocks_before_it() {
 }
 
 #[test]
-fn a_read_that_fails_is_an_error_wherever_it_is() {
+fn a_failed_read_is_an_error_at_any_offset() {
     let whole = file_of(6);
     for broken_from in 0..whole.len() as u64 - 1 {
         let faulty = Faulty { bytes: &whole, broken_from, fails: true };
@@ -112,7 +112,7 @@ fn a_read_that_fails_is_an_error_wherever_it_is() {
     }
 }
 
-/// Counts the bytes that a walk asks for.
+/// Counts the bytes that a walk reads.
 struct Counted<'a> {
     bytes: &'a [u8],
     read: Cell<usize>,
@@ -135,8 +135,7 @@ fn a_file_of_nothing_but_magics_is_read_about_once() {
     assert!(read < bytes.len() + bytes.len() / 2, "{read} bytes were read of a file of {}", bytes.len());
 }
 
-/// Genesis, its last bytes not yet written, before the zeros of a preallocated tail; under a key that makes magics of
-/// zeros.
+/// Genesis without its last bytes before a preallocated tail of zeros, with a key that turns zeros into magics.
 #[test]
 fn zeros_are_no_magic_under_any_key() {
     let magic = Network::Regtest.magic().0;
@@ -151,7 +150,7 @@ fn zeros_are_no_magic_under_any_key() {
 
 proptest! {
     #[test]
-    fn bytes_are_zero_if_each_of_them_is(length in 0..300_usize, set in prop::option::of((0..300_usize, 1..=u8::MAX))) {
+    fn bytes_are_zero_if_each_byte_is(length in 0..300_usize, set in prop::option::of((0..300_usize, 1..=u8::MAX))) {
         let mut bytes = vec![0; length];
         if let Some((place, value)) = set
             && let Some(byte) = bytes.get_mut(place)

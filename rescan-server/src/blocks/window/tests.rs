@@ -1,14 +1,19 @@
-//! What windows give against the bytes that were written, mapped and read.
+//! Windows, mapped and read, against the written bytes.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::fs::File;
+
 use proptest::prelude::*;
+use rescan_core::blocks::obfuscation::ObfuscationKey;
+use rescan_core::position::FileNumber;
 
 use super::*;
+use crate::blocks::block_file::Access;
 
 const KEY: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 const FILE_BYTES: u32 = 300_000;
 
-/// Two files of known bytes, of which the first may be mapped where that was promised.
+/// Two files of known bytes; the first may be mapped if `access` allows it.
 fn two_files(access: Access) -> (tempfile::TempDir, BlockFiles) {
     let dir = tempfile::tempdir().unwrap();
     for number in 0..2 {
@@ -32,7 +37,7 @@ fn plain(file: u32, offset: u32, size: u32) -> Vec<u8> {
 }
 
 #[test]
-fn both_arms_give_the_bytes_of_every_block() {
+fn both_arms_return_the_bytes_of_every_block() {
     let arms = [Access::read(), Access::mapped_in_test()].map(two_files);
     proptest!(|(
         places in prop::collection::vec((0u32..2, 0u32..FILE_BYTES - 5000, 1u32..5000), 1..20)
@@ -53,7 +58,7 @@ fn span(file: u32, offset: u32, size: u32) -> RecordSpan {
 }
 
 #[test]
-fn a_block_that_the_window_was_not_made_for_is_none() {
+fn a_block_outside_the_window_is_none() {
     let (_dir, files) = two_files(Access::mapped_in_test());
     let window = files.window(&[span(0, 1000, 500), span(0, 200_000, 500)]).unwrap();
     assert!(window.with_block(span(0, 1000, 501), |_| ()).unwrap().is_none());
@@ -72,7 +77,7 @@ fn a_window_beyond_the_end_of_a_file_names_both_lengths() {
 }
 
 #[test]
-fn a_mapped_file_that_was_cut_or_written_to_is_noticed() {
+fn a_truncated_or_rewritten_mapped_file_is_detected() {
     let (dir, files) = two_files(Access::mapped_in_test());
     let window = files.window(&[span(0, 1000, 500)]).unwrap();
     let copied = files.window(&[span(1, 1000, 500)]).unwrap();
@@ -80,7 +85,7 @@ fn a_mapped_file_that_was_cut_or_written_to_is_noticed() {
     let long_ago = std::time::SystemTime::UNIX_EPOCH;
     open(0).set_modified(long_ago).unwrap();
     assert!(matches!(window.recheck(), Err(BlockFileError::Rewritten { .. })));
-    // No byte of the map is touched from here on: that would end the process.
+    // No byte of the map may be touched from here on: that would end the process.
     open(0).set_len(1200).unwrap();
     assert!(matches!(window.recheck(), Err(BlockFileError::Truncated { expected: 1500, found: 1200, .. })));
     open(1).set_len(0).unwrap();
@@ -88,7 +93,7 @@ fn a_mapped_file_that_was_cut_or_written_to_is_noticed() {
 }
 
 #[test]
-fn a_pruned_file_stays_readable_through_its_window_and_has_no_other() {
+fn a_pruned_file_stays_readable_through_its_window_and_gets_no_new_one() {
     for access in [Access::read(), Access::mapped_in_test()] {
         let (dir, files) = two_files(access);
         let window = files.window(&[span(0, 5, 100)]).unwrap();

@@ -1,5 +1,5 @@
-//! A small chain, every read of which goes wrong in every way, at every place in turn: the answer is right, or an error
-//! names the file and the place; and once the fault is gone, it is right.
+//! Every kind of read fault at every offset of a small chain: the result is right, or an error names file and offset. Once
+//! the fault is gone, the result is right.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -21,30 +21,30 @@ use rescan_fixtures::chain_builder::{ChainBuilder, Record, WrittenChain};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use tokio::runtime::Runtime;
 
-use super::faults::{Armed, Fault, Often};
 use crate::blocks::block_file::Access;
+use crate::blocks::disk::faults::{Armed, Fault, Often};
 use crate::cancel::Cancel;
 use crate::chain::{Chain, ChainConfig};
 use crate::scan::{LookaheadConfig, Scan, ScanPlan, SegmentSize, WorkerPool};
 
-/// Before a block come its magic and its size.
+/// Magic and size before each block.
 const PREFIX_BYTES: u64 = 8;
 
-/// Bytes on both sides of the start of a record or of a block each of which has its turn, whatever the stride.
+/// Bytes on both sides of the start of a record or block that are tested whatever the stride.
 const NEAR: u64 = 3;
 
 /// When a fault is armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Before the first look at the files.
+    /// Before the first refresh.
     Walk,
-    /// Between the look and the scan.
+    /// Between the refresh and the scan.
     Scan,
 }
 
-/// What a wallet hears.
+/// The result of a scan.
 #[derive(Clone, Debug, PartialEq)]
-struct Told {
+struct Scanned {
     reports: Vec<BlockReport>,
     outcome: Outcome,
     tip: Height,
@@ -68,7 +68,7 @@ impl Scene {
         let written = chain.write(&directory.path().join("blocks")).unwrap();
         let mut builder = WatchSetBuilder::new();
         builder.add_script(script.as_bytes(), Origin::Script(0)).unwrap();
-        // A file where the state directory should be: nothing is remembered from one case to the next.
+        // A file in place of the state directory: no state is kept between cases.
         fs::write(directory.path().join("state"), "").unwrap();
         Self {
             directory,
@@ -95,8 +95,8 @@ impl Scene {
         self.directory.path().join("blocks").join(file.file_name())
     }
 
-    /// When the files were written last.
-    fn written_at(&self, time: SystemTime) {
+    /// Sets the modification time of all files.
+    fn set_modified(&self, time: SystemTime) {
         for file in self.files() {
             File::options().write(true).open(self.path(file)).unwrap().set_modified(time).unwrap();
         }
@@ -110,24 +110,24 @@ impl Scene {
         self.written.placed().iter().map(|placed| placed.span).filter(|span| self.path(span.file).exists())
     }
 
-    /// What a server does for a wallet: a look at the files, then a scan of all blocks.
-    fn ask(&self, chain: &Arc<Chain>, verify: Verify) -> Result<Told, String> {
+    /// Refreshes the chain, then scans all blocks, as the server does for a wallet.
+    fn refresh_and_scan(&self, chain: &Arc<Chain>, verify: Verify) -> Result<Scanned, String> {
         chain.refresh(&Cancel::new()).map_err(|error| with_causes(&error))?;
         self.scan(chain, verify)
     }
 
-    fn scan(&self, chain: &Arc<Chain>, verify: Verify) -> Result<Told, String> {
+    fn scan(&self, chain: &Arc<Chain>, verify: Verify) -> Result<Scanned, String> {
         let snapshot = chain.newest().unwrap();
         let first = Height(self.lowest());
         let Some(tip) = snapshot.tip().map(|tip| tip.height).filter(|tip| *tip >= first) else {
-            return Ok(Told { reports: Vec::new(), outcome: Outcome::PrunedBelow(first), tip: first });
+            return Ok(Scanned { reports: Vec::new(), outcome: Outcome::PrunedBelow(first), tip: first });
         };
         let range = HeightRange::new(first, tip).unwrap();
         match snapshot.lowest_complete_to(tip) {
             Some(lowest) if lowest <= first => {}
             lowest => {
                 let outcome = Outcome::PrunedBelow(lowest.unwrap_or(tip));
-                return Ok(Told { reports: Vec::new(), outcome, tip });
+                return Ok(Scanned { reports: Vec::new(), outcome, tip });
             }
         }
         let plan = ScanPlan {
@@ -149,11 +149,11 @@ impl Scene {
             while let Some(more) = scan.next().await.map_err(|failure| failure.to_string())? {
                 reports.extend(more);
             }
-            Ok(Told { reports, outcome: scan.outcome().unwrap(), tip })
+            Ok(Scanned { reports, outcome: scan.outcome().unwrap(), tip })
         })
     }
 
-    /// The lowest height that is on disk.
+    /// The lowest height on disk.
     fn lowest(&self) -> u32 {
         let on_disk = |height: &u32| {
             self.written.span(&self.chain.hash_at(*height)).is_some_and(|span| self.path(span.file).exists())
@@ -161,9 +161,9 @@ impl Scene {
         (0..=self.chain.tip_height()).find(on_disk).unwrap()
     }
 
-    /// Every so many bytes of each file up to the end of its last record, and each byte near the start of a record or of a
+    /// Every `stride`th offset of each file up to the end of its last record, and each offset near the start of a record or
     /// block.
-    fn places(&self, stride: u64) -> Vec<(FileNumber, u64)> {
+    fn offsets(&self, stride: u64) -> Vec<(FileNumber, u64)> {
         let mut places = BTreeSet::new();
         for file in self.files() {
             let spans: Vec<RecordSpan> = self.spans().filter(|span| span.file == file).collect();
@@ -177,11 +177,11 @@ impl Scene {
         places.into_iter().collect()
     }
 
-    /// One fault at one place, met in one phase: what is heard while it lasts, and that it is right once it is over.
-    /// Whether the fault was met, and whether the answer was right in spite of it.
-    fn meet(
+    /// Checks the results of one fault at one offset in one phase: during the fault, and once it is gone. Returns whether
+    /// the fault hit a read, and whether the result during the fault was right.
+    fn check_fault(
         &self,
-        truth: &Told,
+        truth: &Scanned,
         (file, at): (FileNumber, u64),
         fault: Fault,
         often: Often,
@@ -194,70 +194,78 @@ impl Scene {
             chain.refresh(&Cancel::new()).unwrap();
         }
         let armed = Armed::at(&self.path(file), at, fault, often);
-        // What hides a match in a block of which nothing matches is seen only where all blocks are proven.
+        // A hidden match in an otherwise unmatched block is detected only if all blocks are proven.
         let verify = if is_torn { Verify::All } else { Verify::Reported };
-        let heard = match phase {
-            Phase::Walk => self.ask(&chain, verify),
+        let result = match phase {
+            Phase::Walk => self.refresh_and_scan(&chain, verify),
             Phase::Scan => self.scan(&chain, verify),
         };
-        let was_met = armed.met() > 0;
+        let was_hit = armed.hits() > 0;
         drop(armed);
-        let is_right = heard.as_ref() == Ok(truth);
-        match &heard {
+        let is_right = result.as_ref() == Ok(truth);
+        match &result {
             Err(error) => {
-                assert!(was_met && fault != Fault::Partial, "{case}: {error}");
+                assert!(was_hit && fault != Fault::Partial, "{case}: {error}");
                 let path = self.path(file).display().to_string();
-                assert!(error.contains(&path) && error.contains("offset"), "{case}: the place is not named: {error}");
+                assert!(error.contains(&path) && error.contains("offset"), "{case}: the offset is not named: {error}");
             }
-            Ok(told) if !is_right => {
-                assert!(was_met && is_torn && phase == Phase::Walk, "{case}: {told:?}");
+            Ok(scanned) if !is_right => {
+                assert!(was_hit && is_torn && phase == Phase::Walk, "{case}: {scanned:?}");
                 let is_true = |report: &BlockReport| truth.reports.contains(report);
-                assert!(told.reports.iter().all(is_true), "{case}: a false report: {told:?}");
-                if told.outcome == Outcome::Complete {
-                    let below = truth.reports.iter().filter(|report| report.height <= told.tip).count();
-                    assert_eq!(told.reports.len(), below, "{case}: a report is missing: {told:?}");
+                assert!(scanned.reports.iter().all(is_true), "{case}: a false report: {scanned:?}");
+                if scanned.outcome == Outcome::Complete {
+                    let below = truth.reports.iter().filter(|report| report.height <= scanned.tip).count();
+                    assert_eq!(scanned.reports.len(), below, "{case}: a report is missing: {scanned:?}");
                 }
             }
             Ok(_) => {}
         }
         if phase == Phase::Scan && often == Often::Once {
-            assert!(is_right, "{case}: what is tried again succeeds: {heard:?}");
+            assert!(is_right, "{case}: a second attempt succeeds: {result:?}");
         }
-        assert_eq!(self.ask(&chain, Verify::Reported).as_ref(), Ok(truth), "{case}, once it is over");
-        (was_met, is_right)
+        assert_eq!(
+            self.refresh_and_scan(&chain, Verify::Reported).as_ref(),
+            Ok(truth),
+            "{case}, once the fault is gone"
+        );
+        (was_hit, is_right)
     }
 
-    /// Every fault at every place in both phases.
-    #[expect(clippy::print_stdout, reason = "how many faults are met tells what the test is worth")]
-    fn meet_all(&self, stride: u64) {
-        let truth = self.ask(&self.open(), Verify::All).unwrap();
+    /// Every fault at every offset in both phases.
+    #[expect(clippy::print_stdout, reason = "the number of hits shows the value of the test")]
+    fn check_all_faults(&self, stride: u64) {
+        let truth = self.refresh_and_scan(&self.open(), Verify::All).unwrap();
         assert_eq!((truth.outcome, truth.tip.0), (Outcome::Complete, self.chain.tip_height()));
         assert!(truth.reports.len() > 2);
-        let places = self.places(stride);
+        let offsets = self.offsets(stride);
         for phase in [Phase::Walk, Phase::Scan] {
             for fault in Fault::ALL {
                 let is_torn = matches!(fault, Fault::Unwritten | Fault::Flipped);
                 for often in [Often::Once, Often::Always] {
-                    // Bytes that are always other ones are another file, and one of its files is being written.
+                    // Permanently changed bytes are simply another file.
                     if is_torn && often == Often::Always {
                         continue;
                     }
-                    // A read that comes short once is a partial one.
+                    // A single short read equals a partial one.
                     if fault == Fault::Partial && often == Often::Once {
                         continue;
                     }
-                    let (mut met, mut right) = (0, 0);
+                    let (mut hits, mut right) = (0, 0);
                     let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-                    for place in &places {
-                        self.written_at(if is_torn && phase == Phase::Walk { SystemTime::now() } else { long_ago });
-                        let (was_met, is_right) = self.meet(&truth, *place, fault, often, phase);
-                        met += usize::from(was_met);
-                        right += usize::from(was_met && is_right);
+                    for offset in &offsets {
+                        self.set_modified(if is_torn && phase == Phase::Walk { SystemTime::now() } else { long_ago });
+                        let (was_hit, is_right) = self.check_fault(&truth, *offset, fault, often, phase);
+                        hits += usize::from(was_hit);
+                        right += usize::from(was_hit && is_right);
                     }
-                    assert!(met > places.len() / 4, "{fault:?} {phase:?}: {met} of {} places are read", places.len());
+                    assert!(
+                        hits > offsets.len() / 4,
+                        "{fault:?} {phase:?}: {hits} of {} offsets were read",
+                        offsets.len()
+                    );
                     println!(
-                        "{phase:?} {fault:?} {often:?}: {} places, {met} met, {right} of these answered right",
-                        places.len()
+                        "{phase:?} {fault:?} {often:?}: {} offsets, {hits} hit, {right} of these with the right result",
+                        offsets.len()
                     );
                 }
             }
@@ -265,7 +273,7 @@ impl Scene {
     }
 }
 
-/// How far apart the places are: `RESCAN_FAULT_STRIDE=1` has every byte.
+/// The distance of tested offsets: `RESCAN_FAULT_STRIDE=1` tests every byte.
 fn stride() -> u64 {
     std::env::var("RESCAN_FAULT_STRIDE").map_or(53, |stride| stride.parse().unwrap())
 }
@@ -280,7 +288,7 @@ fn pay(chain: &mut ChainBuilder, script: &ScriptBuf, heights: u32) {
 }
 
 #[test]
-fn every_fault_at_every_place_of_a_chain_gives_the_right_answer_or_names_the_place() {
+fn every_fault_at_every_offset_of_a_chain_gives_the_right_result_or_names_the_offset() {
     let scene = Scene::new(|chain, script| {
         pay(chain, script, 6);
         let twice = chain.hash_at(3);
@@ -288,16 +296,16 @@ fn every_fault_at_every_place_of_a_chain_gives_the_right_answer_or_names_the_pla
         chain.xor([8, 7, 6, 5, 4, 3, 2, 1]).file_bytes_max(900).preallocate(1 << 11);
     });
     assert!(scene.files().len() > 1);
-    scene.meet_all(stride());
+    scene.check_all_faults(stride());
 }
 
-/// Here each block is also asked for the height that its coinbase names.
+/// Without genesis, the height in each coinbase is read too.
 #[test]
-fn every_fault_at_every_place_of_a_pruned_chain_gives_the_right_answer_or_names_the_place() {
+fn every_fault_at_every_offset_of_a_pruned_chain_gives_the_right_result_or_names_the_offset() {
     let scene = Scene::new(|chain, script| {
         pay(chain, script, 9);
         chain.xor([8, 7, 6, 5, 4, 3, 2, 1]).file_bytes_max(600).prune_below(4);
     });
     assert!(scene.lowest() > 0);
-    scene.meet_all(stride());
+    scene.check_all_faults(stride());
 }
