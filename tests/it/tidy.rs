@@ -123,8 +123,11 @@ fn the_clock_that_can_be_set_is_asked_in_three_places() {
     let asks = product.filter(|(_, text)| production(text).contains("SystemTime::now"));
     // When a comparison was begun, for its report; whether a file was written a moment ago; since when a node is linked, for
     // people.
-    let expected =
-        ["rescan-compare/src/compare.rs", "rescan-server/src/blocks/blocks_dir.rs", "rescan-server/src/node/link_task.rs"];
+    let expected = [
+        "rescan-compare/src/compare.rs",
+        "rescan-server/src/blocks/blocks_dir.rs",
+        "rescan-server/src/node/link_task.rs",
+    ];
     assert_eq!(asks.map(|(path, _)| path.as_str()).collect::<Vec<_>>(), expected);
 }
 
