@@ -1,16 +1,17 @@
-//! What does it cost to look for more: watch sets of one script to a million, for wallets with no history, with some, and
-//! with a match in every block?
+//! How does the cost of a walk grow with the watch set, from one script to a million, for wallets
+//! with no history, with some, and with a match in every block?
 //!
-//! A bulk chain of 1 GB in memory that no cache holds, XORed as a fresh datadir is, warm by nature; one thread. *Quiet* is
-//! scripts that do not occur. *Ordinary* and *busy* have a script in them of every hundredth block, and of every block:
-//! what matches is read in full and compared exactly, nothing is proven. `read` is the XOR of all words in order.
+//! A bulk chain of 1 GB in memory, more than any cache holds, XORed like a fresh datadir, always
+//! warm; one thread. *Quiet* watches scripts that do not occur, *ordinary* one script of every
+//! hundredth block, *busy* one of every block. Matches are read in full and compared exactly, and
+//! nothing is proven. `read` is the XOR of all words in order.
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use bitcoin::ScriptBuf;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use rescan_benches::{Input, Masking, WATCHED_OUTPOINTS, strangers_and};
+use rescan_benches::{Input, Masking, WATCHED_OUTPOINTS, watch_set_with};
 use rescan_fixtures::bulk::Shape;
 
 fn matching(criterion: &mut Criterion) {
@@ -22,9 +23,9 @@ fn matching(criterion: &mut Criterion) {
         [("quiet", Vec::new()), ("ordinary", input.scripts_of_every(100)), ("busy", input.scripts_of_every(1))];
     for (name, own) in &wallets {
         for scripts in [1, 1_000, 20_000, 100_000, 1_000_000] {
-            // A wallet with history has more than one script.
+            // A wallet with history watches more than one script.
             let Some(others) = others(scripts, own) else { continue };
-            let watch = strangers_and(own, others, WATCHED_OUTPOINTS);
+            let watch = watch_set_with(own, others, WATCHED_OUTPOINTS);
             group.bench_function(BenchmarkId::new(*name, scripts), |bencher| {
                 bencher.iter(|| black_box(input.walk(Masking::Masked, &watch)));
             });
@@ -33,7 +34,7 @@ fn matching(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// How many scripts are to be added to a wallet's own to make `all`.
+/// The number of scripts that are missing to `all`; `None` if the wallet's own are more.
 fn others(all: u32, own: &[ScriptBuf]) -> Option<u32> {
     all.checked_sub(u32::try_from(own.len()).ok()?)
 }

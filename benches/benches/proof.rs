@@ -1,12 +1,12 @@
-//! What does it cost to prove a block: the ids of its transactions, and the merkle tree over them?
+//! How fast is a block proven: the ids of its transactions, and the merkle tree over them?
 //!
-//! One block at a time, again and again, so that its bytes are warm: in the processor's caches, where those of a block are
-//! that was just walked. One thread. Bytes are those of the block, witnesses included, though only the `witnesses` arm
-//! hashes them; elements are double hashes. `bitcoin_hashes` is given every transaction without witnesses and in the
-//! clear, and only hashes, one at a time. `bitcoin` decodes the block and checks its merkle root, as a wallet does that is
-//! shipped whole blocks; `bitcoin-decoded` is that without the decoding.
+//! One block, repeated: its bytes are in the processor's caches, as they are after a walk. One
+//! thread. Bytes are those of the block, witnesses included, though only the `witnesses` arm hashes
+//! them; elements are double hashes. `bitcoin_hashes` only hashes, one message at a time: each
+//! transaction without witnesses and in the clear. `bitcoin` decodes the block and checks its
+//! merkle root, like a wallet that receives whole blocks; `bitcoin-decoded` omits the decoding.
 
-#![expect(clippy::print_stdout, reason = "a bench says what ran")]
+#![expect(clippy::print_stdout, reason = "a bench names its inputs")]
 
 use std::hint::black_box;
 
@@ -15,13 +15,11 @@ use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{Block, Transaction, Witness};
 use bitcoin_test_data::blocks::mainnet_702861;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rescan_benches::KEY;
 use rescan_core::blocks::obfuscation::{ObfuscationKey, RawBlock};
 use rescan_core::blocks::proof::Prover;
 use rescan_fixtures::bulk::{BulkBlocks, BulkSpec, ChainLength, Shape};
 use rescan_hash::{Digest, Implementation};
-
-/// No byte of it is zero or equals another.
-const KEY: [u8; 8] = [0x1f, 0xa2, 0x35, 0xc8, 0x5b, 0xee, 0x71, 0x94];
 
 fn proof(criterion: &mut Criterion) {
     println!("hashing: {}", Implementation::fastest());
@@ -62,21 +60,21 @@ fn prove(criterion: &mut Criterion, name: &str, clear: &[u8]) {
     group.finish();
 }
 
-/// The last of a few blocks, whose inputs spend what earlier ones made.
+/// The last of three blocks: its inputs spend outputs of the earlier ones.
 fn bulk_block(shape: Shape) -> Vec<u8> {
     let mut spec = BulkSpec::new(ChainLength::Blocks(3));
     spec.shape = shape;
     BulkBlocks::new(spec).iter().last().expect("there are three").to_vec()
 }
 
-/// What a txid covers.
+/// The bytes that a txid commits to.
 fn without_witness(transaction: &Transaction) -> Vec<u8> {
     let mut transaction = transaction.clone();
     transaction.input.iter_mut().for_each(|input| input.witness = Witness::new());
     serialize(&transaction)
 }
 
-/// The merkle root over the ids of `messages`, and how many double hashes it took.
+/// The merkle root over the ids of `messages`, and the number of double hashes.
 fn root_one_by_one(messages: &[Vec<u8>]) -> (Digest, u64) {
     let hash = |message: &[u8]| sha256d::Hash::hash(message).to_byte_array();
     let mut level: Vec<Digest> = messages.iter().map(|message| hash(message)).collect();

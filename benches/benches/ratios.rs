@@ -1,28 +1,30 @@
-//! What share of the speed of reading does the walk reach, and what do more scripts cost? The project's bars, in one run.
+//! How fast is the walk relative to plain reading, and how much do more scripts cost? The project's
+//! targets, in one run.
 //!
-//! Criterion measures one thing after another; on a shared machine a ratio needs its two sides side by side. Here nine
-//! rounds each time every arm once, and medians are compared. `RESCAN_BENCH_BLOCKS` may name a folder of raw blocks
-//! (`*.blk`), real ones say, which are then measured too.
+//! Criterion measures one arm after another; on a shared machine a ratio needs its two sides side
+//! by side. Therefore nine interleaved rounds, and medians. `RESCAN_BENCH_BLOCKS` may name a folder
+//! of raw blocks (`*.blk`) to measure as well.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
-use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bitcoin_test_data::blocks::mainnet_702861;
-use rescan_benches::{Input, Masking, WATCHED_OUTPOINTS, WATCHED_SCRIPTS, is_short, peers, strange_script, strangers};
+use rescan_benches::{
+    Input, Masking, WATCHED_OUTPOINTS, WATCHED_SCRIPTS, absent_script, absent_watch_set, is_measuring, medians,
+    other_libraries,
+};
 use rescan_core::report::Origin;
 use rescan_core::watching::coin_map::CoinMap;
 use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::bulk::Shape;
 
 fn main() {
-    // `cargo test` runs benches too, to see that they run; what they measure is asked for with `cargo bench`.
-    if !std::env::args().any(|arg| arg == "--bench") {
+    if !is_measuring() {
         return;
     }
-    let watch = strangers(WATCHED_SCRIPTS, WATCHED_OUTPOINTS);
+    let watch = absent_watch_set(WATCHED_SCRIPTS, WATCHED_OUTPOINTS);
     println!(
         "| input | search GB/s | read GB/s | walk, clear | of reading | of bitcoin_slices | walk, XORed | of reading |"
     );
@@ -40,7 +42,8 @@ fn main() {
 }
 
 fn against_reading(input: &Input, watch: &WatchSet) {
-    // As much memory as the input's without a byte that is searched for: shows that `read` is an honest baseline.
+    // A search for a byte that does not occur, in as much memory: it shows that `read` is an honest
+    // baseline.
     let ones = vec![1; usize::try_from(input.block_bytes()).expect("the input is in memory")];
     let coins = CoinMap::new(watch);
     let arms: [&dyn Fn() -> usize; 5] = [
@@ -48,7 +51,7 @@ fn against_reading(input: &Input, watch: &WatchSet) {
         &|| usize::from(input.read() == 0),
         &|| input.walk(Masking::Clear, watch),
         &|| input.walk(Masking::Masked, watch),
-        &|| input.blocks(Masking::Clear).map(|block| peers::visit(block.bytes(), watch, &coins)).sum(),
+        &|| input.blocks(Masking::Clear).map(|block| other_libraries::visit(block.bytes(), watch, &coins)).sum(),
     ];
     let [search, read, clear, masked, slices] = medians(arms).map(|time| rate(input, time));
     println!(
@@ -63,7 +66,7 @@ fn against_reading(input: &Input, watch: &WatchSet) {
 fn against_fewer(input: &Input) {
     const SIZES: [u32; 4] = [1, 1_000, 100_000, 1_000_000];
     let sealed = SIZES.map(|scripts| {
-        let given: Vec<_> = (0..scripts).map(strange_script).collect();
+        let given: Vec<_> = (0..scripts).map(absent_script).collect();
         let start = Instant::now();
         let mut builder = WatchSetBuilder::new();
         for (script, number) in given.iter().zip(0..) {
@@ -82,23 +85,6 @@ fn against_fewer(input: &Input) {
             time.as_secs_f64() / times[1].as_secs_f64()
         );
     }
-}
-
-/// The median time of each arm over interleaved rounds.
-fn medians<const ARMS: usize>(arms: [&dyn Fn() -> usize; ARMS]) -> [Duration; ARMS] {
-    let rounds = if is_short() { 1 } else { 9 };
-    let mut times = [const { Vec::new() }; ARMS];
-    for _ in 0..rounds {
-        for (arm, times) in arms.iter().zip(&mut times) {
-            let start = Instant::now();
-            black_box(arm());
-            times.push(start.elapsed());
-        }
-    }
-    times.map(|mut times| {
-        times.sort_unstable();
-        times[rounds / 2]
-    })
 }
 
 fn rate(input: &Input, time: Duration) -> f64 {

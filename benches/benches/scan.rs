@@ -1,13 +1,13 @@
-//! What does a scan cost beside its walk? The bare engine and a scan through the socket against plain readers, over the same
-//! block files.
+//! How much does a scan cost beyond its walk? The bare engine and a scan over the socket against
+//! plain readers, on the same block files.
 //!
-//! For each way of access, in the clear and XORed, with one worker and more: *readers* read every byte of the files and do no
-//! more, the *engine* matches every block and does no more, and the *scan* is asked for over a socket, from a sealed watch
-//! set to its summary. Rounds are interleaved and medians compared. Then the same from files that are not in the page cache,
-//! and how soon a first match leaves.
+//! For both kinds of access, in the clear and XORed, with one worker and more: *readers* only read
+//! every byte of the files, the *engine* only matches every block, and the *scan* runs over a
+//! socket, from a sealed watch set to its summary. Medians of interleaved rounds. Then the same for
+//! files outside the page cache, and the time to the first match.
 //!
-//! `RESCAN_BENCH_DIR` names a folder on a disk for the chains, which are used again if they are there; `RESCAN_BENCH_SHORT`
-//! makes everything small, to see that it runs.
+//! `RESCAN_BENCH_DIR` names a folder on a disk for the chains; existing ones are reused.
+//! `RESCAN_BENCH_SHORT` makes everything small, to see that it runs.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use bitcoin::ScriptBuf;
 use futures::StreamExt;
-use rescan_benches::{WATCHED_SCRIPTS, strange_script, strangers, xor_of};
+use rescan_benches::{KEY, WATCHED_SCRIPTS, absent_script, absent_watch_set, is_measuring, is_short, xor_of};
 use rescan_client::{Client, ScanEvent, ScanRequest};
 use rescan_core::blocks::obfuscation::RawBlock;
 use rescan_core::chain::network::Network;
@@ -43,23 +43,21 @@ use rescan_server::session::guard::limits::SessionLimits;
 use rustix::fs::{Advice, fadvise};
 use tokio::sync::oneshot;
 
-/// What plain readers take at a time, in bytes.
-const PIECE_BYTES: usize = 1 << 20;
+/// The size of a plain read, in bytes.
+const READ_BYTES: usize = 1 << 20;
 
 fn main() {
-    // `cargo test` runs benches too, to see that they run; what they measure is asked for with `cargo bench`.
-    if !std::env::args().any(|arg| arg == "--bench") {
+    if !is_measuring() {
         return;
     }
-    // As the server has it.
+    // Like the server.
     rescan_server::allocator::keep_large_buffers();
-    let is_short = std::env::var_os("RESCAN_BENCH_SHORT").is_some();
-    let (bytes, rounds) = if is_short { (20_000_000, 1) } else { (1_000_000_000, 9) };
+    let (bytes, rounds) = if is_short() { (20_000_000, 1) } else { (1_000_000_000, 9) };
     let made = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let directory = std::env::var_os("RESCAN_BENCH_DIR").map_or_else(|| made.path().to_owned(), PathBuf::from);
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let counts: Vec<usize> = (0..).map(|power| 1 << power).take_while(|count| *count < cores).chain([cores]).collect();
-    let chains = [("clear", None), ("XORed", Some([0x1f, 0xa2, 0x35, 0xc8, 0x5b, 0xee, 0x71, 0x94]))];
+    let chains = [("clear", None), ("XORed", Some(KEY))];
     let chains = chains.map(|(name, key)| (name, written(&directory.join(name), bytes, key)));
     println!(
         "| files, warm | access | workers | readers GB/s | engine GB/s | of readers | scan GB/s | engine's time | first match ms |"
@@ -67,7 +65,7 @@ fn main() {
     println!("|---|---|---|---|---|---|---|---|---|");
     for (name, datadir) in &chains {
         for is_mapped in [true, false] {
-            counts.iter().for_each(|workers| warm(name, &Place::new(datadir, is_mapped, *workers), rounds));
+            counts.iter().for_each(|workers| warm(name, &Setup::new(datadir, is_mapped, *workers), rounds));
         }
     }
     println!(
@@ -76,12 +74,12 @@ fn main() {
     println!("|---|---|---|---|---|---|---|");
     for (name, datadir) in &chains[1..] {
         for is_mapped in [true, false] {
-            counts.iter().for_each(|workers| cold(name, &Place::new(datadir, is_mapped, *workers), rounds.min(5)));
+            counts.iter().for_each(|workers| cold(name, &Setup::new(datadir, is_mapped, *workers), rounds.min(5)));
         }
     }
 }
 
-/// A chain of about so many bytes, written unless it is there.
+/// Writes a chain of about that many bytes, unless it exists.
 fn written(datadir: &Path, bytes: u64, xor_key: Option<[u8; 8]>) -> PathBuf {
     if !datadir.join("wallet.json").exists() {
         let mut spec = BulkSpec::new(ChainLength::Bytes(bytes));
@@ -92,45 +90,45 @@ fn written(datadir: &Path, bytes: u64, xor_key: Option<[u8; 8]>) -> PathBuf {
     datadir.join("regtest").join("blocks")
 }
 
-fn warm(name: &str, place: &Place, rounds: usize) {
+fn warm(name: &str, setup: &Setup, rounds: usize) {
     let mut times: [Vec<Duration>; 3] = Default::default();
     let mut first_match = Vec::new();
-    let served = Served::start(place);
-    place.read_sequentially();
+    let server = ServerThread::start(setup);
+    setup.read_sequentially();
     for _ in 0..rounds {
-        times[0].push(place.plain_readers());
-        times[1].push(place.engine());
-        times[2].push(served.scan().0);
-        first_match.extend(served.first_match(place));
+        times[0].push(setup.plain_readers());
+        times[1].push(setup.engine());
+        times[2].push(server.scan().0);
+        first_match.extend(server.first_match(setup));
     }
-    let [readers, engine, scan] = times.map(|times| place.bytes as f64 / median(times).as_secs_f64() / 1e9);
+    let [readers, engine, scan] = times.map(|times| setup.bytes as f64 / median(times).as_secs_f64() / 1e9);
     println!(
         "| {name} | {} | {} | {readers:.1} | {engine:.1} | {:.2} | {scan:.1} | x {:.2} | {:.1} |",
-        place.access_name(),
-        place.workers,
+        setup.access_name(),
+        setup.workers,
         engine / readers,
         engine / scan,
         median(first_match).as_secs_f64() * 1e3,
     );
 }
 
-fn cold(name: &str, place: &Place, rounds: usize) {
-    let served = Served::start(place);
+fn cold(name: &str, setup: &Setup, rounds: usize) {
+    let server = ServerThread::start(setup);
     let (mut reads, mut scans, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        place.make_cold();
-        reads.push(place.read_sequentially());
-        place.make_cold();
-        scans.push(served.scan().0);
-        left.push(place.cached_bytes());
+        setup.make_cold();
+        reads.push(setup.read_sequentially());
+        setup.make_cold();
+        scans.push(server.scan().0);
+        left.push(setup.cached_bytes());
     }
-    let [read, scan] = [reads, scans].map(|times| place.bytes as f64 / median(times).as_secs_f64() / 1e9);
+    let [read, scan] = [reads, scans].map(|times| setup.bytes as f64 / median(times).as_secs_f64() / 1e9);
     let left =
         left.iter().copied().flatten().max().map_or("unknown".to_owned(), |bytes| (bytes / 1_000_000).to_string());
     println!(
         "| {name} | {} | {} | {read:.2} | {scan:.2} | {:.2} | {left} |",
-        place.access_name(),
-        place.workers,
+        setup.access_name(),
+        setup.workers,
         scan / read
     );
 }
@@ -140,8 +138,8 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// Block files, and how they are gone through.
-struct Place {
+/// Block files, the kind of access and the number of workers.
+struct Setup {
     blocks_dir: PathBuf,
     is_mapped: bool,
     workers: usize,
@@ -152,7 +150,7 @@ struct Place {
     _state_dir: tempfile::TempDir,
 }
 
-impl Place {
+impl Setup {
     fn new(blocks_dir: &Path, is_mapped: bool, workers: usize) -> Self {
         let state_dir = tempfile::tempdir().expect("a temporary directory");
         let access = if is_mapped { mapped_access() } else { Access::read() };
@@ -168,7 +166,7 @@ impl Place {
             workers,
             spans,
             bytes,
-            watch: strangers(WATCHED_SCRIPTS, 0),
+            watch: absent_watch_set(WATCHED_SCRIPTS, 0),
             chain,
             _state_dir: state_dir,
         }
@@ -182,7 +180,7 @@ impl Place {
         if self.is_mapped { mapped_access() } else { Access::read() }
     }
 
-    /// Every thread takes the next block until there is none, and reads all of its bytes.
+    /// Each thread takes block after block and reads all of its bytes.
     fn plain_readers(&self) -> Duration {
         self.in_parallel(|blocks| {
             let mut all = 0;
@@ -203,14 +201,14 @@ impl Place {
         })
     }
 
-    /// The files are opened and mapped anew each time, as for whoever comes to them for the first time.
+    /// Opens and maps the files anew each time, like a first reader.
     fn in_parallel(&self, work: impl Fn(&Blocks<'_>) + Sync) -> Duration {
         let next = AtomicUsize::new(0);
         let start = Instant::now();
         let window = self.is_mapped.then(|| self.chain.files().window(&self.spans).expect("the files are there"));
         std::thread::scope(|scope| {
             for _ in 0..self.workers {
-                scope.spawn(|| work(&Blocks { place: self, window: window.as_ref(), next: &next }));
+                scope.spawn(|| work(&Blocks { setup: self, window: window.as_ref(), next: &next }));
             }
         });
         start.elapsed()
@@ -221,15 +219,15 @@ impl Place {
         files.map(|spans| File::open(self.chain.files().path(spans[0].file)).expect("the file is there")).collect()
     }
 
-    /// One thread, file after file, as `cat` would.
+    /// One thread, file after file, like `cat`.
     fn read_sequentially(&self) -> Duration {
         let files = self.files();
-        let mut piece = vec![0; PIECE_BYTES];
+        let mut buffer = vec![0; READ_BYTES];
         let start = Instant::now();
         for file in &files {
             let mut offset = 0;
-            while let Ok(count @ 1..) = file.read_at(&mut piece, offset) {
-                black_box(xor_of(&piece[..count]));
+            while let Ok(count @ 1..) = file.read_at(&mut buffer, offset) {
+                black_box(xor_of(&buffer[..count]));
                 offset += count as u64;
             }
         }
@@ -243,7 +241,7 @@ impl Place {
         }
     }
 
-    /// What of the files is in the page cache, where `fincore` can tell.
+    /// The bytes of the files in the page cache, if `fincore` is available.
     fn cached_bytes(&self) -> Option<u64> {
         let paths = self.spans.chunk_by(|a, b| a.file == b.file).map(|spans| self.chain.files().path(spans[0].file));
         let output = std::process::Command::new("fincore")
@@ -265,18 +263,18 @@ fn chain_config(blocks_dir: &Path, state_dir: &Path, access: Access) -> ChainCon
     }
 }
 
-/// Blocks that threads take from, one at a time.
+/// Blocks from which threads take one at a time.
 struct Blocks<'p> {
-    place: &'p Place,
-    /// None where files are read.
+    setup: &'p Setup,
+    /// `None` for read access.
     window: Option<&'p Window>,
     next: &'p AtomicUsize,
 }
 
 impl Blocks<'_> {
     fn for_each(&self, work: &mut dyn FnMut(usize, RawBlock<'_>)) {
-        let Place { spans, chain, .. } = self.place;
-        let files = self.place.files();
+        let Setup { spans, chain, .. } = self.setup;
+        let files = self.setup.files();
         let mut buffer = Vec::new();
         while let height = self.next.fetch_add(1, Ordering::Relaxed)
             && let Some(span) = spans.get(height)
@@ -297,8 +295,8 @@ impl Blocks<'_> {
     }
 }
 
-/// A server on a thread of this process, and a wallet that is connected to it.
-struct Served {
+/// A server on a thread of this process, and a connected wallet.
+struct ServerThread {
     runtime: tokio::runtime::Runtime,
     client: Option<Client>,
     scripts: Vec<ScriptBuf>,
@@ -306,15 +304,15 @@ struct Served {
     _directory: tempfile::TempDir,
 }
 
-impl Served {
-    fn start(place: &Place) -> Self {
+impl ServerThread {
+    fn start(setup: &Setup) -> Self {
         let directory = tempfile::tempdir_in("/tmp").expect("a temporary directory");
         let socket = directory.path().join("rescan.sock");
         let server = Server::bind(ServerConfig {
             node_socket: None,
-            chain: chain_config(&place.blocks_dir, &directory.path().join("state"), place.access()),
+            chain: chain_config(&setup.blocks_dir, &directory.path().join("state"), setup.access()),
             socket: socket.clone(),
-            workers: NonZeroUsize::new(place.workers).expect("at least one"),
+            workers: NonZeroUsize::new(setup.workers).expect("at least one"),
             limits: SessionLimits::default(),
             metrics: None,
         });
@@ -326,30 +324,30 @@ impl Served {
         });
         let runtime = runtime();
         let client = runtime.block_on(Client::connect(&socket)).expect("the server takes a client");
-        let scripts = (0..WATCHED_SCRIPTS).map(strange_script).collect();
+        let scripts = (0..WATCHED_SCRIPTS).map(absent_script).collect();
         Self { runtime, client: Some(client), scripts, running: Some((stop, thread)), _directory: directory }
     }
 
-    /// A scan of everything for what does not occur, from the sealed watch set to the summary, by the server's clock, and
-    /// when the first report arrived after it was asked for.
+    /// Scans all blocks for scripts that do not occur. Returns the time from the sealed watch set
+    /// to the summary by the server's clock, and the time from the request to the first report.
     fn scan(&self) -> (Duration, Option<Duration>) {
         let mut request = ScanRequest::new();
         request.scripts.clone_from(&self.scripts);
         self.finish(request)
     }
 
-    /// How long the first match is on its way that lies in the first block after genesis.
-    fn first_match(&self, place: &Place) -> Option<Duration> {
-        let window = place.chain.files().window(&place.spans[1..2]).expect("the file is there");
+    /// The time from the request to a match in the first block after genesis.
+    fn first_match(&self, setup: &Setup) -> Option<Duration> {
+        let window = setup.chain.files().window(&setup.spans[1..2]).expect("the file is there");
         let mut bytes = Vec::new();
-        window.with_block(place.spans[1], |raw| raw.copy_clear(&mut bytes)).ok()??;
+        window.with_block(setup.spans[1], |raw| raw.copy_clear(&mut bytes)).ok()??;
         let block: bitcoin::Block = bitcoin::consensus::deserialize(&bytes).expect("a block");
         let output = block.txdata.first()?.output.first()?;
         self.finish(ScanRequest::new().script(output.script_pubkey.clone())).1
     }
 
     fn finish(&self, request: ScanRequest) -> (Duration, Option<Duration>) {
-        let client = self.client.as_ref().expect("it is there until dropped");
+        let client = self.client.as_ref().expect("it is connected until dropped");
         self.runtime.block_on(async {
             let start = Instant::now();
             let mut stream = client.scan(request).await.expect("the server takes a scan");
@@ -368,11 +366,11 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for ServerThread {
     fn drop(&mut self) {
         self.client = None;
         if let Some((stop, thread)) = self.running.take() {
-            let _gone_already = stop.send(());
+            let _has_ended = stop.send(());
             drop(thread.join());
         }
     }

@@ -1,7 +1,10 @@
-//! What benches share: named inputs larger than any cache, the reading that everything is compared with, and a watch set
-//! of a stated size.
+//! Shared by the benches: named inputs larger than any cache, the read that everything is compared
+//! with, watch sets of a stated size, and interleaved rounds.
 
-pub mod peers;
+pub mod other_libraries;
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use bitcoin::consensus::deserialize;
 use bitcoin::hashes::{Hash, sha256};
@@ -13,7 +16,14 @@ use rescan_core::watching::matching::{BlockPlace, Matcher};
 use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 use rescan_fixtures::bulk::{BulkBlocks, BulkSpec, Busyness, ChainLength, Shape};
 
-/// Whether benches are only to show that they run, on inputs that measure nothing: `RESCAN_BENCH_SHORT` is set.
+/// Whether to measure: `cargo test` runs benches too, and only `cargo bench` passes `--bench`.
+#[must_use]
+pub fn is_measuring() -> bool {
+    std::env::args().any(|arg| arg == "--bench")
+}
+
+/// Whether `RESCAN_BENCH_SHORT` is set: benches then show that they run, on inputs too small to
+/// measure anything.
 #[must_use]
 pub fn is_short() -> bool {
     std::env::var_os("RESCAN_BENCH_SHORT").is_some()
@@ -29,15 +39,15 @@ pub fn input_bytes() -> u64 {
 pub const WATCHED_SCRIPTS: u32 = 20_000;
 /// Outpoints watched where a bench does not vary them.
 pub const WATCHED_OUTPOINTS: u32 = 10_000;
-/// The key of an input under XOR; no byte of it is zero or equals another.
-const KEY: [u8; 8] = [0x1f, 0xa2, 0x35, 0xc8, 0x5b, 0xee, 0x71, 0x94];
-/// Bytes between two repeated blocks, as a record has them before a block.
+/// The obfuscation key of XORed inputs; its bytes are distinct, and none is zero.
+pub const KEY: [u8; 8] = [0x1f, 0xa2, 0x35, 0xc8, 0x5b, 0xee, 0x71, 0x94];
+/// Bytes between two repeated blocks, like the header of a record.
 const RECORD_PREFIX_BYTES: usize = 8;
 
-/// Blocks in one stretch of memory, in the clear and under a key.
+/// Contiguous blocks in memory, in the clear and XORed.
 #[derive(Debug)]
 pub struct Input {
-    /// What it is.
+    /// Its name in tables.
     pub name: &'static str,
     clear: Vec<u8>,
     masked: Vec<u8>,
@@ -45,17 +55,17 @@ pub struct Input {
     spans: Vec<(usize, usize)>,
 }
 
-/// Whether an input's bytes lie as they are or under a key.
+/// Whether to read an input in the clear or XORed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Masking {
-    /// As they are.
+    /// In the clear.
     Clear,
     /// XORed, as a fresh datadir has them.
     Masked,
 }
 
 impl Input {
-    /// Random transactions in the shape of mainnet's, or small ones only.
+    /// Random transactions of the shape of mainnet's, or small ones only.
     #[must_use]
     pub fn bulk(name: &'static str, shape: Shape) -> Self {
         let mut spec = BulkSpec::new(ChainLength::Bytes(input_bytes()));
@@ -66,7 +76,7 @@ impl Input {
         Self::new(name, bytes, spans)
     }
 
-    /// Real blocks, one after another again and again, at offsets that shift modulo eight.
+    /// Real blocks, repeated at offsets that shift modulo eight.
     #[must_use]
     pub fn repeated(name: &'static str, blocks: &[Vec<u8>]) -> Self {
         let mut bytes = Vec::new();
@@ -100,37 +110,37 @@ impl Input {
             .map(move |(start, size)| RawBlock::new(&bytes[*start..start + size], key.advanced(*start as u64)))
     }
 
-    /// Bytes of the blocks.
+    /// The bytes of all blocks.
     #[must_use]
     pub fn block_bytes(&self) -> u64 {
         self.spans.iter().map(|(_, size)| *size as u64).sum()
     }
 
-    /// A script that each `stride`th block pays, from the midst of the block.
+    /// A script from the middle of each `stride`th block.
     ///
     /// # Panics
-    /// If a block is malformed: inputs are made of whole blocks.
+    /// If a block is malformed: inputs consist of whole blocks.
     #[must_use]
     pub fn scripts_of_every(&self, stride: usize) -> Vec<ScriptBuf> {
         let script = |block: RawBlock<'_>| {
             let block: Block = deserialize(block.bytes()).expect("inputs are whole blocks");
-            let midst = block.txdata.into_iter().flat_map(|transaction| transaction.output);
-            let mut scripts: Vec<ScriptBuf> = midst.map(|output| output.script_pubkey).collect();
+            let outputs = block.txdata.into_iter().flat_map(|transaction| transaction.output);
+            let mut scripts: Vec<ScriptBuf> = outputs.map(|output| output.script_pubkey).collect();
             scripts.swap_remove(scripts.len() / 2)
         };
         self.blocks(Masking::Clear).step_by(stride).map(script).collect()
     }
 
-    /// Reads every byte in order: what any walk is compared with. XOR of 64-bit words, unrolled to 64 bytes.
+    /// Reads every byte in order: the baseline of any walk.
     #[must_use]
     pub fn read(&self) -> u64 {
         xor_of(&self.clear)
     }
 
-    /// Walks every block against `watch` and says how many transactions matched.
+    /// Walks every block against `watch` and returns the number of matches.
     ///
     /// # Panics
-    /// If a block is malformed: inputs are made of whole blocks.
+    /// If a block is malformed: inputs consist of whole blocks.
     #[must_use]
     pub fn walk(&self, masking: Masking, watch: &WatchSet) -> usize {
         let mut coins = CoinMap::new(watch);
@@ -141,7 +151,7 @@ impl Input {
     }
 }
 
-/// The XOR of all 64-bit words, unrolled to 64 bytes: reading, and no more.
+/// The XOR of all 64-bit words, unrolled to 64 bytes: it reads, and no more.
 #[must_use]
 pub fn xor_of(bytes: &[u8]) -> u64 {
     let mut lanes = [0_u64; 8];
@@ -153,37 +163,59 @@ pub fn xor_of(bytes: &[u8]) -> u64 {
     lanes.iter().fold(0, |all, lane| all ^ lane)
 }
 
-/// A script that no block has.
+/// A script that no block pays.
 #[must_use]
-pub fn strange_script(number: u32) -> ScriptBuf {
-    let mut script = vec![0x51, 0x20]; // a p2tr output
-    script.extend_from_slice(&strange_bytes("script", number));
+pub fn absent_script(number: u32) -> ScriptBuf {
+    let mut script = vec![0x51, 0x20]; // P2TR
+    script.extend_from_slice(&absent_bytes("script", number));
     script.into()
 }
 
-fn strange_bytes(what: &str, number: u32) -> [u8; 32] {
-    sha256::Hash::hash(format!("{what} {number}").as_bytes()).to_byte_array()
+fn absent_bytes(kind: &str, number: u32) -> [u8; 32] {
+    sha256::Hash::hash(format!("{kind} {number}").as_bytes()).to_byte_array()
 }
 
-/// A watch set of scripts and outpoints that no block has.
+/// A watch set of scripts and outpoints that occur in no block.
 #[must_use]
-pub fn strangers(scripts: u32, outpoints: u32) -> WatchSet {
-    strangers_and(&[], scripts, outpoints)
+pub fn absent_watch_set(scripts: u32, outpoints: u32) -> WatchSet {
+    watch_set_with(&[], scripts, outpoints)
 }
 
-/// A watch set of a wallet's `own` scripts, and of others and outpoints that no block has.
+/// A watch set of a wallet's `own` scripts, and of `others` and outpoints that occur in no block.
 ///
 /// # Panics
-/// If a script of the wallet's own cannot be watched.
+/// If a script of the wallet cannot be watched.
 #[must_use]
-pub fn strangers_and(own: &[ScriptBuf], others: u32, outpoints: u32) -> WatchSet {
+pub fn watch_set_with(own: &[ScriptBuf], others: u32, outpoints: u32) -> WatchSet {
     let mut builder = WatchSetBuilder::new();
-    for (script, number) in (0..others).map(strange_script).chain(own.iter().cloned()).zip(0..) {
+    for (script, number) in (0..others).map(absent_script).chain(own.iter().cloned()).zip(0..) {
         builder.add_script(script.as_bytes(), Origin::Script(number)).expect("it can be watched");
     }
     for number in 0..outpoints {
-        let txid = Txid::from_byte_array(strange_bytes("outpoint", number));
+        let txid = Txid::from_byte_array(absent_bytes("outpoint", number));
         builder.add_outpoint(OutPoint { txid, vout: number % 8 }, None, Origin::Outpoint(number));
     }
     builder.build()
+}
+
+/// The median time of each arm. Rounds are interleaved: on a shared machine, a ratio needs its two
+/// sides side by side.
+///
+/// # Panics
+/// Never: each arm runs at least once.
+#[must_use]
+pub fn medians<const ARMS: usize>(arms: [&dyn Fn() -> usize; ARMS]) -> [Duration; ARMS] {
+    let rounds = if is_short() { 1 } else { 9 };
+    let mut times = [const { Vec::new() }; ARMS];
+    for _ in 0..rounds {
+        for (arm, times) in arms.iter().zip(&mut times) {
+            let start = Instant::now();
+            black_box(arm());
+            times.push(start.elapsed());
+        }
+    }
+    times.map(|mut times| {
+        times.sort_unstable();
+        times[rounds / 2]
+    })
 }

@@ -1,16 +1,18 @@
-//! What does a rescan cost when only summaries cross the socket, against shipping full blocks? The project's main comparison.
+//! How much cheaper is a rescan if only summaries cross the socket instead of full blocks? The
+//! project's main comparison.
 //!
-//! The ways of `rescan compare`, by its own code: same files, same wallet, same socket, the same answer checked equal. The
-//! server is a process of its own, so that processor time and memory are each side's. A chain of 1 GB, whole and its last
-//! blocks alone, for three wallets: a quiet one, with transactions in a few blocks, one with a match in every tenth block,
-//! one with a match in every block. Beside it, what the transport itself carries when nobody does any work: shipped blocks
-//! that come far short of it would be a straw man.
+//! The methods of `rescan compare`, by its own code: same files, same wallet, same socket, answers
+//! checked equal. The server is a separate process, so that processor time and memory are measured
+//! for each side. A chain of 1 GB, whole and its last blocks alone, for three wallets: a quiet one
+//! with transactions in a few blocks, one with a match in every tenth block, and one with a match
+//! in every block. For reference, the bandwidth of the idle transport: shipped blocks far below it
+//! would be a straw man.
 //!
-//! It needs the server's program in the same profile: `cargo build --release -p rescan-server`. `RESCAN_BENCH_DIR` names a
-//! folder on a disk for the chain, which is used again if it is there; `RESCAN_BENCH_SHORT` makes everything small, to see
-//! that it runs.
+//! Requires the server's program in the same profile: `cargo build --release -p rescan-server`.
+//! `RESCAN_BENCH_DIR` names a folder on a disk for the chain; an existing one is reused.
+//! `RESCAN_BENCH_SHORT` makes everything small, to see that it runs.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its table, and what it is doing")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its table and its steps")]
 
 mod table;
 mod transport;
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 use bitcoin::consensus::deserialize;
 use bitcoin::{Block, ScriptBuf};
 use futures::StreamExt;
+use rescan_benches::{is_measuring, is_short};
 use rescan_client::position::Height;
 use rescan_client::{BlockEvent, Client, GivenKeychain, RangeEnd, RangeRequest, RangeStart};
 use rescan_compare::{CompareRequest, Comparison, Curve, RUNS_DEFAULT, compare};
@@ -29,24 +32,22 @@ use rescan_fixtures::block_file_writer::BlockFileLayout;
 use rescan_fixtures::bulk::{BulkSpec, Busyness, ChainLength, write_block_files};
 use rescan_tests::{Manner, ServerProcess, TestServer};
 
-/// Of the whole chain: more than any cache holds.
+/// Bytes of the whole chain: more than any cache holds.
 const BYTES: u64 = 1_000_000_000;
 
-/// Of the chain, so many blocks are the small range.
+/// Blocks of the small range, at the end of the chain.
 const SMALL_RANGE_BLOCKS: u32 = 20;
 
-/// Of the wallet that is neither quiet nor busy, a match in every block of this many.
+/// The ordinary wallet has a match in every block of this many.
 const ORDINARY_EVERY: usize = 10;
 
 fn main() {
-    // `cargo test` runs benches too, to see that they run; what they measure is asked for with `cargo bench`.
-    if !std::env::args().any(|arg| arg == "--bench") {
+    if !is_measuring() {
         return;
     }
-    // As the server has it.
+    // Like the server.
     rescan_server::allocator::keep_large_buffers();
-    let is_short = std::env::var_os("RESCAN_BENCH_SHORT").is_some();
-    let (bytes, runs) = if is_short { (20_000_000, NonZeroU32::MIN) } else { (BYTES, RUNS_DEFAULT) };
+    let (bytes, runs) = if is_short() { (20_000_000, NonZeroU32::MIN) } else { (BYTES, RUNS_DEFAULT) };
     let made = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let directory = std::env::var_os("RESCAN_BENCH_DIR").map_or_else(|| made.path().to_owned(), PathBuf::from);
     let mut spec = BulkSpec::new(ChainLength::Bytes(bytes));
@@ -62,9 +63,9 @@ fn main() {
     runtime.block_on(measure(&server, &spec.descriptors(), bytes, runs));
 }
 
-/// The server's program, beside the directory of this one.
+/// The server's program, in the parent of this bench's directory.
 fn program() -> PathBuf {
-    let own = std::env::current_exe().expect("the system says what runs");
+    let own = std::env::current_exe().expect("the system names the running program");
     let profile = own.parent().and_then(Path::parent).expect("benches are built two levels below the target directory");
     profile.join("rescan-server")
 }
@@ -82,13 +83,14 @@ async fn measure(server: &ServerProcess, descriptors: &[String], bytes: u64, run
     for (range, from) in [("whole", 0), ("small", tip.saturating_sub(SMALL_RANGE_BLOCKS - 1))] {
         for (name, keychains) in &wallets {
             let curve = if (range, *name) == ("whole", "quiet") { Curve::Measured } else { Curve::LeftOut };
-            // What the machine gives differs from minute to minute: the transport is measured on both sides of what it is held against.
+            // A machine's speed differs from minute to minute: measure the transport before and
+            // after the comparison.
             let transport = || transport::bytes_per_second(bytes);
             let mut rates = vec![transport(), transport()];
             let comparison = compared(&client, keychains, from, runs, curve).await;
             rates.extend([transport(), transport()]);
             table::print(range, name, &comparison);
-            // Of a short form, only that it runs is of interest.
+            // The figures of a short run mean nothing.
             if range == "whole" && bytes >= BYTES {
                 table::print_bars(name, &comparison, &rates);
             }

@@ -1,8 +1,8 @@
-//! What was measured, as tables for the README.
+//! The measurements, as tables for the README.
 
 use rescan_compare::{Comparison, Method, MethodReport, Run};
 
-/// Figures of one range and wallet: medians, a row for each way.
+/// Prints the figures of one range and wallet: medians, one row for each method.
 pub(crate) fn print(range: &str, wallet: &str, comparison: &Comparison) {
     let of = &comparison.range;
     println!(
@@ -69,7 +69,7 @@ fn row(way: &MethodReport) -> String {
     )
 }
 
-/// The project's bars, met or not.
+/// Prints the project's targets, met or not.
 pub(crate) fn print_bars(wallet: &str, comparison: &Comparison, rates: &[f64]) {
     let median = |id: Method, figure: fn(&Run) -> Option<u64>| {
         let way = comparison.methods.iter().find(|way| way.method == id);
@@ -84,8 +84,8 @@ pub(crate) fn print_bars(wallet: &str, comparison: &Comparison, rates: &[f64]) {
     let shipped = comparison.range.bytes as f64 / (wall(Method::BlocksMatched) / 1e6);
     println!("\n| bar, {wallet} wallet | found | |");
     println!("|---|---|---|");
-    let bar = |what: &str, found: f64, least: f64| {
-        println!("| {what} at least {least} | {found:.2} | {} |", if found >= least { "met" } else { "not met" });
+    let bar = |name: &str, found: f64, least: f64| {
+        println!("| {name} at least {least} | {found:.2} | {} |", if found >= least { "met" } else { "not met" });
     };
     println!("| the transport alone, GB/s | {:.2} | |", rate / 1e9);
     bar("blocks shipped and matched, of the transport alone: else this comparison is void,", shipped / rate, 0.7);

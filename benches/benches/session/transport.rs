@@ -1,6 +1,7 @@
-//! What Cap'n Proto carries over a Unix socket when neither end does any work: messages of 1.5 MB, as blocks are shipped.
+//! The bandwidth of Cap'n Proto over a Unix socket while both ends are idle: messages of 1.5 MB,
+//! the size of a shipped block.
 //!
-//! Both ends are set up as the product's are: buffers, window, one thread each.
+//! Both ends are configured like the product's: buffers, window, one thread each.
 
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::Instant;
@@ -16,13 +17,13 @@ use tokio::net::UnixStream;
 use tokio::task::LocalSet;
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
-/// About what a full block has.
+/// About the size of a full block.
 const MESSAGE_BYTES: usize = 1_500_000;
 
-/// Takes blocks and drops them.
-struct Nobody;
+/// Drops all blocks.
+struct DiscardingSink;
 
-impl block_sink::Server for Nobody {
+impl block_sink::Server for DiscardingSink {
     async fn blocks(self: capnp::capability::Rc<Self>, _params: block_sink::BlocksParams) -> Result<(), capnp::Error> {
         Ok(())
     }
@@ -36,7 +37,7 @@ impl block_sink::Server for Nobody {
     }
 }
 
-/// Pushes about so many bytes from one thread to another.
+/// Pushes about `bytes` bytes from one thread to another, and returns bytes per second.
 pub(crate) fn bytes_per_second(bytes: u64) -> f64 {
     let (near, far) = StdUnixStream::pair().expect("a pair of sockets");
     let taker = std::thread::spawn(move || run(take(far)));
@@ -52,8 +53,8 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn take(socket: StdUnixStream) {
-    let sink: block_sink::Client = capnp_rpc::new_client(Nobody);
-    // It ends when the other end has gone.
+    let sink: block_sink::Client = capnp_rpc::new_client(DiscardingSink);
+    // Ends once the other end has closed.
     drop(RpcSystem::new(Box::new(network(socket, Side::Server)), Some(sink.client)).await);
 }
 
@@ -64,7 +65,7 @@ async fn push(socket: StdUnixStream, messages: u64) -> f64 {
     let sink: block_sink::Client = system.bootstrap(Side::Server);
     let system = tokio::task::spawn_local(system);
     let data = vec![7; MESSAGE_BYTES];
-    // The first call waits for the connection to be made.
+    // The first call waits for the connection.
     sink.done_request().send().promise.await.expect("it is taken");
     let started = Instant::now();
     for _ in 0..messages {

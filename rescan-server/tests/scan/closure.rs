@@ -1,5 +1,5 @@
-//! The gap rule on random chains: whatever the order of use, how far scripts are derived ahead and where a scan goes on
-//! from another, the answer is that of starting again until nothing changes.
+//! The gap rule on random chains: for any order of use, any look-ahead and any point at which a
+//! scan is resumed, the answer is that of repeated scans until nothing changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use rescan_fixtures::closure::{self, Closure, Owner};
 use rescan_server::blocks::block_file::Access;
 use rescan_server::scan::{LookaheadConfig, ScanPlan, ScannedPart, SegmentSize};
 
-use crate::{Answer, Manner, ReadChain, Wanted, plan, run, watch_keychains};
+use crate::{Answer, ReadChain, RunConfig, WatchInput, plan, run, watch_keychains};
 
-/// The keychains of a case, with the last use that is known of each, and outpoints.
-fn wanted(case: &Case, last_used: &[KeychainUse], coins: &[Coin]) -> Wanted {
+/// The watch input of a case, given the last known use of each keychain and the known coins.
+fn input(case: &Case, last_used: &[KeychainUse], coins: &[Coin]) -> WatchInput {
     let specs = case.descriptors.iter().zip(&case.asked.keychains).enumerate();
     let given = specs.map(|(number, (descriptor, spec))| {
         let used = match last_used.get(number) {
@@ -31,7 +31,7 @@ fn wanted(case: &Case, last_used: &[KeychainUse], coins: &[Coin]) -> Wanted {
         let last_revealed = spec.last_revealed.max(used);
         GivenKeychain { descriptor: descriptor.clone(), gap_limit: spec.gap_limit, last_revealed }
     });
-    let wanted = watch_keychains(given);
+    let input = watch_keychains(given);
     let mut more = WatchSetBuilder::new();
     for (number, script) in (0..).zip(&case.asked.scripts) {
         more.add_script(script.as_bytes(), Origin::Script(number)).unwrap();
@@ -41,7 +41,7 @@ fn wanted(case: &Case, last_used: &[KeychainUse], coins: &[Coin]) -> Wanted {
     for (number, (outpoint, value)) in (0..).zip(given.chain(live)) {
         more.add_outpoint(outpoint, value, Origin::Outpoint(number));
     }
-    Wanted { watch: Arc::new(wanted.watch.extended(more)), keychains: wanted.keychains }
+    WatchInput { watch: Arc::new(input.watch.extended(more)), keychains: input.keychains }
 }
 
 fn owned(owners: &[Owner]) -> impl Iterator<Item = Origin> {
@@ -50,7 +50,7 @@ fn owned(owners: &[Owner]) -> impl Iterator<Item = Origin> {
         .map(|owner| Origin::Keychain { keychain: u32::try_from(owner.keychain).unwrap(), index: Some(owner.index) })
 }
 
-/// What the specification says, as reports.
+/// The answer of the specification, as reports.
 fn expected(case: &Case, closure: &Closure) -> Vec<BlockReport> {
     let single = |script: &bitcoin::Script| {
         let at = case.asked.scripts.iter().position(|own| own.as_script() == script);
@@ -60,7 +60,7 @@ fn expected(case: &Case, closure: &Closure) -> Vec<BlockReport> {
         let at = case.asked.outpoints.iter().position(|(own, _)| own == outpoint);
         at.map(|at| Origin::Outpoint(u32::try_from(at).unwrap()))
     };
-    // Of a given outpoint from before the range nothing is known but what was given.
+    // A given outpoint from before the range has no known script.
     let made_in_range = |outpoint: &OutPoint| {
         let made = closure.answer.transactions.iter().filter(|transaction| transaction.txid == outpoint.txid);
         let mut received = made.flat_map(|transaction| &transaction.received);
@@ -105,26 +105,26 @@ fn uses(closure: &Closure) -> Vec<KeychainUse> {
     used.map(|used| used.map_or(KeychainUse::Unused, KeychainUse::LastUsed)).collect()
 }
 
-/// A plan for the case's range up to `last`, with scripts derived ahead by `lookahead` indexes at first.
+/// A plan for the case's range up to `last`, with a first look-ahead of `lookahead` indexes.
 fn case_plan(
     chain: &ReadChain,
     case: &Case,
-    wanted: &Wanted,
+    input: &WatchInput,
     last: Height,
     lookahead: u32,
     blocks_max: u32,
 ) -> ScanPlan {
-    // Half of the cases derive far ahead, as far as that is worth while, the others as little as they may.
+    // Half of the cases look far ahead, as far as is worthwhile, the others as little as possible.
     let each = if blocks_max == 1 { lookahead.saturating_mul(50) } else { lookahead };
     let size = SegmentSize { blocks_max, ..SegmentSize::default() };
     ScanPlan {
         range: HeightRange::new(Height(case.from_height), last).unwrap(),
         lookahead: LookaheadConfig { each, total: u32::MAX, each_min: lookahead, after: Duration::ZERO },
-        ..plan(chain, wanted, Manner { size, ..Manner::with_workers(1) })
+        ..plan(chain, input, RunConfig { size, ..RunConfig::with_workers(1) })
     }
 }
 
-/// Block by block, since a failure with two whole histories tells nobody anything.
+/// Compares block by block: a failure with two whole histories would be unreadable.
 fn assert_same(found: &[BlockReport], expected: &[BlockReport]) {
     for (found, expected) in found.iter().zip(expected) {
         assert_eq!((found.height, found.transactions.len()), (expected.height, expected.transactions.len()));
@@ -161,24 +161,30 @@ fn open(case: &Case) -> (ReadChain, Height, tempfile::TempDir) {
     (chain, tip, dir)
 }
 
+// Four scans a case: a defect of look-ahead, backfill or withheld matches shows within the first few.
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_order_of_use_comes_to_the_fixed_point(seed in any::<u64>(), lookahead in 1_u32..40) {
+    fn every_order_of_use_ends_at_the_fixed_point(seed in any::<u64>(), lookahead in 1_u32..40) {
         let case = random_case(seed);
         let closure = closure::scan(case.range(), &case.asked);
         let (chain, tip, _dir) = open(&case);
-        let wanted = wanted(&case, &[], &[]);
+        let input = input(&case, &[], &[]);
         for (workers, blocks_max) in [(1, 1), (2, 3), (4, 1), (3, 1_000)] {
-            let plan = case_plan(&chain, &case, &wanted, tip, lookahead, blocks_max);
+            let plan = case_plan(&chain, &case, &input, tip, lookahead, blocks_max);
             let answer = run(&chain, plan, workers).unwrap();
             assert_complete(&answer, &case, &closure, lookahead);
         }
     }
+}
+
+// A lost backfill of earlier scripts showed only after 10 cases.
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_scan_that_goes_on_where_another_ended_adds_up_to_one(
+    fn a_scan_and_its_resumption_add_up_to_one_scan(
         seed in any::<u64>(),
         lookahead in 1_u32..40,
         part in 0.0_f64..1.0,
@@ -188,14 +194,14 @@ proptest! {
         let (chain, tip, _dir) = open(&case);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two heights")]
         let through = Height(case.from_height + (f64::from(tip.0 - case.from_height) * part) as u32);
-        let first = case_plan(&chain, &case, &wanted(&case, &[], &[]), through, lookahead, 2);
+        let first = case_plan(&chain, &case, &input(&case, &[], &[]), through, lookahead, 2);
         let first = run(&chain, first, 2).unwrap();
         let mut ledger = CoinLedger::new();
         first.reports.iter().for_each(|report| ledger.apply(report));
         let coins: Vec<Coin> = ledger.sorted().into_iter().cloned().collect();
-        let wanted = wanted(&case, &first.totals.keychains, &coins);
+        let input = input(&case, &first.totals.keychains, &coins);
         let scanned = ScannedPart { through, watched_through: first.totals.watched_through.clone() };
-        let second = ScanPlan { scanned: Some(scanned), ..case_plan(&chain, &case, &wanted, tip, lookahead, 2) };
+        let second = ScanPlan { scanned: Some(scanned), ..case_plan(&chain, &case, &input, tip, lookahead, 2) };
         let second = run(&chain, second, 2).unwrap();
         let mut both = History::new();
         for mut report in first.reports.into_iter().chain(second.reports) {
@@ -207,7 +213,8 @@ proptest! {
     }
 }
 
-/// A coin that was given because an earlier scan found it belongs to what that scan said.
+/// Replaces the outpoint origin of a coin that an earlier scan found by the origins which that scan
+/// reported.
 fn restore_origins(report: &mut BlockReport, given: usize, coins: &[Coin]) {
     for spent in report.transactions.iter_mut().flat_map(|transaction| &mut transaction.spent) {
         let origins = spent.origins.iter().flat_map(|origin| match *origin {

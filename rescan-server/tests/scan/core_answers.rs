@@ -1,4 +1,4 @@
-//! Every wallet of both real datadirs: the same history and the same coins as Bitcoin Core itself says.
+//! Every wallet of both real datadirs: the same history and the same coins as Bitcoin Core reports.
 
 use rescan_core::coins::CoinLedger;
 use rescan_core::report::Outcome;
@@ -8,19 +8,19 @@ use rescan_fixtures::private_access::mapped_access;
 use rescan_server::blocks::block_file::Access;
 use rescan_server::scan::SegmentSize;
 
-use crate::{Answer, Manner, ReadChain, Wanted, scan, watch_descriptors};
+use crate::{Answer, ReadChain, RunConfig, WatchInput, scan, watch_descriptors};
 
 struct Wallet<'a> {
     name: &'a str,
     expected: &'a ExpectedWallet,
-    wanted: Wanted,
+    input: WatchInput,
 }
 
 fn wallets(datadir: &CoreDatadir) -> Vec<Wallet<'_>> {
     let wallets = datadir.expected().wallets.iter();
     let compiled = wallets.map(|(name, expected)| {
-        let wanted = watch_descriptors(expected.descriptors.iter().map(|entry| entry.descriptor.as_str()));
-        Wallet { name, expected, wanted }
+        let input = watch_descriptors(expected.descriptors.iter().map(|entry| entry.descriptor.as_str()));
+        Wallet { name, expected, input }
     });
     compiled.collect()
 }
@@ -59,38 +59,29 @@ fn assert_is_cores(answer: &Answer, wallet: &Wallet<'_>, context: &str) {
 }
 
 #[test]
-fn every_wallet_has_cores_history_and_coins_however_it_is_scanned() {
+fn every_wallet_has_cores_history_and_coins_in_any_configuration() {
+    let mapped = [RunConfig::with_workers(1), config(8, Verify::None, 1)];
+    let read = [config(2, Verify::All, 7), config(8, Verify::Reported, 10_000)];
     for which in Which::ALL {
         let dir = tempfile::tempdir().unwrap();
         let datadir = CoreDatadir::unpack(which, dir.path()).unwrap();
         let wallets = wallets(&datadir);
-        for (arm, access) in [("mapped", mapped_access()), ("read", Access::read())] {
+        for (arm, access, configs) in [("mapped", mapped_access(), mapped), ("read", Access::read(), read)] {
             let chain = ReadChain::open(&datadir.blocks_dir(), access);
             let tip = chain.chain.newest().unwrap().tip().unwrap();
             assert_eq!((tip.height.0, tip.hash), (datadir.expected().tip_height, datadir.expected().tip_hash));
-            for (workers, verify) in [(1, Verify::Reported), (2, Verify::All), (8, Verify::None), (8, Verify::Reported)]
-            {
-                let manner = Manner { verify, ..Manner::with_workers(workers) };
+            for config in configs {
                 for wallet in &wallets {
-                    let answer = scan(&chain, &wallet.wanted, manner).unwrap();
-                    assert_is_cores(&answer, wallet, &format!("in {which:?}, {arm}, {manner:?}"));
+                    let answer = scan(&chain, &wallet.input, config).unwrap();
+                    assert_is_cores(&answer, wallet, &format!("in {which:?}, {arm}, {config:?}"));
                 }
             }
         }
     }
 }
 
-#[test]
-fn no_size_of_segments_changes_a_byte_of_the_answer() {
-    let dir = tempfile::tempdir().unwrap();
-    let datadir = CoreDatadir::unpack(Which::A, dir.path()).unwrap();
-    let chain = ReadChain::open(&datadir.blocks_dir(), mapped_access());
-    for wallet in wallets(&datadir) {
-        let one = scan(&chain, &wallet.wanted, Manner::with_workers(1)).unwrap().timeless();
-        for blocks_max in [1, 2, 7, 10_000] {
-            let size = SegmentSize { first_bytes: 1 << 30, bytes_max: 1 << 30, blocks_max };
-            let manner = Manner { size, ..Manner::with_workers(3) };
-            assert_eq!(scan(&chain, &wallet.wanted, manner).unwrap().timeless(), one, "{blocks_max} a segment");
-        }
-    }
+/// One configuration: segments of at most `blocks_max` blocks, whatever their bytes.
+fn config(workers: usize, verify: Verify, blocks_max: u32) -> RunConfig {
+    let size = SegmentSize { first_bytes: 1 << 30, bytes_max: 1 << 30, blocks_max };
+    RunConfig { verify, size, ..RunConfig::with_workers(workers) }
 }

@@ -1,4 +1,5 @@
-//! A flipped bit in the header of a block that nothing watched is in. The walk does not read headers, so the chain has to notice.
+//! A flipped bit in the header of a block without matches. The walk does not read headers: the
+//! chain must detect it.
 
 use rescan_core::position::Height;
 use rescan_core::report::Outcome;
@@ -7,25 +8,23 @@ use rescan_fixtures::private_access::mapped_access;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::blocks::block_file::Access;
 
-use crate::{Manner, ReadChain, scan, watch_scripts};
+use crate::{ReadChain, RunConfig, scan, watch_scripts};
 
 const HEIGHT: u32 = 30;
 
-/// Offset and bit within a header, one for each field: version, parent, merkle root, time, target, nonce. On regtest, every
-/// second of such headers still meets its target.
+/// Offset and bit within a header, one for each field: version, parent, merkle root, time, target,
+/// nonce. On regtest, every second such header still meets its target.
 const FLIPS: [(u32, u8); 8] = [(0, 1), (10, 1), (40, 4), (70, 1), (75, 1), (75, 0x80), (78, 1), (79, 8)];
 
-/// When a bit is flipped.
+/// The time of the flip.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flipped {
-    BeforeTheFirstLook,
+    BeforeTheFirstRead,
     UnderARunningServer,
 }
 
-/// What a scan comes to.
-fn outcome((offset, mask): (u32, u8), flipped: Flipped, access: Access) -> Outcome {
-    let mut chain = ChainBuilder::new();
-    chain.mine(60).xor([7, 0, 1, 2, 3, 4, 5, 6]).file_bytes_max(4000);
+/// The outcome of a scan of `chain` after one bit was flipped.
+fn outcome(chain: &ChainBuilder, (offset, mask): (u32, u8), flipped: Flipped, access: Access) -> Outcome {
     let dir = tempfile::tempdir().unwrap();
     let mut written = chain.write(dir.path()).unwrap();
     let span = written.span(&chain.hash_at(HEIGHT)).unwrap();
@@ -33,17 +32,23 @@ fn outcome((offset, mask): (u32, u8), flipped: Flipped, access: Access) -> Outco
     written.files().flip(span, offset, mask).unwrap();
     let read = opened.unwrap_or_else(|| ReadChain::open(dir.path(), access));
     let watch = watch_scripts(&[TestWallet::new("nobody").script(ScriptKind::P2wpkh, 0)]);
-    scan(&read, &watch, Manner::with_workers(2)).unwrap().outcome
+    scan(&read, &watch, RunConfig::with_workers(2)).unwrap().outcome
 }
 
 #[test]
 fn a_block_whose_header_is_damaged_is_missing_and_no_scan_over_it_is_complete() {
+    let mut chain = ChainBuilder::new();
+    chain.mine(60).xor([7, 0, 1, 2, 3, 4, 5, 6]).file_bytes_max(4000);
     for (flip, access) in FLIPS.into_iter().flat_map(|flip| [(flip, mapped_access()), (flip, Access::read())]) {
         let lowest = Height(HEIGHT + 1);
-        assert_eq!(outcome(flip, Flipped::BeforeTheFirstLook, access), Outcome::PrunedBelow(lowest), "{flip:?}");
-        // The chain that the scan is pinned to has lost a block.
         assert_eq!(
-            outcome(flip, Flipped::UnderARunningServer, access),
+            outcome(&chain, flip, Flipped::BeforeTheFirstRead, access),
+            Outcome::PrunedBelow(lowest),
+            "{flip:?}"
+        );
+        // The pinned chain has lost a block.
+        assert_eq!(
+            outcome(&chain, flip, Flipped::UnderARunningServer, access),
             Outcome::ReorganisedFrom(Height(HEIGHT)),
             "{flip:?}"
         );

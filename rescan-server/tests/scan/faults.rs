@@ -1,4 +1,4 @@
-//! Bytes that are not what the chain says they are, and requests to stop.
+//! Damaged blocks, and cancelled scans.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use rescan_server::blocks::block_file::Access;
 use rescan_server::cancel::Cancel;
 use rescan_server::scan::{BlockReader, Scan, SegmentSize, WorkerPool};
 
-use crate::{Manner, ReadChain, plan, scan, watch_scripts};
+use crate::{ReadChain, RunConfig, plan, scan, watch_scripts};
 
-/// A chain that pays the wallet once in the middle, and where that block lies.
-struct Paid {
+/// A chain with one payment to the wallet, at `height`.
+struct PaidChain {
     chain: ChainBuilder,
     script: ScriptBuf,
     height: u32,
 }
 
-impl Paid {
+impl PaidChain {
     fn new() -> Self {
         let script = TestWallet::new("faults").script(ScriptKind::P2wpkh, 0);
         let mut chain = ChainBuilder::new();
@@ -35,7 +35,7 @@ impl Paid {
         Self { chain, script, height }
     }
 
-    /// Where the script that is paid begins in its block.
+    /// The offset of the paid script in its block.
     fn script_offset(&self) -> u32 {
         let block = serialize(self.chain.block_at(self.height));
         let at = block.windows(self.script.len()).position(|bytes| bytes == self.script.as_bytes()).unwrap();
@@ -43,13 +43,13 @@ impl Paid {
     }
 }
 
-/// Behind an output's value comes one byte of script length.
+/// The distance from an output's value to its script: 8 bytes of value and one of script length.
 const VALUE_BEFORE_SCRIPT: u32 = 9;
 
 #[test]
-fn a_flipped_bit_in_a_matched_block_is_corrupt_and_its_place_is_named() {
+fn a_flipped_bit_in_a_matched_block_is_a_corrupt_block_at_its_file_and_offset() {
     for access in [mapped_access(), Access::read()] {
-        let paid = Paid::new();
+        let paid = PaidChain::new();
         let dir = tempfile::tempdir().unwrap();
         let mut written = paid.chain.write(dir.path()).unwrap();
         let span = written.span(&paid.chain.hash_at(paid.height)).unwrap();
@@ -57,34 +57,34 @@ fn a_flipped_bit_in_a_matched_block_is_corrupt_and_its_place_is_named() {
         let chain = ReadChain::open(dir.path(), access);
         let watch = watch_scripts(std::slice::from_ref(&paid.script));
         for verify in [Verify::Reported, Verify::All] {
-            let failure = scan(&chain, &watch, Manner { verify, ..Manner::with_workers(2) }).unwrap_err();
+            let failure = scan(&chain, &watch, RunConfig { verify, ..RunConfig::with_workers(2) }).unwrap_err();
             let path = written.files().path(span.file);
             let place = FailurePlace { height: Height(paid.height), path, offset: u64::from(span.offset) };
             assert_eq!((failure.kind, failure.at), (FailureKind::CorruptBlock, Some(place)), "{}", failure.detail);
         }
-        let believed = scan(&chain, &watch, Manner { verify: Verify::None, ..Manner::with_workers(2) }).unwrap();
-        assert_eq!(believed.totals.coins.total_sat, 50_001, "what a trusted disk says is taken as it is");
+        let believed = scan(&chain, &watch, RunConfig { verify: Verify::None, ..RunConfig::with_workers(2) }).unwrap();
+        assert_eq!(believed.totals.coins.total_sat, 50_001, "a trusted disk is believed");
     }
 }
 
 #[test]
-fn a_flipped_bit_that_hides_a_match_is_noticed_only_where_every_block_is_proven() {
-    let paid = Paid::new();
+fn a_flipped_bit_that_hides_a_match_is_detected_only_if_every_block_is_proven() {
+    let paid = PaidChain::new();
     let dir = tempfile::tempdir().unwrap();
     let mut written = paid.chain.write(dir.path()).unwrap();
     let span = written.span(&paid.chain.hash_at(paid.height)).unwrap();
     written.files().flip(span, paid.script_offset() + 5, 1).unwrap();
     let chain = ReadChain::open(dir.path(), Access::read());
     let watch = watch_scripts(std::slice::from_ref(&paid.script));
-    let reported = scan(&chain, &watch, Manner::with_workers(2)).unwrap();
+    let reported = scan(&chain, &watch, RunConfig::with_workers(2)).unwrap();
     assert_eq!((reported.reports.len(), reported.outcome), (0, Outcome::Complete));
-    let failure = scan(&chain, &watch, Manner { verify: Verify::All, ..Manner::with_workers(2) }).unwrap_err();
+    let failure = scan(&chain, &watch, RunConfig { verify: Verify::All, ..RunConfig::with_workers(2) }).unwrap_err();
     assert_eq!(failure.kind, FailureKind::CorruptBlock);
 }
 
 #[test]
-fn a_damaged_copy_of_a_block_gives_way_to_a_whole_one() {
-    let mut paid = Paid::new();
+fn a_block_with_a_damaged_copy_is_read_from_the_other() {
+    let mut paid = PaidChain::new();
     let hash = paid.chain.hash_at(paid.height);
     paid.chain.insert_after(hash, Record::Block(hash));
     for damaged in [0, 1] {
@@ -95,13 +95,14 @@ fn a_damaged_copy_of_a_block_gives_way_to_a_whole_one() {
         assert_eq!(copies.len(), 2);
         written.files().flip(copies[damaged], paid.script_offset() - VALUE_BEFORE_SCRIPT, 1).unwrap();
         let chain = ReadChain::open(dir.path(), Access::read());
-        let answer = scan(&chain, &watch_scripts(std::slice::from_ref(&paid.script)), Manner::with_workers(2)).unwrap();
+        let answer =
+            scan(&chain, &watch_scripts(std::slice::from_ref(&paid.script)), RunConfig::with_workers(2)).unwrap();
         assert_eq!((answer.outcome, answer.totals.coins.total_sat), (Outcome::Complete, 50_000), "copy {damaged}");
     }
 }
 
-/// Every block spends the coin of the one before, so that workers that run ahead miss coins, and blocks are matched again
-/// when their turn has come; those bytes are proven like the first ones.
+/// Every block spends the coin of the one before. Workers that run ahead miss coins, and their
+/// blocks are matched again; the bytes of that match are proven too.
 #[test]
 fn a_block_that_is_matched_again_is_not_believed_from_its_damaged_copy() {
     let wallet = TestWallet::new("faults");
@@ -132,7 +133,7 @@ fn a_block_that_is_matched_again_is_not_believed_from_its_damaged_copy() {
     let watch = watch_scripts(std::slice::from_ref(&script));
     let size = SegmentSize { blocks_max: 1, ..SegmentSize::default() };
     for workers in [1, 2, 4] {
-        let answer = scan(&read, &watch, Manner { size, ..Manner::with_workers(workers) }).unwrap();
+        let answer = scan(&read, &watch, RunConfig { size, ..RunConfig::with_workers(workers) }).unwrap();
         assert_eq!(answer.outcome, Outcome::Complete);
         assert_eq!((answer.totals.coins.count, answer.totals.coins.total_sat), (1, coin.output.value.to_sat()));
         assert_eq!(answer.totals.transactions, 61);
@@ -144,15 +145,15 @@ fn a_block_that_is_matched_again_is_not_believed_from_its_damaged_copy() {
 }
 
 #[test]
-fn a_cancelled_scan_and_a_cancelled_shipment_end_as_cancelled_with_nothing_settled() {
-    let paid = Paid::new();
+fn a_cancelled_scan_and_a_cancelled_reader_end_as_cancelled_with_nothing_settled() {
+    let paid = PaidChain::new();
     let dir = tempfile::tempdir().unwrap();
     paid.chain.write(dir.path()).unwrap();
     let read = ReadChain::open(dir.path(), Access::read());
     let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
-    let plan = plan(&read, &watch_scripts(std::slice::from_ref(&paid.script)), Manner::with_workers(1));
+    let plan = plan(&read, &watch_scripts(std::slice::from_ref(&paid.script)), RunConfig::with_workers(1));
     let (snapshot, range) = (Arc::clone(&plan.snapshot), plan.range);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! The scan: against Bitcoin Core's own answers, and against the oracle on random chains.
+//! Scans, compared with Bitcoin Core's own answers and with the oracle on random chains.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -29,7 +29,7 @@ use rescan_server::scan::{
     GapLimit, LookaheadConfig, Scan, ScanPlan, ScanTotals, SegmentSize, WatchedKeychain, WorkerPool,
 };
 
-/// A chain read from files, with its state in a directory of its own.
+/// A chain read from files, with a temporary state directory.
 struct ReadChain {
     chain: Arc<Chain>,
     _state_dir: tempfile::TempDir,
@@ -51,15 +51,15 @@ impl ReadChain {
     }
 }
 
-/// How a scan is run; no choice of these may change its answer.
+/// The configuration of a run; no choice may change the answer.
 #[derive(Clone, Copy, Debug)]
-struct Manner {
+struct RunConfig {
     workers: usize,
     verify: Verify,
     size: SegmentSize,
 }
 
-impl Manner {
+impl RunConfig {
     fn with_workers(workers: usize) -> Self {
         Self { workers, verify: Verify::Reported, size: SegmentSize::default() }
     }
@@ -73,44 +73,44 @@ struct Answer {
 }
 
 impl Answer {
-    /// Without what may depend on timing: how much was derived ahead, and when.
-    fn timeless(mut self) -> Self {
+    /// Clears the fields that depend on timing: those of look-ahead.
+    fn without_timing(mut self) -> Self {
         self.totals.passes = 0;
         self.totals.watched_through.clear();
         self
     }
 }
 
-/// What is looked for to begin with, and the keychains that it may grow by.
+/// The initial watch set, and the keychains by which it may grow.
 #[derive(Clone)]
-struct Wanted {
+struct WatchInput {
     watch: Arc<WatchSet>,
     keychains: Arc<[WatchedKeychain]>,
 }
 
-/// A scan of all of a chain for all history, nothing covered before.
-fn plan(chain: &ReadChain, wanted: &Wanted, manner: Manner) -> ScanPlan {
+/// A first scan of a whole chain for all history.
+fn plan(chain: &ReadChain, input: &WatchInput, config: RunConfig) -> ScanPlan {
     let snapshot = chain.chain.newest().unwrap();
     ScanPlan {
         range: HeightRange::new(Height(0), snapshot.tip().unwrap().height).unwrap(),
         snapshot,
         scanned: None,
-        watch: Arc::clone(&wanted.watch),
-        keychains: Arc::clone(&wanted.keychains),
+        watch: Arc::clone(&input.watch),
+        keychains: Arc::clone(&input.keychains),
         scripts_max: 1_000_000,
-        verify: manner.verify,
+        verify: config.verify,
         deliver: Deliver::History,
         extras: Extras::default(),
-        segment_size: manner.size,
+        segment_size: config.size,
         lookahead: LookaheadConfig::default(),
     }
 }
 
-fn scan(chain: &ReadChain, wanted: &Wanted, manner: Manner) -> Result<Answer, Failure> {
-    run(chain, plan(chain, wanted, manner), manner.workers)
+fn scan(chain: &ReadChain, input: &WatchInput, config: RunConfig) -> Result<Answer, Failure> {
+    run(chain, plan(chain, input, config), config.workers)
 }
 
-/// Runs a scan to its end. What came late is merged into the rest.
+/// Runs a scan to its end, and merges late reports.
 fn run(chain: &ReadChain, plan: ScanPlan, workers: usize) -> Result<Answer, Failure> {
     let pool = WorkerPool::new(NonZeroUsize::new(workers).unwrap()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -129,12 +129,12 @@ fn run(chain: &ReadChain, plan: ScanPlan, workers: usize) -> Result<Answer, Fail
 }
 
 /// Descriptors, watched up to a gap limit of 1,000.
-fn watch_descriptors<'a>(descriptors: impl IntoIterator<Item = &'a str>) -> Wanted {
+fn watch_descriptors<'a>(descriptors: impl IntoIterator<Item = &'a str>) -> WatchInput {
     watch_keychains(descriptors.into_iter().map(GivenKeychain::from))
 }
 
-/// Keychains, and what their gap limit reaches before any use.
-fn watch_keychains(given: impl IntoIterator<Item = GivenKeychain>) -> Wanted {
+/// Keychains up to their gap limit before any use.
+fn watch_keychains(given: impl IntoIterator<Item = GivenKeychain>) -> WatchInput {
     let mut builder = WatchSetBuilder::new();
     let mut keychains = Vec::new();
     for (number, given) in (0..).zip(given) {
@@ -149,13 +149,13 @@ fn watch_keychains(given: impl IntoIterator<Item = GivenKeychain>) -> Wanted {
         }
         keychains.push(WatchedKeychain { keychain, rule });
     }
-    Wanted { watch: Arc::new(builder.build()), keychains: keychains.into() }
+    WatchInput { watch: Arc::new(builder.build()), keychains: keychains.into() }
 }
 
-fn watch_scripts(scripts: &[ScriptBuf]) -> Wanted {
+fn watch_scripts(scripts: &[ScriptBuf]) -> WatchInput {
     let mut builder = WatchSetBuilder::new();
     for (number, script) in (0..).zip(scripts) {
         builder.add_script(script.as_bytes(), Origin::Script(number)).unwrap();
     }
-    Wanted { watch: Arc::new(builder.build()), keychains: Arc::new([]) }
+    WatchInput { watch: Arc::new(builder.build()), keychains: Arc::new([]) }
 }

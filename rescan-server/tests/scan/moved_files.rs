@@ -1,4 +1,4 @@
-//! Files that a node takes away, cuts or rewrites between the look that a scan is pinned to and the scan.
+//! Block files that a node prunes, truncates or rewrites after the snapshot of a scan was taken.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::blocks::block_file::Access;
 use rescan_server::scan::SegmentSize;
 
-use crate::{Answer, Manner, ReadChain, scan, watch_scripts};
+use crate::{Answer, ReadChain, RunConfig, scan, watch_scripts};
 
 const KEY: [u8; 8] = [3, 1, 4, 1, 5, 9, 2, 6];
 
-/// A chain of which every block pays the wallet, in files of about 25 blocks.
+/// A chain in which every block pays the wallet, in files of about 25 blocks.
 fn paying_chain() -> ChainBuilder {
     let mut chain = ChainBuilder::new();
     pay(&mut chain, 300);
@@ -29,14 +29,14 @@ fn pay(chain: &mut ChainBuilder, blocks: u32) {
     }
 }
 
-/// Scans for what every block pays; every segment is one block.
+/// Scans for the script that every block pays, with segments of one block.
 fn scan_all(chain: &ReadChain, workers: usize) -> Answer {
     let script = TestWallet::new("moved").script(ScriptKind::P2wpkh, 0);
     let size = SegmentSize { first_bytes: 1, bytes_max: 1, blocks_max: 1 };
-    scan(chain, &watch_scripts(&[script]), Manner { size, ..Manner::with_workers(workers) }).unwrap()
+    scan(chain, &watch_scripts(&[script]), RunConfig { size, ..RunConfig::with_workers(workers) }).unwrap()
 }
 
-/// What was reported is the start of the chain, without a gap and up to `end` at most.
+/// Asserts that the reports are the start of the chain, without a gap and below `end`.
 fn assert_is_start_of(answer: &Answer, chain: &ChainBuilder, end: u32) {
     for (height, report) in (1..).zip(&answer.reports) {
         assert_eq!((report.height, report.hash), (Height(height), chain.hash_at(height)));
@@ -44,13 +44,13 @@ fn assert_is_start_of(answer: &Answer, chain: &ChainBuilder, end: u32) {
     }
 }
 
-fn both_arms() -> [Access; 2] {
+fn both_accesses() -> [Access; 2] {
     [mapped_access(), Access::read()]
 }
 
 #[test]
-fn files_that_vanish_under_a_scan_end_it_as_pruned_above_what_it_reported() {
-    for (access, workers) in both_arms().into_iter().flat_map(|access| [(access, 1), (access, 4)]) {
+fn files_that_vanish_under_a_scan_end_it_as_pruned_after_the_reports_below_them() {
+    for (access, workers) in both_accesses().into_iter().flat_map(|access| [(access, 1), (access, 4)]) {
         let chain = paying_chain();
         let dir = tempfile::tempdir().unwrap();
         let mut written = chain.write(dir.path()).unwrap();
@@ -61,7 +61,7 @@ fn files_that_vanish_under_a_scan_end_it_as_pruned_above_what_it_reported() {
         let answer = scan_all(&read, workers);
         let lowest = heights.last().unwrap() + 1;
         assert_eq!(answer.outcome, Outcome::PrunedBelow(Height(lowest)));
-        assert_eq!(answer.reports.len() as u64, u64::from(heights.first().unwrap() - 1), "all below it were reported");
+        assert_eq!(answer.reports.len() as u64, u64::from(heights.first().unwrap() - 1), "all below were reported");
         assert_is_start_of(&answer, &chain, *heights.first().unwrap());
     }
 }
@@ -73,12 +73,13 @@ fn in_file(written: &WrittenChain, file: FileNumber) -> BTreeSet<u32> {
 
 #[test]
 fn files_that_a_restarted_node_rewrote_end_a_scan_as_reorganised_and_nothing_false_is_reported() {
-    for (access, workers) in both_arms().into_iter().flat_map(|access| [(access, 1), (access, 4)]) {
+    for (access, workers) in both_accesses().into_iter().flat_map(|access| [(access, 1), (access, 4)]) {
         let mut chain = paying_chain();
         let dir = tempfile::tempdir().unwrap();
         let mut written = chain.write(dir.path()).unwrap();
         let read = ReadChain::open(dir.path(), access);
-        // It remembers file 0 as it was at height 10, cuts it there, empties the files after it, and goes another way.
+        // The node restarts with file 0 as of height 10: it truncates that file, removes the later
+        // ones, and extends another branch.
         let end = written.span(&chain.hash_at(10)).unwrap().end();
         let files_before = written.files().current_file();
         written.files().rewind_to_file(FileNumber(0), u32::try_from(end).unwrap()).unwrap();
@@ -90,13 +91,13 @@ fn files_that_a_restarted_node_rewrote_end_a_scan_as_reorganised_and_nothing_fal
         assert_eq!(answer.outcome, Outcome::ReorganisedFrom(Height(11)));
         assert_is_start_of(&answer, &chain, 11);
         let again = scan_all(&read, workers);
-        assert_eq!((again.outcome, again.reports.len()), (Outcome::Complete, 50), "the next scan sees what is there");
+        assert_eq!((again.outcome, again.reports.len()), (Outcome::Complete, 50), "the next scan reads the new files");
     }
 }
 
 #[test]
-fn a_file_that_is_finished_and_cut_to_its_data_is_scanned_before_and_after() {
-    for access in both_arms() {
+fn a_finished_file_that_is_truncated_to_its_data_is_scanned_before_and_after() {
+    for access in both_accesses() {
         let mut chain = paying_chain();
         let dir = tempfile::tempdir().unwrap();
         let mut written = chain.write(dir.path()).unwrap();
@@ -107,9 +108,9 @@ fn a_file_that_is_finished_and_cut_to_its_data_is_scanned_before_and_after() {
         let preallocated = path.metadata().unwrap().len();
         pay(&mut chain, 60);
         written.append(&chain).unwrap();
-        assert!(path.metadata().unwrap().len() < preallocated, "the node cut the file that grew until now");
+        assert!(path.metadata().unwrap().len() < preallocated, "the node truncates a finished file");
         let answer = scan_all(&read, 2);
-        assert_eq!((answer.outcome, answer.reports.len()), (Outcome::Complete, 300), "pinned to the chain of before");
-        assert_eq!(scan_all(&read, 2).reports.len(), 360, "which the end of that scan refreshed");
+        assert_eq!((answer.outcome, answer.reports.len()), (Outcome::Complete, 300), "pinned to the earlier chain");
+        assert_eq!(scan_all(&read, 2).reports.len(), 360, "that scan refreshed the chain at its end");
     }
 }

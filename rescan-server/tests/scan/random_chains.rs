@@ -1,5 +1,6 @@
-//! Random chains against the slow oracle: reorganisations, spends in the same block, duplicate scripts, huge blocks, every
-//! kind of script, under any key, any number of workers and any size of segments.
+//! Random chains against the slow oracle: reorganisations, spends in the same block, duplicate
+//! scripts, huge blocks and every kind of script, for any obfuscation key, any number of workers
+//! and any segment size.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,22 +17,22 @@ use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_server::blocks::block_file::Access;
 use rescan_server::scan::SegmentSize;
 
-use crate::{Answer, Manner, ReadChain, Wanted, scan};
+use crate::{Answer, ReadChain, RunConfig, WatchInput, scan};
 
 /// One step of a scenario.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Pays so many scripts with one transaction, some of them twice.
+    /// Pays scripts in one transaction, some of them twice.
     Pay(Vec<(prop::sample::Index, u32)>),
-    /// Spends some of the wallet's coins, those of this very block among them, to itself.
+    /// Spends some of the wallet's coins to itself, including coins of the same block.
     Spend(u8, prop::sample::Index),
     Mine(u32),
     CoinbaseToWallet(prop::sample::Index),
     Reorg(u32),
     StaleBranch(u32),
-    /// A transaction with so many bytes of witness.
+    /// A transaction with that many bytes of witness.
     Inscribe(usize),
-    /// Many outputs in one transaction, one of them the wallet's.
+    /// One transaction with many outputs, one of them the wallet's.
     Crowd(usize, prop::sample::Index),
     OpReturn,
 }
@@ -108,10 +109,10 @@ impl Scenario {
         TxOut { value: Amount::from_sat(sat), script_pubkey: to.get(&self.scripts).clone() }
     }
 
-    /// Spends coins of one script, if it has any that may be spent now; a second transaction spends the first.
+    /// Spends up to `count` coins, if any are spendable; a second transaction spends the first.
     fn spend(&mut self, count: usize, to: &prop::sample::Index) {
         let coins = self.scripts.iter().flat_map(|script| self.chain.coins_of(script));
-        // Rewards are left alone, as they ripen only after a hundred blocks, and so is what waits to be spent.
+        // Coinbase outputs mature only after a hundred blocks.
         let is_reward = |coin: &Coin| self.chain.confirmed(&coin.outpoint.txid).is_some_and(|tx| tx.tx_index == 0);
         let coins: Vec<Coin> =
             coins.filter(|coin| !self.spent.contains(&coin.outpoint) && !is_reward(coin)).take(count).collect();
@@ -126,7 +127,7 @@ impl Scenario {
     }
 }
 
-/// An output that is nobody's.
+/// An output to an unwatched script.
 fn stranger(number: usize) -> TxOut {
     let mut program = [7; 20];
     program[..8].copy_from_slice(&number.to_le_bytes());
@@ -134,7 +135,7 @@ fn stranger(number: usize) -> TxOut {
     TxOut { value: Amount::from_sat(600), script_pubkey }
 }
 
-/// What the oracle finds, in the words of reports.
+/// The answer of the oracle, as reports.
 fn expected(chain: &ChainBuilder, watched: &Watched, watch: &WatchSet) -> (Vec<BlockReport>, u64, u64) {
     use rescan_core::position::Height;
     use rescan_core::report::{Received, Spent, TransactionReport};
@@ -226,10 +227,10 @@ proptest! {
                 [(1, Verify::All, 1_000), (2, Verify::Reported, 3), (4, Verify::Reported, 1), (3, Verify::None, 10)]
             {
                 let size = SegmentSize { blocks_max, ..SegmentSize::default() };
-                let manner = Manner { workers, verify, size };
-                let wanted = Wanted { watch: Arc::clone(&watch), keychains: Arc::new([]) };
-                let answer = scan(&chain, &wanted, manner).unwrap();
-                check(&answer, &expected, &format!("{manner:?}"))?;
+                let config = RunConfig { workers, verify, size };
+                let input = WatchInput { watch: Arc::clone(&watch), keychains: Arc::new([]) };
+                let answer = scan(&chain, &input, config).unwrap();
+                check(&answer, &expected, &format!("{config:?}"))?;
             }
         }
     }

@@ -1,6 +1,6 @@
-//! The same question asked with other libraries: which transactions of a block pay a watched script or spend a watched
-//! coin? Both look at every input and every output with the very filters that the walk uses, so that only the way through
-//! the block differs. Both read blocks in the clear only.
+//! The walk by other libraries: which transactions of a block pay a watched script or spend a
+//! watched coin? Both test every input and output with the filters of our walk, so that only the
+//! parsing differs. Both read blocks in the clear only.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,8 @@ use rescan_core::watching::coin_map::CoinMap;
 use rescan_core::watching::matching::Coins;
 use rescan_core::watching::watch_set::WatchSet;
 
-/// Inputs and outputs of `block` that the filters let pass, found by the visitor of `bitcoin_slices`.
+/// The number of inputs and outputs of `block` that pass the filters, by the visitor of
+/// `bitcoin_slices`.
 ///
 /// # Panics
 /// If the block is malformed.
@@ -44,7 +45,7 @@ impl Visitor for Search<'_> {
     }
 }
 
-/// The same, from the block as the `bitcoin` crate decodes it.
+/// The same, by the decoder of `bitcoin`.
 ///
 /// # Panics
 /// If the block is malformed.
