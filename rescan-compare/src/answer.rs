@@ -1,7 +1,7 @@
 //! The matches of a run, in the form in which the answers of all methods are compared.
 //!
-//! It holds the facts that every method learns: transactions by height and id, their watched outputs with values, and their
-//! inputs that spend watched coins.
+//! It holds the facts that every method learns: transactions by height and id, their watched
+//! outputs with values, and their inputs that spend watched coins.
 
 use std::collections::{BTreeMap, BTreeSet};
 

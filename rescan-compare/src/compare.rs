@@ -1,7 +1,7 @@
 //! A comparison from its first scan to its figures.
 //!
-//! Every answer is compared with that of the summaries, and theirs with the first scan's, in which the server derived the
-//! scripts. A difference ends the comparison without figures.
+//! Every answer is compared with that of the summaries, and theirs with the first scan's, in which
+//! the server derived the scripts. A difference ends the comparison without figures.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,7 +28,8 @@ const FORMAT: u32 = 1;
 /// Makes the comparison. `announce` receives each step before it is made.
 ///
 /// # Errors
-/// [`CompareError`] if any method fails or gives another answer than the rest, or if the chain was reorganised meanwhile.
+/// [`CompareError`] if any method fails or gives another answer than the rest, or if the chain was
+/// reorganised meanwhile.
 pub async fn compare(
     client: &Client,
     request: &CompareRequest,
@@ -126,7 +127,8 @@ async fn first_scan(client: &Client, request: &CompareRequest) -> Result<(Answer
     }
 }
 
-/// From the server's disk reads in the counted runs. The node's methods do not count: the server reads no file for them.
+/// From the server's disk reads in the counted runs. The node's methods do not count: the server
+/// reads no file for them.
 fn cache_state(bytes: u64, methods: &[MethodReport]) -> CacheState {
     let of_server = methods.iter().filter(|report| Method::OF_SERVER.contains(&report.method));
     let mut runs = of_server.flat_map(MethodReport::runs);

@@ -1,7 +1,9 @@
-//! The measured figures as plain data: the content of `report.json`, and everything that a report is drawn from.
+//! The measured figures as plain data: the content of `report.json`, and everything that a report
+//! is drawn from.
 //!
-//! Times are microseconds, sizes bytes. `None` means "not measured", for the reason in [`Comparison::not_measured`].
-//! Nothing is rounded or judged. Names in `report.json` keep the words of the first version: a method is a "way" there.
+//! Times are microseconds, sizes bytes. `None` means "not measured", for the reason in
+//! [`Comparison::not_measured`]. Nothing is rounded or judged. Names in `report.json` keep the
+//! words of the first version: a method is a "way" there.
 
 use serde::{Deserialize, Serialize};
 
@@ -98,10 +100,11 @@ pub struct WalletSize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheState {
-    /// The server read next to nothing from disk in the counted runs: the files were in the page cache.
+    /// The server read next to nothing from disk in the counted runs: the files were in the page
+    /// cache.
     Warm,
-    /// The server read from disk in at least one counted run. A server that leaves the page cache as it finds it reads
-    /// uncached files from disk in each run.
+    /// The server read from disk in at least one counted run. A server that leaves the page cache
+    /// as it finds it reads uncached files from disk in each run.
     FromDisk,
     /// The server's process is invisible.
     Unknown,
@@ -137,8 +140,8 @@ impl MethodReport {
         }
     }
 
-    /// The median of a figure over its runs; of an even number, the lower of the middle two. None if it was left out, or a
-    /// run lacks the figure.
+    /// The median of a figure over its runs; of an even number, the lower of the middle two. None
+    /// if it was left out, or a run lacks the figure.
     #[must_use]
     pub fn median(&self, figure: impl Fn(&Run) -> Option<u64>) -> Option<u64> {
         let mut values = self.runs().iter().map(figure).collect::<Option<Vec<u64>>>()?;
@@ -171,11 +174,13 @@ pub struct Run {
     pub server_cpu_us: Option<u64>,
     /// Waiting: the wall time less both processor times, or 0 if they exceed it.
     ///
-    /// It is a lower bound. Time in which both processes computed at once, or one on several cores, counts more than once
-    /// as processor time, and hides as much waiting. None without both processor times.
+    /// It is a lower bound. Time in which both processes computed at once, or one on several cores,
+    /// counts more than once as processor time, and hides as much waiting. None without both
+    /// processor times.
     #[serde(default)]
     pub waiting_us: Option<u64>,
-    /// Peak memory of this process above its memory before the first run (resident, without mapped files).
+    /// Peak memory of this process above its memory before the first run (resident, without mapped
+    /// files).
     pub client_peak_bytes: Option<u64>,
     /// The same of the server or node.
     pub server_peak_bytes: Option<u64>,

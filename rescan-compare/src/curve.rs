@@ -1,4 +1,5 @@
-//! The busy-wallet curve: the same blocks with more and more of them matching, summaries against blocks shipped.
+//! The busy-wallet curve: the same blocks with more and more of them matching, summaries against
+//! blocks shipped.
 
 use rescan_client::Client;
 
@@ -51,7 +52,8 @@ pub(crate) async fn measure(
             methods: measured.methods.iter().filter_map(medians).collect(),
         });
     }
-    // The wanted matches ascend; the found ones nearly always do too, unless many blocks pay one script.
+    // The wanted matches ascend; the found ones nearly always do too, unless many blocks pay one
+    // script.
     points.sort_by_key(|point| point.matching_blocks);
     Ok(points)
 }

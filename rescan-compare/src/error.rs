@@ -1,4 +1,5 @@
-//! Failures of a comparison. It has all of its figures or none: costs of different answers cannot be compared.
+//! Failures of a comparison. It has all of its figures or none: costs of different answers cannot
+//! be compared.
 
 use std::io;
 

@@ -1,11 +1,13 @@
 //! One rescan, run by several [`Method`]s, each measured: the figures of `rescan compare`.
 //!
-//! [`compare`] scans once as any wallet would, and fixes the scripts and blocks. It then runs every method over the same
-//! blocks for the same scripts. A method whose answer differs from the others' ends the comparison: the cost of a wrong
-//! answer is no figure. Figures are measured and never judged.
+//! [`compare`] scans once as any wallet would, and fixes the scripts and blocks. It then runs every
+//! method over the same blocks for the same scripts. A method whose answer differs from the others'
+//! ends the comparison: the cost of a wrong answer is no figure. Figures are measured and never
+//! judged.
 //!
-//! Modules in the order in which data flows: `request`; `inputs` (blocks, scripts) and the [`Node`]; `measuring`;
-//! `methods`, whose `answer`s must agree; `rounds` of runs; the `curve`; the [`Comparison`] and its [`report`].
+//! Modules in the order in which data flows: `request`; `inputs` (blocks, scripts) and the
+//! [`Node`]; `measuring`; `methods`, whose `answer`s must agree; `rounds` of runs; the `curve`; the
+//! [`Comparison`] and its [`report`].
 
 mod answer;
 mod compare;

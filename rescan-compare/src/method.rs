@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A method of rescanning, in the order of a table. Its name in `report.json` does not change between versions.
+/// A method of rescanning, in the order of a table. Its name in `report.json` does not change
+/// between versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
@@ -10,7 +11,8 @@ pub enum Method {
     Summaries,
     /// The server sends whole blocks; the wallet filters them with the server's own matcher.
     BlocksMatched,
-    /// The server sends whole blocks; the wallet decodes each with the `bitcoin` crate and compares.
+    /// The server sends whole blocks; the wallet decodes each with the `bitcoin` crate and
+    /// compares.
     BlocksDecoded,
     /// One request a block, each with the whole script set.
     RequestPerBlock,
@@ -66,7 +68,7 @@ impl Method {
             }
             Self::NodeGetBlock => {
                 "The wallet fetches one block after another over the node's RPC (getblock), decodes each with the bitcoin \
-                 crate and compares. Each call has a connection of its own, as in bitcoin-cli."
+                 crate and compares. Each call opens a connection, as in bitcoin-cli."
             }
         }
     }

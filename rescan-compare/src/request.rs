@@ -9,13 +9,15 @@ use crate::node::Node;
 /// The number of blocks without a named range: enough to measure, in minutes.
 pub const BLOCKS_DEFAULT: u32 = 2_000;
 
-/// The default number of counted runs of each method: the smallest with a median other than its extremes.
+/// The default number of counted runs of each method: the smallest with a median other than its
+/// extremes.
 pub const RUNS_DEFAULT: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
 
 /// A comparison to be made.
 #[derive(Clone, Debug)]
 pub struct CompareRequest {
-    /// The keychains. A first scan finds their last used indexes; all methods then look for the same scripts.
+    /// The keychains. A first scan finds their last used indexes; all methods then look for the
+    /// same scripts.
     pub keychains: Vec<GivenKeychain>,
     /// The first height; if none, that of the [`BLOCKS_DEFAULT`] blocks up to the last.
     pub from_height: Option<u32>,

@@ -1,4 +1,4 @@
-//! Rounds of runs: methods take turns, so that a disturbance of the machine meets all of them.
+//! Rounds of runs: methods take turns, which spreads a disturbance of the machine over all of them.
 
 use std::num::NonZeroU32;
 

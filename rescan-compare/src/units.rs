@@ -58,7 +58,8 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// `whole` divided by `part`, with about two digits: `0.43`, `1.3`, `23`, `5,000`. None if `part` is 0.
+/// `whole` divided by `part`, with about two digits: `0.43`, `1.3`, `23`, `5,000`. None if `part`
+/// is 0.
 pub fn times(whole: u64, part: u64) -> Option<String> {
     let hundredths = (u128::from(whole) * 200 + u128::from(part)).checked_div(u128::from(part) * 2)?;
     Some(match hundredths {
@@ -99,8 +100,8 @@ pub fn day_start(text: &str) -> Option<u32> {
     (civil_from_days(days) == (year, month, day)).then(|| u32::try_from(days * 86_400).ok())?
 }
 
-/// Converts days since 1970-01-01 to a date of the proleptic Gregorian calendar. Years begin with March here, which makes the
-/// leap day the last of its year; eras have 400 years.
+/// Converts days since 1970-01-01 to a date of the proleptic Gregorian calendar. Years begin with
+/// March here, which makes the leap day the last of its year; eras have 400 years.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     const DAYS_TO_1970: i64 = 719_468; // from 0000-03-01
     const DAYS_PER_ERA: i64 = 146_097;

@@ -14,7 +14,8 @@ pub struct Address {
     port: u16,
 }
 
-/// A text that is no address of a node's RPC. Messages do not repeat the text: it may hold a password.
+/// A text that is no address of a node's RPC. Messages do not repeat the text: it may hold a
+/// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {

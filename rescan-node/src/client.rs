@@ -16,12 +16,14 @@ use crate::http::{Connections, Http, HttpError};
 use crate::message::{Request, Response};
 use crate::traffic::RpcTraffic;
 
-/// The default limit on the time that a node takes for one call. `scanblocks` and `rescanblockchain` take minutes.
+/// The default limit on the time that a node takes for one call. `scanblocks` and
+/// `rescanblockchain` take minutes.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(3_600);
 
 /// A client of one node's RPC. It connects with the first call; clones share its traffic counts.
 ///
-/// Calls block the thread until the node answers; asynchronous callers wrap them in `spawn_blocking`.
+/// Calls block the thread until the node answers; asynchronous callers wrap them in
+/// `spawn_blocking`.
 #[derive(Clone, Debug)]
 pub struct RpcClient {
     node: Arc<Node>,
@@ -67,8 +69,10 @@ impl RpcClient {
         Self { path: format!("/wallet/{}", utf8_percent_encode(name, NON_ALPHANUMERIC)), ..self.clone() }
     }
 
-    /// The same node, with another limit on the time from the end of a request to the head of its response, and again on
-    /// the time that the body takes.
+    /// The same node, with another time limit for each call.
+    ///
+    /// It limits the time from the end of a request to the head of its response, and separately the
+    /// time to read the body.
     #[must_use]
     pub fn timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }
@@ -86,7 +90,8 @@ impl RpcClient {
         self.node.http.traffic()
     }
 
-    /// Calls a method with parameters by position (a tuple or slice) or by name (a map), and reads its result.
+    /// Calls a method with parameters by position (a tuple or slice) or by name (a map), and reads
+    /// its result.
     ///
     /// # Errors
     /// [`RpcError`] if there is no result, or none that `T` can hold.
@@ -116,7 +121,8 @@ impl RpcClient {
             .map_err(|error| RpcError::unexpected(method, error))?;
         let reply = self.node.http.post(&self.path, &request, self.timeout);
         let reply = reply.map_err(|error| self.no_answer(method, error))?;
-        // An error has its reason in the body, whatever the status: Bitcoin Core sends 404 and 500 with one.
+        // An error has its reason in the body, whatever the status: Bitcoin Core sends 404 and 500
+        // with one.
         let response: Response<'_> = match serde_json::from_slice(&reply.body) {
             Ok(response) => response,
             Err(error) => return Err(self.no_rpc(reply.status, &error)),

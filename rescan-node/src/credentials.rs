@@ -12,7 +12,8 @@ use crate::error::RpcError;
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Credentials {
-    /// The file that the node writes at each start: `.cookie`, in the network's folder of its datadir.
+    /// The file that the node writes at each start: `.cookie`, in the network's folder of its
+    /// datadir.
     Cookie(PathBuf),
     /// A user of the node's `-rpcauth` or `-rpcuser`.
     Password {

@@ -90,7 +90,7 @@ pub enum RpcError {
     NotRpc {
         /// The address.
         address: Address,
-        /// What was expected and found.
+        /// The expected and the found form.
         detail: String,
     },
     /// The node's work queue is full (HTTP 503).
@@ -134,7 +134,7 @@ pub enum RpcError {
     Unexpected {
         /// The method called.
         method: &'static str,
-        /// What was expected and found.
+        /// The expected and the found form.
         detail: String,
     },
 }

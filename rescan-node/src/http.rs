@@ -1,4 +1,5 @@
-//! HTTP/1.1 as Bitcoin Core's server speaks it (`src/httpserver.cpp`), on `ureq`: no TLS, no proxy, no redirect.
+//! HTTP/1.1 as Bitcoin Core's server speaks it (`src/httpserver.cpp`), on `ureq`: no TLS, no proxy,
+//! no redirect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +16,16 @@ use crate::traffic::{Counters, RpcTraffic};
 /// The time that connecting may take. A node is mostly on the same machine or network.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
-/// The longest body read, in bytes. A block in hexadecimal has up to 8 million; the activity of a busy wallet in
-/// thousands of blocks stays far below this. A larger body would fill memory on the word of another program.
+/// The longest body read, in bytes. A block in hexadecimal has up to 8 million; the activity of a
+/// busy wallet in thousands of blocks stays far below this. A larger body would fill memory on the
+/// word of another program.
 const BODY_BYTES_MAX: u64 = 512 << 20;
 
 /// How connections are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Connections {
-    /// A connection for each call, closed with its response: the faster with Bitcoin Core's server of 2026.
+    /// A connection for each call, closed with its response: the faster with Bitcoin Core's server
+    /// of 2026.
     #[default]
     PerCall,
     /// One connection for call after call.

@@ -1,6 +1,7 @@
 //! The bodies of JSON-RPC 2.0: one request, one response.
 //!
-//! Before version 28, Bitcoin Core answers as JSON-RPC 1.1: `error` is null beside a result. Both forms are read.
+//! Before version 28, Bitcoin Core answers as JSON-RPC 1.1: `error` is null beside a result. Both
+//! forms are read.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;

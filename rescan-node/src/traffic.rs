@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Traffic of a client and its clones since it was made.
 ///
-/// Bytes are those that passed through TCP sockets: request line, status line, headers and bodies. The headers of TCP and IP
-/// are not among them.
+/// Bytes are those that passed through TCP sockets: request line, status line, headers and bodies.
+/// The headers of TCP and IP are not among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RpcTraffic {

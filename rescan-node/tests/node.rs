@@ -1,4 +1,5 @@
-//! The client against a node of loopback: its results, its traffic, and every failure with its next step.
+//! The client against a node of loopback: its results, its traffic, and every failure with its next
+//! step.
 
 use std::net::TcpListener;
 use std::time::Duration;

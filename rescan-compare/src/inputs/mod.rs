@@ -1,4 +1,5 @@
-//! The inputs that all methods share: pinned blocks, watched scripts, and the blocks' own scripts for the curve.
+//! The inputs that all methods share: pinned blocks, watched scripts, and the blocks' own scripts
+//! for the curve.
 
 mod pinned_blocks;
 mod script_sample;

@@ -1,4 +1,5 @@
-//! The blocks that every run scans: their heights, and the hash of the last, which commits to all below it.
+//! The blocks that every run scans: their heights, and the hash of the last, which commits to all
+//! below it.
 
 use bitcoin::BlockHash;
 use rescan_client::{CallError, Client, ScanError};
@@ -22,7 +23,8 @@ pub(crate) struct PinnedBlocks {
 /// # Errors
 /// [`CompareError::NoBlocks`] where it has none.
 pub(crate) async fn choose_range(client: &Client, request: &CompareRequest) -> Result<RangeRequest, CompareError> {
-    // For any result: the server refreshes its view of the files for it, and its info is then fresh.
+    // For any result: the server refreshes its view of the files for it, and its info is then
+    // fresh.
     client.locate(vec![client.server_info().chain.genesis]).await?;
     let chain = client.info().await?.chain;
     let tip = chain.tip.ok_or(CompareError::NoBlocks)?.height;

@@ -1,7 +1,7 @@
 //! Scripts sampled from the blocks, which make a chosen share of the blocks match.
 //!
-//! One output of each block is taken that a wallet could own. Other blocks may pay the same script or spend the coin, so
-//! a scan decides how many blocks match.
+//! One output of each block is taken that a wallet could own. Other blocks may pay the same script
+//! or spend the coin, so a scan decides how many blocks match.
 
 use bitcoin::consensus::{Decodable, encode};
 use bitcoin::hashes::{Hash, sha256};
@@ -34,8 +34,8 @@ pub(crate) async fn sample_scripts(client: &Client, pinned: PinnedBlocks) -> Res
     }
 }
 
-/// The last script among the first transactions that a wallet could own. So it is a coinbase's only if there is no other:
-/// a miner's repeat.
+/// The last script among the first transactions that a wallet could own. So it is a coinbase's only
+/// if there is no other: a miner's repeat.
 fn script_of(mut data: &[u8]) -> Result<Option<ScriptBuf>, encode::Error> {
     block::Header::consensus_decode(&mut data)?;
     let count = VarInt::consensus_decode(&mut data)?.0;
@@ -48,8 +48,8 @@ fn script_of(mut data: &[u8]) -> Result<Option<ScriptBuf>, encode::Error> {
     Ok(script)
 }
 
-/// `wanted` of the scripts, evenly spread, and unknown scripts in place of the others. All watch sets then have one size, and
-/// differ in the number of matches alone.
+/// `wanted` of the scripts, evenly spread, and unknown scripts in place of the others. All watch
+/// sets then have one size, and differ in the number of matches alone.
 pub(crate) fn spread(scripts: &[ScriptBuf], wanted: usize) -> Vec<ScriptBuf> {
     let wanted = wanted.min(scripts.len());
     let taken = (0..wanted).filter_map(|at| scripts.get(at * scripts.len() / wanted.max(1)));

@@ -7,7 +7,8 @@ use rescan_core::report::{FullBlock, Summary};
 use super::PinnedBlocks;
 use crate::error::CompareError;
 
-/// Bytes of blocks between two yields to other tasks, Ctrl-C among them: some tens of milliseconds of work.
+/// Bytes of blocks between two yields to other tasks, Ctrl-C among them: some tens of milliseconds
+/// of work.
 const BYTES_PER_TURN: usize = 4 << 20;
 
 /// The pinned blocks in chain order, with a yield now and then.

@@ -1,4 +1,5 @@
-//! The fixed set of scripts that every method looks for, in the form that each needs, made before any clock starts.
+//! The fixed set of scripts that every method looks for, in the form that each needs, made before
+//! any clock starts.
 
 use std::collections::HashSet;
 
@@ -39,8 +40,8 @@ impl WatchedScripts {
         Ok(Self { scripts, compiled: builder.build(), hashed })
     }
 
-    /// The scripts that the gap rule ends with: of each keychain, the indexes up to its last used or revealed one, and its
-    /// gap limit beyond.
+    /// The scripts that the gap rule ends with: of each keychain, the indexes up to its last used
+    /// or revealed one, and its gap limit beyond.
     ///
     /// # Errors
     /// If a script cannot be derived.

@@ -1,7 +1,7 @@
 //! Measures one run: wall time, processor time, waiting, memory, disk reads and traffic.
 //!
-//! A side's memory is its peak above the memory it held before any run. So memory that one run leaves behind never counts
-//! in favour of the next.
+//! A side's memory is its peak above the memory it held before any run. So memory that one run
+//! leaves behind never counts in favour of the next.
 
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,8 @@ impl Peer {
     }
 }
 
-/// A run under way: made just before its first request, and finished just after the last of its answer.
+/// A run in progress: made just before its first request, and finished just after the last of its
+/// answer.
 pub(crate) struct Running<'m> {
     meter: &'m Meter,
     own: Process,
@@ -67,7 +68,8 @@ pub(crate) struct Running<'m> {
 }
 
 impl Meter {
-    /// For runs against the server of `client`. Memory that either process holds now is not counted later.
+    /// For runs against the server of `client`. Memory that either process holds now is not counted
+    /// later.
     pub(crate) fn of_server(client: &Client) -> Self {
         Self::new(Peer::Server(Box::new(client.clone())), client.server_process())
     }
@@ -96,7 +98,8 @@ impl Meter {
     /// # Errors
     /// If the sampling thread cannot start, or the server does not answer.
     pub(crate) async fn start(&self, blocks: u64) -> Result<Running<'_>, CompareError> {
-        // The answer follows everything that an earlier run left in flight. A node handles one call at a time.
+        // The answer follows everything that an earlier run left in flight. A node handles one call
+        // at a time.
         if let Peer::Server(client) = &self.peer {
             client.info().await?;
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use procfs::process;
 use rustix::time::{ClockId, clock_gettime};
 
-/// A process. Its folder in `/proc` stays open: another process that later gets its number is not taken for it.
+/// A process. Its folder in `/proc` stays open: another process that later gets its number is not
+/// taken for it.
 #[derive(Debug)]
 pub(crate) struct Process {
     files: Option<process::Process>,
@@ -43,7 +44,8 @@ impl Process {
             return Some(ProcessorTime::Whole(own_nanoseconds()));
         }
         let files = self.files.as_ref()?;
-        // The kernel counts a whole process in hundredths of a second, and each thread in nanoseconds.
+        // The kernel counts a whole process in hundredths of a second, and each thread in
+        // nanoseconds.
         threads(files).map(ProcessorTime::Threads).or_else(|| {
             let stat = files.stat().ok()?;
             Some(ProcessorTime::Ticks(stat.utime.saturating_add(stat.stime)))
@@ -54,7 +56,8 @@ impl Process {
     pub(crate) fn processor_time_since(&self, then: &ProcessorTime) -> Option<u64> {
         let nanoseconds = match (self.processor_time()?, then) {
             (ProcessorTime::Whole(now), ProcessorTime::Whole(then)) => now.saturating_sub(*then),
-            // Time of threads that ended meanwhile is lost: a server's work is done by threads that stay.
+            // Time of threads that ended meanwhile is lost: a server's work is done by threads that
+            // stay.
             (ProcessorTime::Threads(now), ProcessorTime::Threads(then)) => now
                 .into_iter()
                 .map(|(thread, now)| now.saturating_sub(then.get(&thread).copied().unwrap_or(0)))
@@ -67,13 +70,14 @@ impl Process {
         Some(nanoseconds / 1_000)
     }
 
-    /// Bytes read for it from disk since it started, through maps and otherwise; reads from the page cache do not count.
+    /// Bytes read for it from disk since it started, through maps and otherwise; reads from the
+    /// page cache do not count.
     pub(crate) fn read_from_disk(&self) -> Option<u64> {
         Some(self.files.as_ref()?.io().ok()?.read_bytes)
     }
 
-    /// Its resident memory without mapped files, which belong to the page cache, in bytes. The kernel's figure may lag by
-    /// some pages a processor.
+    /// Its resident memory without mapped files, which belong to the page cache, in bytes. The
+    /// kernel's figure may lag by some pages a processor.
     pub(crate) fn own_memory(&self) -> Option<u64> {
         let pages = self.files.as_ref()?.statm().ok()?;
         Some(pages.resident.saturating_sub(pages.shared).saturating_mul(procfs::page_size()))

@@ -1,4 +1,5 @@
-//! The server sends whole blocks; the wallet decodes them with the `bitcoin` crate and compares, as wallets do today.
+//! The server sends whole blocks; the wallet decodes them with the `bitcoin` crate and compares, as
+//! wallets do today.
 
 use std::collections::HashSet;
 

@@ -7,8 +7,8 @@ use crate::comparison::Run;
 use crate::inputs::{PinnedBlocks, WatchedScripts};
 use crate::measuring::Meter;
 
-/// The input of a run. `Peer` is the answering side, the server's client or the [`Node`](crate::Node); the meter is that
-/// side's.
+/// The input of a run. `Peer` is the answering side, the server's client or the
+/// [`Node`](crate::Node); the meter is that side's.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'c, Peer = &'c Client> {
     pub(crate) peer: Peer,

@@ -1,7 +1,7 @@
 //! The methods, each as a wallet would use it that had no other.
 //!
-//! All look for the same scripts in the same blocks. When the clock starts, a wallet knows its scripts and no coin; it
-//! watches a coin from the moment of its discovery.
+//! All look for the same scripts in the same blocks. When the clock starts, a wallet knows its
+//! scripts and no coin; it watches a coin from the moment of its discovery.
 
 mod blocks_decoded;
 mod blocks_matched;

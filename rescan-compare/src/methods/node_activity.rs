@@ -1,7 +1,7 @@
 //! Converts `getdescriptoractivity` into the answer of all methods.
 //!
-//! The node knows every coin; the other methods know coins of the range alone. So a spend counts here only if the range
-//! made its coin.
+//! The node knows every coin; the other methods know coins of the range alone. So a spend counts
+//! here only if the range made its coin.
 
 use std::collections::HashSet;
 
@@ -24,8 +24,8 @@ struct Activity<'a> {
     activity: Vec<Event<'a>>,
 }
 
-/// A spend or a receipt; each lacks the other's fields. Events stand in chain order: within a transaction, spends before
-/// receipts.
+/// A spend or a receipt; each lacks the other's fields. Events stand in chain order: within a
+/// transaction, spends before receipts.
 #[derive(Deserialize)]
 struct Event<'a> {
     r#type: &'a str,
@@ -49,7 +49,8 @@ pub(super) struct ActivityWallet {
 }
 
 impl ActivityWallet {
-    /// Adds a result about blocks above the previous one's. Returns whether any of it is the wallet's.
+    /// Adds a result about blocks above the previous one's. Returns whether any of it is the
+    /// wallet's.
     ///
     /// # Errors
     /// [`RpcError::Unexpected`] if it is not as documented.

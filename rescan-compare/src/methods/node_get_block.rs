@@ -1,4 +1,5 @@
-//! The wallet fetches one block after another from the node and decodes each, as most wallets on a node's RPC do.
+//! The wallet fetches one block after another from the node and decodes each, as most wallets on a
+//! node's RPC do.
 
 use bitcoin::hex::FromHex;
 use rescan_node::RpcError;

@@ -1,7 +1,7 @@
 //! The node searches its block filters, and then returns the activity of blocks that may match.
 //!
-//! Scripts are sent as `raw(HEX)` descriptors, the one form that holds any script. They are made before the clock starts,
-//! as the other methods' are.
+//! Scripts are sent as `raw(HEX)` descriptors, the one form that holds any script. They are made
+//! before the clock starts, as the other methods' are.
 
 use rescan_core::position::Height;
 use rescan_node::RpcError;
@@ -15,8 +15,8 @@ use crate::node::{Node, NodeError};
 
 const METHOD: &str = "scanblocks";
 
-/// Blocks in one call for activity: one call suffices for the default range. With more, the node and the wallet would hold
-/// the whole activity of a busy wallet.
+/// Blocks in one call for activity: one call suffices for the default range. With more, the node
+/// and the wallet would hold the whole activity of a busy wallet.
 const BLOCKS_PER_CALL: usize = 2_000;
 
 /// The longest request that Bitcoin Core reads (`MAX_SIZE`, `src/serialize.h`), in bytes.

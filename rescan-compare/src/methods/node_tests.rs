@@ -22,7 +22,8 @@ use crate::measuring::Meter;
 use crate::method::Method;
 use crate::node::{Node, NodeError};
 
-/// Alice is paid, pays herself and others, spends within a block, and spends older coins at height 112.
+/// Alice is paid, pays herself and others, spends within a block, and spends older coins at height
+/// 112.
 fn scenario() -> (ChainBuilder, Vec<ScriptBuf>) {
     let alice = TestWallet::new("alice");
     let script = |index| alice.script(ScriptKind::P2wpkh, index);

@@ -43,8 +43,8 @@ impl<'c> MethodRun<'c> {
     /// Runs the method once.
     ///
     /// # Errors
-    /// [`CompareError`] if there is no answer over the pinned blocks, for another reason than a method that the server or
-    /// node lacks: that is [`Outcome::LeftOut`].
+    /// [`CompareError`] if there is no answer over the pinned blocks, for another reason than a
+    /// method that the server or node lacks: that is [`Outcome::LeftOut`].
     pub(crate) async fn run(self) -> Result<Outcome, CompareError> {
         let outcome = match self {
             Self::Summaries(context) => summaries::run(context).await,

@@ -7,7 +7,8 @@ use crate::comparison::Run;
 use crate::error::CompareError;
 use crate::inputs::{Shipment, ShipmentEvent};
 
-/// Requests every pinned block, and passes each to `matches`, which returns whether anything in it matched.
+/// Requests every pinned block, and passes each to `matches`, which returns whether anything in it
+/// matched.
 pub(super) async fn run(
     context: Context<'_>,
     mut matches: impl FnMut(&FullBlock) -> Result<bool, CompareError>,

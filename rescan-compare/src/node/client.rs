@@ -22,7 +22,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Connects to the node that listens at `address`, with the cookie file that it wrote, and asks for its version.
+    /// Connects to the node that listens at `address`, with the cookie file that it wrote, and asks
+    /// for its version.
     ///
     /// # Errors
     /// [`NodeError::Rpc`] with the reason that it does not answer.
@@ -56,7 +57,8 @@ impl Node {
         self.rpc.traffic()
     }
 
-    /// Checks that it is of the server's network, and has these blocks, of which `tip` is the last, on disk.
+    /// Checks that it is of the server's network, and has these blocks, of which `tip` is the last,
+    /// on disk.
     ///
     /// # Errors
     /// [`NodeError`] with the difference.

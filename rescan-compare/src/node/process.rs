@@ -5,12 +5,12 @@ use std::path::Path;
 
 use procfs::process::Process;
 
-/// Bitcoin Core's file with its process's number, unless `-pid` names another (`BITCOIN_PID_FILENAME`, `src/init.cpp`). It
-/// lies in the network's folder, as the cookie does.
+/// Bitcoin Core's file with its process's number, unless `-pid` names another
+/// (`BITCOIN_PID_FILENAME`, `src/init.cpp`). It lies in the network's folder, as the cookie does.
 const PID_FILE: &str = "bitcoind.pid";
 
-/// The number of the node's process. None without such a file, or if no process of a node has that number: the file may
-/// outlive a node that crashed, and its number be another process's by now.
+/// The number of the node's process. None without such a file, or if no process of a node has that
+/// number: the file may outlive a node that crashed, and its number be another process's by now.
 pub(super) fn pid_beside(cookie: &Path) -> Option<u32> {
     let pid: i32 = fs::read_to_string(cookie.with_file_name(PID_FILE)).ok()?.trim().parse().ok()?;
     let name = Process::new(pid).ok()?.exe().ok()?;

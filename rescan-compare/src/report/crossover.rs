@@ -10,7 +10,8 @@ pub(super) enum Crossover {
     FirstAhead,
     /// The second costs less throughout, or never more.
     SecondAhead,
-    /// The first crossing, in matching blocks of a thousand, on the straight line between two measured points.
+    /// The first crossing, in matching blocks of a thousand, on the straight line between two
+    /// measured points.
     At(f64),
     /// Fewer than two points have both.
     Unknown,

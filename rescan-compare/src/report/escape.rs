@@ -1,10 +1,10 @@
-//! Escapes text from outside for HTML and Markdown. Names from a node, a kernel or a command line stay text: they can
-//! neither end an element nor begin one.
+//! Escapes text from outside for HTML and Markdown. Names from a node, a kernel or a command line
+//! stay text: they can neither end an element nor begin one.
 
 use std::fmt::{self, Display, Formatter, Write};
 
-/// Text escaped for HTML, fit for content and for values between double quotes. Control characters, which neither XML nor
-/// HTML may hold, are replaced.
+/// Text escaped for HTML, fit for content and for values between double quotes. Control characters,
+/// which neither XML nor HTML may hold, are replaced.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Html<T>(pub(super) T);
 

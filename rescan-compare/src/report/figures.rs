@@ -1,4 +1,5 @@
-//! Figures over the runs of one method: medians with least and most. Never a mean, which one slow run would shift.
+//! Figures over the runs of one method: medians with least and most. Never a mean, which one slow
+//! run would shift.
 
 use super::{Comparison, Method, MethodReport, MethodResult, Run};
 
@@ -11,7 +12,8 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// None without values. Of an even number of values, the median is the lower of the middle two: always a measured value.
+    /// None without values. Of an even number of values, the median is the lower of the middle two:
+    /// always a measured value.
     pub(super) fn of(values: impl IntoIterator<Item = u64>) -> Option<Self> {
         let mut values: Vec<u64> = values.into_iter().collect();
         values.sort_unstable();

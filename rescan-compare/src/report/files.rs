@@ -1,5 +1,5 @@
-//! The files of a report. Each is written to a temporary file beside its path, and renamed after all are written: a full
-//! disk leaves an older report unchanged.
+//! The files of a report. Each is written to a temporary file beside its path, and renamed after
+//! all are written: a full disk leaves an older report unchanged.
 
 use std::fs::Permissions;
 use std::io::{self, Write};

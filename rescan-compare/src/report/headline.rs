@@ -1,7 +1,7 @@
 //! The finding in one sentence, and the remarks that qualify it.
 //!
-//! The sentence uses medians alone, and states a loss of the first method as plainly as a win. If the runs do not tell two
-//! methods apart, it names no winner.
+//! The sentence uses medians alone, and states a loss of the first method as plainly as a win. If
+//! the runs do not tell two methods apart, it names no winner.
 
 use super::figures::{self, Figures};
 use super::{Comparison, Method, MethodResult};
@@ -27,7 +27,8 @@ pub fn headline(comparison: &Comparison) -> String {
     format!("{} {}{}.", capital(ours), times_as_fast(first, rival), bytes_against(first, rival))
 }
 
-/// Remarks that qualify the headline, one sentence each: few runs, a wallet without history, methods left out.
+/// Remarks that qualify the headline, one sentence each: few runs, a wallet without history,
+/// methods left out.
 pub(super) fn remarks(comparison: &Comparison) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(first) = figures::first(comparison)
@@ -52,7 +53,7 @@ pub(super) fn remarks(comparison: &Comparison) -> Vec<String> {
     remarks
 }
 
-/// Sums up what was scanned, and what all methods found.
+/// The scanned blocks and scripts, and the common answer.
 pub(super) fn scope(comparison: &Comparison) -> String {
     let (range, wallet) = (&comparison.range, &comparison.wallet);
     let found = if wallet.transactions == 0 {

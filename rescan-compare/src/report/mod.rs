@@ -1,7 +1,8 @@
-//! A comparison for people: one page without network access, Markdown to paste, and the figures for machines.
+//! A comparison for people: one page without network access, Markdown to paste, and the figures for
+//! machines.
 //!
-//! A [`Comparison`] is its one source; nothing is measured here. Any comparison can be drawn, whatever its numbers. Text
-//! from outside stays text.
+//! A [`Comparison`] is its one source; nothing is measured here. Any comparison can be drawn,
+//! whatever its numbers. Text from outside stays text.
 
 mod charts;
 mod circumstances;

@@ -1,7 +1,8 @@
 //! The page: one file that fetches nothing and runs nothing.
 //!
-//! A content security policy in its head forbids both, even if a defect in escaping let a node's name through. Style and
-//! charts are inline. The figures are tables, which become cards on a phone.
+//! A content security policy in its head forbids both, even if a defect in escaping let a node's
+//! name through. Style and charts are inline. The figures are tables, which become cards on a
+//! phone.
 
 use std::fmt::{Arguments, Write};
 
@@ -25,8 +26,8 @@ const HEAD: &str = r#"<!DOCTYPE html>
 <link rel="icon" href="data:,">
 "#;
 
-/// Up to the headings of the table of all methods. A narrow screen lays it out as cards, which removes its meaning as a table
-/// for screen readers; the roles restore it.
+/// Up to the headings of the table of all methods. A narrow screen lays it out as cards, which
+/// removes its meaning as a table for screen readers; the roles restore it.
 const METHODS: &str = r#"<section>
 <h2>All methods</h2>
 <div class="scroll"><table class="methods" role="table">

@@ -1,5 +1,5 @@
-//! A headless Chromium, driven by the DevTools protocol over pipes: JSON messages that end with a zero byte, in on
-//! descriptor 3 and out on 4. It opens no port and fetches nothing.
+//! A headless Chromium, driven by the DevTools protocol over pipes: JSON messages that end with a
+//! zero byte, in on descriptor 3 and out on 4. It opens no port and fetches nothing.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -54,11 +54,12 @@ pub(crate) fn find() -> Option<PathBuf> {
 }
 
 impl Browser {
-    /// Starts it with a profile of its own.
+    /// Starts it with a new profile.
     pub(crate) fn launch(program: &Path) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let log = File::create(profile.path().join("stderr")).unwrap();
-        // The shell moves its ends of both pipes to the descriptors that the browser reads and writes.
+        // The shell moves its ends of both pipes to the descriptors that the browser reads and
+        // writes.
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null", "sh"])
             .arg(program)
@@ -128,7 +129,8 @@ impl Browser {
         self.lay_out(width, scheme, "screen");
     }
 
-    /// Lays the page out for print, on paper of this width in CSS pixels, with the preferred scheme `light` or `dark`.
+    /// Lays the page out for print, on paper of this width in CSS pixels, with the preferred scheme
+    /// `light` or `dark`.
     pub(crate) fn show_on_paper(&mut self, width: u32, scheme: &str) {
         self.lay_out(width, scheme, "print");
     }

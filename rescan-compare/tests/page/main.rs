@@ -1,7 +1,8 @@
-//! The page of a report in a real browser: it loads without a complaint, shows all its data, and fits its window.
+//! The page of a report in a real browser: it loads without a complaint, shows all its data, and
+//! fits its window.
 //!
-//! Without Chromium, this reports a skip and passes, unless `RESCAN_REQUIRE_BROWSER=1`. Pictures of the page are written to
-//! `$RESCAN_ARTIFACTS`, or else to `report-page` in the target directory.
+//! Without Chromium, this reports a skip and passes, unless `RESCAN_REQUIRE_BROWSER=1`. Pictures of
+//! the page are written to `$RESCAN_ARTIFACTS`, or else to `report-page` in the target directory.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod browser;
@@ -19,7 +20,8 @@ use serde_json::{Value, json};
 
 use browser::Browser;
 
-/// Widths of windows, in CSS pixels: a small phone, a tablet, where the table unfolds, a usual window, a wide one.
+/// Widths of windows, in CSS pixels: a small phone, a tablet, where the table unfolds, a usual
+/// window, a wide one.
 const WIDTHS: [u32; 7] = [320, 360, 768, 1_152, 1_160, 1_200, 1_920];
 
 /// A4 without its margins, in CSS pixels.

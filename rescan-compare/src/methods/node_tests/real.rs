@@ -1,6 +1,8 @@
-//! A real node, if there is one: it reads a scenario's block files, makes its filter index, and answers both methods.
+//! A real node, if there is one: it reads a scenario's block files, makes its filter index, and
+//! answers both methods.
 //!
-//! Set `BITCOIN_NODE` to the path of `bitcoind` or `bitcoin-node` (`tests/bitcoin-node.sh` builds one).
+//! Set `BITCOIN_NODE` to the path of `bitcoind` or `bitcoin-node` (`tests/bitcoin-node.sh` builds
+//! one).
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -25,7 +27,8 @@ struct RealNode {
 }
 
 impl RealNode {
-    /// Starts it over the block files of its datadir, and waits until it is ready and its index whole.
+    /// Starts it over the block files of its datadir, and waits until it is ready and its index
+    /// whole.
     fn start(binary: &Path, datadir: TempDir, index: bool) -> Self {
         // Free a moment ago; only tests that ask for any port could take it meanwhile.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("a port").port();

@@ -132,7 +132,8 @@ fn unit(units: &'static [Unit], max: u64) -> &'static Unit {
     units.iter().find(|unit| max >= unit.from).unwrap_or(&units[units.len() - 1])
 }
 
-/// The least of 1, 2 and 5 times a power of ten, of a thousandth of the unit or more, of which `most` cover `length`.
+/// The least of 1, 2 and 5 times a power of ten, of a thousandth of the unit or more, of which
+/// `most` cover `length`.
 fn round_step(length: u128, most: u64, unit: u64) -> u128 {
     let mut decade = u128::from((unit / 1_000).max(1));
     loop {

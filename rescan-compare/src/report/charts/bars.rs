@@ -34,7 +34,8 @@ pub(super) enum Form {
     Stacked,
     /// Each bar of a row on its own line.
     Beside,
-    /// A stem with a dot at its end: on a logarithmic axis the position counts, since a length does not begin at 0.
+    /// A stem with a dot at its end: on a logarithmic axis the position counts, since a length does
+    /// not begin at 0.
     Dots,
 }
 
@@ -153,8 +154,9 @@ fn shortened(text: &str, breadth_max: f64) -> String {
     short + "\u{2026}"
 }
 
-/// The approximate width of a text as a multiple of its size, in DejaVu Sans, which is wider than most fonts. The reader's
-/// font is unknown here, and a shortened name is better than overlapping texts.
+/// The approximate width of a text as a multiple of its size, in DejaVu Sans, which is wider than
+/// most fonts. The reader's font is unknown here, and a shortened name is better than overlapping
+/// texts.
 fn breadth(text: &str) -> f64 {
     let letter = |c: char| match c {
         'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 0.34,

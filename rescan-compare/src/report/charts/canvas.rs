@@ -1,5 +1,5 @@
-//! One drawing as inline SVG: the library's output, with classes in place of colours, and a description for screen
-//! readers.
+//! One drawing as inline SVG: the library's output, with classes in place of colours, and a
+//! description for screen readers.
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
@@ -9,10 +9,12 @@ use plotters::style::{Color, IntoFont, ShapeStyle, TextStyle};
 use super::super::escape::Html;
 use super::ink::Ink;
 
-/// Steps of the drawing to a unit. The library rounds to whole steps, which would make lines jagged if they were units.
+/// Steps of the drawing to a unit. The library rounds to whole steps, which would make lines jagged
+/// if they were units.
 pub(in super::super) const UNIT: u32 = 4;
 
-/// Every chart is this wide, in units: about as many as a phone has pixels, so that text of 12 units can be read there.
+/// The width of every chart in units: about the pixels of a phone, where text of 12 units is
+/// legible.
 pub(super) const WIDTH: u32 = 360;
 
 /// The size of text in units.
@@ -70,7 +72,8 @@ pub(super) fn text(ink: Ink, units: f64) -> TextStyle<'static> {
     ("sans-serif", units * f64::from(UNIT) * LIBRARY_TEXT_RATIO).into_font().color(&ink.color())
 }
 
-/// Puts classes in place of colours. A text cannot be mistaken for an attribute: its quotes are escaped.
+/// Puts classes in place of colours. A text cannot be mistaken for an attribute: its quotes are
+/// escaped.
 fn with_classes(svg: &str) -> String {
     let mut svg =
         svg.replace(" opacity=\"1\"", "").replace(" font-family=\"sans-serif\"", "").replace(" stroke=\"none\"", "");

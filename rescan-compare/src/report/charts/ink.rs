@@ -1,8 +1,9 @@
 //! The colours of the charts, by their meaning.
 //!
-//! Each method keeps its colour on the whole page. Wallet and server, which meet within a bar, differ in lightness, and
-//! waiting in hue. Each line also has its own dashes. The library writes plain colours; the drawing replaces them with
-//! classes, and the style sheet made here defines a light and a dark value for each.
+//! Each method keeps its colour on the whole page. Wallet and server, which meet within a bar,
+//! differ in lightness, and waiting in hue. Each line also has its own dashes. The library writes
+//! plain colours; the drawing replaces them with classes, and the style sheet made here defines a
+//! light and a dark value for each.
 
 use std::fmt::Write;
 
@@ -33,8 +34,8 @@ pub(in super::super) enum Ink {
     Method(Method),
 }
 
-/// A colour on light and on dark ground. The light one also identifies the ink while a chart is drawn, so no two may be
-/// equal.
+/// A colour on light and on dark ground. The light one also identifies the ink while a chart is
+/// drawn, so no two may be equal.
 struct Tone {
     name: &'static str,
     light: (u8, u8, u8),

@@ -45,8 +45,8 @@ const BOTTOM: u32 = 2;
 const LEFT_AXIS: u32 = 40;
 const BOTTOM_AXIS: u32 = 40;
 
-/// Draws the lines. Solid lines lie below dashed ones and show through their gaps. The first line is the one that the others
-/// are compared with, and wide enough to be visible below them.
+/// Draws the lines. Solid lines lie below dashed ones and show through their gaps. The first line
+/// is the one that the others are compared with, and wide enough to be visible below them.
 pub(super) fn draw(labels: &Labels<'_>, axes: &Axes, dots: Dots, series: &[Series], mark: Option<&Mark>) -> String {
     canvas::draw(labels, HEIGHT, |area| draw_lines(area, axes, dots, series, mark))
 }

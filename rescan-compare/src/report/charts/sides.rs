@@ -1,4 +1,5 @@
-//! Figures of both sides, the wallet's and the server's: processor time with waiting, and memory. Any may be missing.
+//! Figures of both sides, the wallet's and the server's: processor time with waiting, and memory.
+//! Any may be missing.
 
 use super::super::Run;
 use super::super::columns::{NOT_MEASURED, time as shown_time};
@@ -52,10 +53,9 @@ pub(super) fn processor(comparison: &Comparison) -> Option<Chart> {
     let (id, title) = ("cpu", "Processor time and waiting");
     let labels = Labels { id, title, description: &format!("Wallet / server / waiting. {}", in_words(&rows)) };
     let svg = bars::draw(&labels, &Axis::time("processor time and waiting", most), Form::Stacked, &rows);
-    let caption =
-        "Processor time of each process, and the wall time beyond both: neither computed then. Processes that \
-                   compute at once, or on several cores, spend more than the wall time and show no waiting."
-            .to_owned();
+    let caption = "Processor time of each process, and waiting: the wall time beyond both. Processes that compute at \
+                   once, or on several cores, spend more than the wall time and show no waiting."
+        .to_owned();
     let table = table(&costs, &parts, shown_time);
     Some(Chart { id, title, width: Width::Half, caption, legend: legend(&parts), svg, table })
 }

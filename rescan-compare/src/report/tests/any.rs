@@ -146,7 +146,7 @@ proptest! {
 fn the_page_loads_nothing_and_runs_nothing() {
     let page = page(&full());
     for forbidden in ["<script", " src=", "@import", "url(", "http://", "https://", " on"] {
-        // The name of the vocabulary of SVG is an address that nobody fetches; " on" is an attribute only within a tag.
+        // No browser fetches the name of SVG's namespace; " on" is an attribute only within a tag.
         let text = page.replace("http://www.w3.org/2000/svg", "");
         let tags = text.split('<').filter_map(|rest| rest.split('>').next());
         let found: Vec<&str> = tags.filter(|tag| tag.contains(forbidden)).collect();

@@ -126,7 +126,8 @@ fn product(matrix: [Light; 3], [x, y, z]: Light) -> Light {
     matrix.map(|[a, b, c]| a * x + b * y + c * z)
 }
 
-/// Full colour vision, and the lack of each cone as Machado, Oliveira and Fernandes modelled it (2009, severity 1.0).
+/// Full colour vision, and the lack of each cone as Machado, Oliveira and Fernandes modelled it
+/// (2009, severity 1.0).
 const EYES: [(&str, [Light; 3]); 4] = [
     ("all cones", [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
     ("no red", [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
@@ -134,7 +135,8 @@ const EYES: [(&str, [Light; 3]); 4] = [
     ("no blue", [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
 ];
 
-/// Ottosson's Oklab, in which the distance of two colours is how different they look; black and white are 1 apart.
+/// Ottosson's Oklab, in which the distance of two colours is how different they look; black and
+/// white are 1 apart.
 fn seen(light: Light) -> Light {
     let cones = product(
         [[0.4122215, 0.5363325, 0.0514460], [0.2119035, 0.6806995, 0.1073970], [0.0883025, 0.2817188, 0.6299787]],

@@ -1,4 +1,5 @@
-//! Invented comparisons in the form of `report.json`, also for the test that opens the page in a browser.
+//! Invented comparisons in the form of `report.json`, also for the test that opens the page in a
+//! browser.
 
 use serde_json::{Value, json};
 
@@ -14,10 +15,12 @@ pub(crate) const PROGRESS_POINTS: u32 = 98;
 /// Shares of the busy-wallet curve, of a thousand.
 pub(crate) const SHARES: [u32; 6] = [0, 10, 100, 250, 500, 1_000];
 
-/// The cost of a run: milliseconds of wall and both processor times, megabytes of both peaks, bytes received.
+/// The cost of a run: milliseconds of wall and both processor times, megabytes of both peaks, bytes
+/// received.
 type Cost = (u64, u64, u64, u64, u64, u64);
 
-/// A comparison with every figure: four methods of the server and two of the node, three runs each, and curves that cross.
+/// A comparison with every figure: four methods of the server and two of the node, three runs each,
+/// and curves that cross.
 pub(crate) fn full() -> Comparison {
     let methods = [
         method_report(
