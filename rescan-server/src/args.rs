@@ -83,10 +83,6 @@ pub struct Args {
     /// The format of log lines; RUST_LOG selects the events
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Human)]
     pub log_format: LogFormat,
-
-    /// Write the man page and the shell completions into this directory, and exit
-    #[arg(long, value_name = "DIR", hide = true, exclusive = true)]
-    pub generate: Option<PathBuf>,
 }
 
 /// The name of Bitcoin Core's IPC socket.

@@ -5,7 +5,7 @@
 //! binds sockets, [`metrics`] counts and exports events, and `refresh` keeps the chain current. [`session`] serves one
 //! wallet over a connection, `acceptor` admits connections, and [`Server`] runs it all by its [`config`].
 //!
-//! [`args`], [`allocator`], [`open_files`], [`service_manager`] and [`generate`] belong to the command `rescan-server`.
+//! [`args`], [`allocator`], [`open_files`] and [`service_manager`] belong to the command `rescan-server`.
 
 pub mod blocks;
 
@@ -41,7 +41,6 @@ mod server;
 
 pub mod allocator;
 pub mod args;
-pub mod generate;
 pub mod open_files;
 pub mod service_manager;
 

@@ -8,15 +8,12 @@ use rescan_server::args::{AccessName, Args, ArgsError, Environment};
 use rescan_server::blocks::block_file::Access;
 use rescan_server::logging::{self, Colours};
 use rescan_server::session::guard::limits::BLOCKING_THREADS_MAX;
-use rescan_server::{allocator, generate, open_files, service_manager};
+use rescan_server::{allocator, open_files, service_manager};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     allocator::keep_large_buffers();
     let args = Args::parse();
-    if let Some(directory) = &args.generate {
-        return generate::write(directory);
-    }
     let filter = std::env::var("RUST_LOG").ok();
     let colours = Colours::for_stderr(std::env::var_os("NO_COLOR").as_deref());
     let started = logging::start(args.log_format, filter.as_deref(), colours);

@@ -1,6 +1,6 @@
-//! Chores of the workspace. `cargo xtask codegen` makes the Rust code of the Cap'n Proto schemas anew: of our own protocol in
-//! `rescan-core`, and of what is asked of a node in `rescan-server`. `cargo xtask codegen --check` fails where the committed
-//! code is not what a schema gives. `cargo xtask packaging --out DIR` writes what a package has beside the programs.
+//! Chores of the workspace. `cargo xtask codegen` regenerates the Rust code of the Cap'n Proto schemas: of our own protocol,
+//! and of the calls to a node in `rescan-server`. `cargo xtask codegen --check` fails if the committed code differs from
+//! the schema's. `cargo xtask packaging --out DIR` writes the files of a package beside the programs.
 
 mod packaging;
 
@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-/// A schema, and where the code made of it is committed. Paths are from the root.
+/// A schema, and the committed code generated from it. Paths are from the root.
 struct Schema {
     directory: &'static str,
     file: &'static str,
@@ -32,10 +32,10 @@ const SCHEMAS: [Schema; 2] = [
     },
 ];
 
-/// The line of the generated file that names the compiler it came from.
+/// The start of the line of generated code that names the compiler.
 const VERSION_MARK: &str = "// capnp binary version:";
 
-#[expect(clippy::print_stderr, reason = "a chore speaks to the person who runs it")]
+#[expect(clippy::print_stderr, reason = "messages to the person who runs a chore")]
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -45,8 +45,8 @@ fn main() -> ExitCode {
         _ => Err(anyhow::anyhow!("usage: cargo xtask codegen [--check] | cargo xtask packaging --out DIR")),
     };
     match outcome {
-        Ok(said) => {
-            eprintln!("{said}");
+        Ok(message) => {
+            eprintln!("{message}");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -66,18 +66,18 @@ fn codegen() -> Result<String> {
 
 fn check() -> Result<String> {
     let root = workspace_root()?;
-    let said: Result<Vec<String>> = SCHEMAS.iter().map(|schema| schema.check(&root)).collect();
-    Ok(said?.join("\n"))
+    let messages: Result<Vec<String>> = SCHEMAS.iter().map(|schema| schema.check(&root)).collect();
+    Ok(messages?.join("\n"))
 }
 
 impl Schema {
-    /// Where the code made of it is committed.
+    /// The path of the committed code.
     fn committed(&self) -> String {
         format!("{}/{}", self.generated_dir, self.generated_name)
     }
 
-    /// The committed code is compared only by the compiler version that wrote it: another one encodes the schema's nodes
-    /// in another way, and the difference would say nothing.
+    /// Compares the committed code, if the compiler here has the version that wrote it. Another version encodes the schema's
+    /// nodes differently, so a difference would mean nothing.
     fn check(&self, root: &Path) -> Result<String> {
         let generated = self.committed();
         let committed = read(&root.join(&generated))?;
@@ -87,16 +87,16 @@ impl Schema {
             .with_context(|| format!("{generated} does not name the capnp version that wrote it"))?;
         let here = match Command::new("capnp").arg("--version").output() {
             Ok(output) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-            Err(error) => return Ok(format!("skipped: no capnp tool to check {generated} with ({error})")),
+            Err(error) => return Ok(format!("skipped: no capnp tool to check {generated} ({error})")),
         };
         if !here.ends_with(wrote.trim_start_matches(" Cap'n Proto version").trim()) {
-            return Ok(format!("skipped: {generated} is by capnp{wrote}, and this machine has {here}"));
+            return Ok(format!("skipped: capnp{wrote} wrote {generated}, and this machine has {here}"));
         }
         let fresh_dir = root.join("target/codegen-check");
         std::fs::create_dir_all(&fresh_dir).with_context(|| format!("cannot make {}", fresh_dir.display()))?;
         self.generate(root, &fresh_dir)?;
         if read(&fresh_dir.join(self.generated_name))? != committed {
-            bail!("{generated} is not what {}/{} gives; run `cargo xtask codegen`", self.directory, self.file);
+            bail!("{generated} differs from the code of {}/{}; run `cargo xtask codegen`", self.directory, self.file);
         }
         Ok(format!("{generated} is current"))
     }

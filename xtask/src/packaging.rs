@@ -1,5 +1,5 @@
-//! `cargo xtask packaging --out DIR`: what a package has beside the two programs. Man pages and completions are written by
-//! the programs themselves, each from the definition of its own command line; nothing of it is committed.
+//! `cargo xtask packaging --out DIR`: the files of a package beside the two programs. The crate `rescan-packaging` writes
+//! man pages and completions from the definitions of the command lines. None of them is committed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,8 +14,7 @@ const UNIT: &str = "packaging/systemd/rescan-server.service";
 pub(crate) fn write(out: &Path) -> Result<String> {
     let root = workspace_root()?;
     let fresh = tempdir(out)?;
-    run_program(&root, "rescan-server", &["--generate"], &fresh)?;
-    run_program(&root, "rescan-cli", &["generate"], &fresh)?;
+    write_pages(&root, &fresh)?;
     let mut counts = [0, 0];
     for entry in std::fs::read_dir(&fresh)? {
         let path = entry?.path();
@@ -30,25 +29,24 @@ pub(crate) fn write(out: &Path) -> Result<String> {
     Ok(format!("wrote {pages} man pages, {completions} completions and the unit into {}", out.display()))
 }
 
-/// A folder below `out` that was not there before.
+/// A new folder below `out`.
 fn tempdir(out: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    // Named by where it lies, since the programs run at the workspace's root.
+    // Absolute: the other program runs at the workspace's root.
     let fresh = out.canonicalize()?.join(format!(".generated-{}", std::process::id()));
     std::fs::create_dir(&fresh).with_context(|| format!("cannot make {}", fresh.display()))?;
     Ok(fresh)
 }
 
-fn run_program(root: &Path, package: &str, words: &[&str], into: &Path) -> Result<()> {
+fn write_pages(root: &Path, into: &Path) -> Result<()> {
     let status = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--locked", "--package", package, "--"])
-        .args(words)
+        .args(["run", "--quiet", "--locked", "--package", "rescan-packaging", "--"])
         .arg(into)
         .current_dir(root)
         .status()
-        .context("cargo cannot be run")?;
+        .context("cannot run cargo")?;
     if !status.success() {
-        bail!("{package} did not write its pages: {status}");
+        bail!("rescan-packaging did not write its pages: {status}");
     }
     Ok(())
 }
@@ -74,7 +72,7 @@ mod tests {
         std::fs::read_to_string(path).expect("the unit is there")
     }
 
-    /// What a key is set to, in the order of its lines.
+    /// The values of a key, in the order of its lines.
     fn values<'a>(unit: &'a str, section: &str, key: &str) -> Vec<&'a str> {
         let mut here = false;
         let mut found = Vec::new();
@@ -119,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_can_write_where_its_command_does_and_nowhere_else() {
+    fn the_unit_can_write_only_to_the_paths_of_its_command() {
         let unit = unit();
         assert!(values(&unit, "Service", "ReadWritePaths").is_empty());
         let command = values(&unit, "Service", "ExecStart")[0];
@@ -136,7 +134,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("rescan-unit-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory");
         let program = std::env::current_exe().expect("this program");
-        // Neither the program nor the node need be installed where this is tested.
+        // Neither the program nor the node need be installed on the machine of the test.
         let unit = unit().replace("/usr/bin/rescan-server", &program.display().to_string());
         let path = directory.join("rescan-server.service");
         std::fs::write(&path, unit).expect("it is written");
@@ -148,15 +146,15 @@ mod tests {
             .env("SYSTEMD_UNIT_PATH", format!("{}:", directory.display()))
             .output();
         std::fs::remove_dir_all(&directory).expect("it can be removed");
-        let said = match &verified {
+        let messages = match &verified {
             Ok(verified) => {
-                let said = String::from_utf8_lossy(&verified.stderr).into_owned();
-                assert!(verified.status.success(), "{said}");
-                said
+                let messages = String::from_utf8_lossy(&verified.stderr).into_owned();
+                assert!(verified.status.success(), "{messages}");
+                messages
             }
             Err(_there_is_no_systemd) => String::new(),
         };
-        // What else the machine has installed is not at issue.
-        assert!(!said.contains("rescan-server.service"), "{said}");
+        // Messages about other units of this machine do not matter.
+        assert!(!messages.contains("rescan-server.service"), "{messages}");
     }
 }

@@ -41,9 +41,6 @@ pub(crate) enum Command {
     Compare(Box<CompareArgs>),
     /// Rescan six wallets in a datadir that comes with this program, and compare with Bitcoin Core's own results
     Demo(DemoArgs),
-    /// Write the man pages and shell completions of this command into a folder
-    #[command(hide = true)]
-    Generate(GenerateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -67,13 +64,6 @@ pub(crate) struct DemoArgs {
     pub(crate) server: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct GenerateArgs {
-    /// The folder, created if missing
-    #[arg(value_name = "DIR")]
-    pub(crate) directory: PathBuf,
-}
-
 /// The definition of the command line, from which man pages and completions are made.
 #[must_use]
 pub fn command() -> clap::Command {
@@ -86,7 +76,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     let ends = match &command {
         Command::Scan(args) => (args.watch.from_height, args.to_height),
         Command::Compare(args) => (args.from_height, args.to_height),
-        Command::Follow(_) | Command::Info(_) | Command::Demo(_) | Command::Generate(_) => (None, None),
+        Command::Follow(_) | Command::Info(_) | Command::Demo(_) => (None, None),
     };
     if let (Some(from), Some(to)) = ends
         && from > to

@@ -13,7 +13,7 @@ mod usage_error;
 mod watch;
 
 pub use self::command::command;
-pub(crate) use self::command::{Command, DemoArgs, GenerateArgs, InfoArgs, parse};
+pub(crate) use self::command::{Command, DemoArgs, InfoArgs, parse};
 pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::follow::FollowArgs;
 pub(crate) use self::path::refuse_key;

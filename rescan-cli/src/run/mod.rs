@@ -4,7 +4,6 @@ mod checkpoint_file;
 mod compare;
 mod demo;
 mod follow;
-mod generate;
 mod info;
 mod interrupts;
 mod reader;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::interrupts::Interrupts;
-use super::{compare, demo, follow, generate, info, scan};
+use super::{compare, demo, follow, info, scan};
 use crate::args::{self, Command};
 use crate::error::{CliError, Exit};
 use crate::output;
@@ -34,7 +34,6 @@ fn run(command: &Command) -> Result<Exit, CliError> {
             Command::Compare(args) => interrupts.abort(compare::run(args)).await,
             Command::Info(args) => interrupts.abort(info::run(args)).await,
             Command::Demo(args) => interrupts.abort(demo::run(args)).await,
-            Command::Generate(args) => generate::run(args),
         }
     })
 }

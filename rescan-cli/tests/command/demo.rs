@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rustix::process::Pid;
 
-use super::{assert_trouble, code, dir, interrupt, rescan, run, text};
+use super::{assert_error, code, dir, interrupt, rescan, run, text};
 use rescan_tests::fake::{Script, serve_at};
 
 #[test]
@@ -20,11 +20,11 @@ fn info_says_that_the_chain_is_from_files() {
 }
 
 #[test]
-fn the_demo_says_how_to_build_a_server_that_is_missing() {
-    assert_trouble(&run(&["demo", "--server", "/nonexistent/rescan-server"]), 1, "no rescan-server at");
+fn a_missing_server_of_the_demo_is_named() {
+    assert_error(&run(&["demo", "--server", "/nonexistent/rescan-server"]), 1, "no rescan-server at");
 }
 
-/// A demo whose temporary files lie in `dir`, with a shell script for a server.
+/// A demo with its temporary files in `dir` and a shell script for a server.
 fn demo(dir: &Path, script: &str) -> Command {
     let server = dir.join("server");
     fs::write(&server, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -41,15 +41,15 @@ fn left_behind(dir: &Path) -> usize {
 }
 
 #[test]
-fn a_demo_whose_server_fails_says_what_that_said_and_leaves_nothing_behind() {
+fn a_demo_whose_server_fails_prints_its_log_and_removes_all_files() {
     let (dir, _) = dir();
     let output = demo(dir.path(), "echo no such option >&2; exit 2").output().unwrap();
-    assert_trouble(&output, 1, "no such option");
+    assert_error(&output, 1, "no such option");
     assert_eq!(left_behind(dir.path()), 0);
 }
 
 #[test]
-fn ctrl_c_ends_the_demos_server_and_leaves_nothing_behind() {
+fn ctrl_c_ends_the_demos_server_and_removes_all_files() {
     let (dir, _) = dir();
     let fifo = dir.path().join("fifo");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
@@ -63,7 +63,7 @@ fn ctrl_c_ends_the_demos_server_and_leaves_nothing_behind() {
     assert!(rustix::process::test_kill_process(Pid::from_raw(server).unwrap()).is_err(), "the server still runs");
 }
 
-/// The whole of it, where the server lies beside this command, as it does once the workspace is built.
+/// Skipped without a server beside this command; a build of the workspace puts it there.
 #[test]
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn the_demo_equals_bitcoin_core() {

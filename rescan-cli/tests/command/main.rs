@@ -1,13 +1,13 @@
-//! The `rescan` command against a server that does as each test tells it: what it prints, what it says, and its exit codes.
+//! The `rescan` command against a scripted server: its output, errors and exit codes.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod demo;
 mod missing_server;
-mod parties;
 mod reorganised;
 mod scans;
 mod usage;
+mod wallets;
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -24,47 +24,47 @@ pub(crate) const TPUB: &str =
     "tpubDCBWBScQPGv4Xk3JSbhw6wYYpayMjb2eAYyArpbSqQTbLDpphHGAetB6VQgVeftLML8vDSUEWcC2xDi3qJJ3YCDChJDvqVzpgoYSuT52MhJ";
 pub(crate) const OUTPOINT: &str = "1111111111111111111111111111111111111111111111111111111111111111:1";
 
-pub(crate) fn rescan(words: &[&str]) -> Command {
+pub(crate) fn rescan(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rescan"));
-    command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-pub(crate) fn run(words: &[&str]) -> Output {
-    rescan(words).output().unwrap()
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    rescan(arguments).output().unwrap()
 }
 
 pub(crate) fn code(output: &Output) -> i32 {
-    output.status.code().expect("it exits by itself")
+    output.status.code().expect("no signal ended it")
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Nothing on stdout; one error and, as the last line, a hint on stderr.
-pub(crate) fn assert_trouble(output: &Output, exit: i32, says: &str) {
+/// Checks the contract of an error: no data, one message, a hint as the last line.
+pub(crate) fn assert_error(output: &Output, exit: i32, message: &str) {
     let stderr = text(&output.stderr);
     assert_eq!(code(output), exit, "{stderr}");
     assert_eq!(text(&output.stdout), "");
-    assert!(stderr.starts_with("error: ") && stderr.contains(says), "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.contains(message), "{stderr}");
     assert!(stderr.lines().last().is_some_and(|line| line.starts_with("hint: ")), "{stderr}");
 }
 
-/// A directory for a socket; the path is short enough whatever TMPDIR says.
+/// A directory for a socket, in /tmp: the path must be short.
 pub(crate) fn dir() -> (TempDir, String) {
     let dir = tempfile::tempdir_in("/tmp").unwrap();
     let socket = dir.path().join("s").to_str().unwrap().to_owned();
     (dir, socket)
 }
 
-/// A scan of one coin, served by a script.
+/// A scan of one coin, with a scripted answer.
 pub(crate) fn scripted(script: Script, more: &[&str]) -> (TempDir, Fake, Command) {
     let (dir, socket) = dir();
     let fake = serve_at(Path::new(&socket), script);
-    let mut words = vec!["scan", "--socket", socket.as_str(), "--outpoint", OUTPOINT];
-    words.extend(more);
-    let command = rescan(&words);
+    let mut arguments = vec!["scan", "--socket", socket.as_str(), "--outpoint", OUTPOINT];
+    arguments.extend(more);
+    let command = rescan(&arguments);
     (dir, fake, command)
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn steps(steps: Vec<Step>) -> Script {
     Script::new(steps)
 }
 
-/// A report that belongs to the one given outpoint.
+/// A report of the given outpoint.
 pub(crate) fn spend_report(height: u32) -> BlockReport {
     let mut report = report(height, 2);
     report.transactions[0].received[0].origins = vec![Origin::Outpoint(0)];

@@ -1,4 +1,4 @@
-//! Where no server is, or something else than a server.
+//! No server at the socket, or another program.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -6,43 +6,43 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use super::{OUTPOINT, assert_trouble, dir, run, text};
+use super::{OUTPOINT, assert_error, dir, run, text};
 
 #[test]
 fn a_missing_socket_is_named_with_a_hint() {
     let (_dir, socket) = dir();
-    for words in [vec!["info", "--socket", &socket], vec!["scan", "--socket", &socket, "--outpoint", OUTPOINT]] {
-        let output = run(&words);
-        assert_trouble(&output, 1, &socket);
+    for arguments in [vec!["info", "--socket", &socket], vec!["scan", "--socket", &socket, "--outpoint", OUTPOINT]] {
+        let output = run(&arguments);
+        assert_error(&output, 1, &socket);
         assert!(text(&output.stderr).contains("is rescan-server running"));
     }
 }
 
 #[test]
-fn a_file_that_is_no_socket_is_told_apart() {
+fn a_file_that_is_no_socket_is_an_error_of_its_own() {
     let (_dir, socket) = dir();
     fs::write(&socket, "text").unwrap();
-    assert_trouble(&run(&["info", "--socket", &socket]), 1, "is not a socket");
+    assert_error(&run(&["info", "--socket", &socket]), 1, "is not a socket");
 }
 
 #[test]
-fn a_socket_that_nobody_listens_on_is_told_apart() {
+fn a_socket_without_a_listener_is_an_error_of_its_own() {
     let (_dir, socket) = dir();
     drop(UnixListener::bind(&socket).unwrap());
-    assert_trouble(&run(&["info", "--socket", &socket]), 1, "no server listens");
+    assert_error(&run(&["info", "--socket", &socket]), 1, "no server listens");
 }
 
 #[test]
-fn a_path_that_no_socket_can_have_is_told_apart() {
+fn a_path_too_long_for_a_socket_is_an_error_of_its_own() {
     let long = format!("/tmp/{}", "x".repeat(103));
-    assert_trouble(&run(&["info", "--socket", &long]), 1, "108 bytes");
+    assert_error(&run(&["info", "--socket", &long]), 1, "108 bytes");
 }
 
 #[test]
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
-fn a_socket_without_permission_is_told_apart() {
+fn a_socket_without_permission_is_an_error_of_its_own() {
     if rustix::process::geteuid().is_root() {
-        // Root passes every permission, so the refusal is asked for as another user, where this machine has `setpriv`.
+        // Root passes every permission check, so `setpriv`, if installed, runs the command as another user.
         let (dir, socket) = dir();
         let _listener = UnixListener::bind(&socket).unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
@@ -55,7 +55,7 @@ fn a_socket_without_permission_is_told_apart() {
             .args(["info", "--socket", &socket])
             .output();
         match output {
-            Ok(output) => assert_trouble(&output, 1, "no permission"),
+            Ok(output) => assert_error(&output, 1, "no permission"),
             Err(error) => println!("skipped: cannot become another user here ({error})"),
         }
         return;
@@ -63,20 +63,20 @@ fn a_socket_without_permission_is_told_apart() {
     let (_dir, socket) = dir();
     let _listener = UnixListener::bind(&socket).unwrap();
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o000)).unwrap();
-    assert_trouble(&run(&["info", "--socket", &socket]), 1, "no permission");
+    assert_error(&run(&["info", "--socket", &socket]), 1, "no permission");
 }
 
 #[test]
-fn a_peer_that_speaks_no_capn_proto_is_told_apart_and_stdout_stays_clean() {
+fn a_peer_without_capn_proto_is_an_error_of_its_own_and_stdout_stays_empty() {
     let (_dir, socket) = dir();
     let listener = UnixListener::bind(&socket).unwrap();
     let peer = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"220 mail.example.org ESMTP, what do you want\r\n").unwrap();
-        // Until the client has gone.
+        // Until the client hangs up.
         drop(stream.read_to_end(&mut Vec::new()));
     });
     let output = run(&["info", "--json", "--socket", &socket]);
-    assert_trouble(&output, 1, "does not speak Cap'n Proto");
+    assert_error(&output, 1, "does not speak Cap'n Proto");
     peer.join().unwrap();
 }

@@ -1,4 +1,4 @@
-//! Scans whose chain was left while they ran.
+//! Scans whose chain is reorganised while they run.
 
 use std::path::Path;
 use std::process::Output;
@@ -12,8 +12,8 @@ use super::{TPUB, code, dir, run, steps, text};
 use rescan_tests::fake::{Step, serve_at};
 use rescan_tests::fake::{report, summary};
 
-/// A block whose only transaction, of its own txid, pays index `height` of the first keychain, and spends the coin of
-/// block `spends` if that is given.
+/// A block with one transaction, whose txid depends on the height. It pays index `height` of the first keychain, and
+/// spends the coin of block `spends`, if given.
 pub(crate) fn keychain_report(height: u8, spends: Option<u8>) -> BlockReport {
     let txid = |of: u8| Txid::from_byte_array([of; 32]);
     let mut report = report(height.into(), 2);
@@ -27,8 +27,8 @@ pub(crate) fn keychain_report(height: u8, spends: Option<u8>) -> BlockReport {
     report
 }
 
-/// A scan of one descriptor: four blocks are reported, and then the last two are taken back. Block 4 spends the coin of
-/// block 3, and the server's summary counts all.
+/// A scan of one descriptor: four blocks are reported, then the last two are void. Block 4 spends the coin of block 3, and
+/// the server's summary counts all four.
 fn reorganised(more: &[&str]) -> Output {
     let mut end = summary(Outcome::ReorganisedFrom(Height(4)));
     (end.transactions, end.unspent_count, end.unspent) = (4, 3, Amount::from_sat(110));
@@ -50,7 +50,7 @@ pub(crate) fn counted(line: &serde_json::Value) -> serde_json::Value {
 }
 
 #[test]
-fn reports_that_a_reorganisation_took_back_are_neither_printed_nor_counted() {
+fn reports_above_the_fork_are_neither_printed_nor_counted() {
     let stdout = text(&reorganised(&["--json"]).stdout);
     let lines: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().map(|line| line["height"].as_u64()).collect::<Vec<_>>(), [Some(2), Some(3), None]);
@@ -63,7 +63,7 @@ fn reports_that_a_reorganisation_took_back_are_neither_printed_nor_counted() {
 }
 
 #[test]
-fn what_was_streamed_before_a_reorganisation_is_counted_as_the_help_says() {
+fn streamed_reports_above_the_fork_are_counted_as_the_help_says() {
     let stdout = text(&reorganised(&["--json", "--stream"]).stdout);
     assert_eq!(stdout.lines().count(), 5, "{stdout}");
     let last = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! One scan: what is printed when, and how it ends.
+//! One scan: its lines, their order, and its end.
 
 use std::io::{BufRead, BufReader};
 
@@ -6,7 +6,7 @@ use rescan_client::position::Height;
 use rescan_client::report::Ending;
 use rescan_client::report::{Failure, FailureKind, FailurePlace, Outcome, Refusal, RefusalReason};
 
-use super::{assert_trouble, code, ends, interrupt, scripted, spend_report, steps, text};
+use super::{assert_error, code, ends, interrupt, scripted, spend_report, steps, text};
 use rescan_tests::fake::Step;
 use rescan_tests::fake::complete;
 
@@ -18,8 +18,8 @@ fn json_is_a_line_a_transaction_and_the_summary_last() {
     assert_eq!((code(&output), text(&output.stderr)), (0, String::new()));
     let stdout = text(&output.stdout);
     let lines: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let told: Vec<_> = lines.iter().map(|line| (line["type"].as_str().unwrap(), line["height"].as_u64())).collect();
-    assert_eq!(told, [("transaction", Some(1)), ("transaction", Some(4)), ("summary", None)]);
+    let found: Vec<_> = lines.iter().map(|line| (line["type"].as_str().unwrap(), line["height"].as_u64())).collect();
+    assert_eq!(found, [("transaction", Some(1)), ("transaction", Some(4)), ("summary", None)]);
     assert_eq!(lines[2]["outcome"], "complete");
     assert!(lines[2]["bytes_received"].as_u64().unwrap() > 100);
 }
@@ -30,7 +30,7 @@ fn a_streamed_report_is_printed_before_the_scan_has_ended() {
     let (_dir, _fake, mut command) = scripted(script, &["--json", "--stream"]);
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // The fake goes on only when it is cancelled, so this line came before the end.
+    // The server continues only when cancelled, so this line came before the end.
     assert!(lines.next().unwrap().unwrap().contains(r#""height":1"#));
     interrupt(&child);
     assert!(lines.next().unwrap().unwrap().contains(r#""outcome":"cancelled""#));
@@ -39,7 +39,7 @@ fn a_streamed_report_is_printed_before_the_scan_has_ended() {
 }
 
 #[test]
-fn ctrl_c_prints_what_was_found_and_the_summary() {
+fn ctrl_c_prints_all_reports_and_the_summary() {
     let script = steps(vec![
         Step::Reports(vec![spend_report(1)]),
         Step::Reached,
@@ -58,7 +58,7 @@ fn ctrl_c_prints_what_was_found_and_the_summary() {
 
 #[test]
 fn a_second_ctrl_c_does_not_wait_for_the_server() {
-    // The fake hears of the cancellation, and never ends the scan.
+    // The server receives the cancellation, and never ends the scan.
     let (_dir, fake, mut command) =
         scripted(steps(vec![Step::UntilCancelled, Step::Reached, Step::UntilCancelled]), &["--json"]);
     let child = command.spawn().unwrap();
@@ -85,10 +85,10 @@ fn outcomes_other_than_complete_exit_with_3_and_a_summary() {
 }
 
 #[test]
-fn a_refusal_of_the_servers_is_a_usage_error_without_a_summary() {
+fn a_refusal_is_a_usage_error_without_a_summary() {
     let refusal = Refusal { reason: RefusalReason::BadRange, position: 0, detail: "above the tip 9".to_owned() };
     let (_dir, _fake, mut command) = scripted(steps(vec![Step::End(Ending::Refused(refusal))]), &["--json"]);
-    assert_trouble(&command.output().unwrap(), 2, "above the tip 9");
+    assert_error(&command.output().unwrap(), 2, "above the tip 9");
 }
 
 #[test]
@@ -97,31 +97,33 @@ fn a_failure_names_the_place_and_prints_no_summary() {
     let failure = Failure { kind: FailureKind::CorruptBlock, detail: "merkle root".to_owned(), at: Some(at) };
     let script = steps(vec![Step::Reports(vec![spend_report(1)]), Step::End(Ending::Failed(failure))]);
     let (_dir, _fake, mut command) = scripted(script, &["--json"]);
-    assert_trouble(&command.output().unwrap(), 1, "height 6, /blocks/blk00001.dat at offset 1234");
+    assert_error(&command.output().unwrap(), 1, "height 6, /blocks/blk00001.dat at offset 1234");
 }
 
 #[test]
 fn a_server_that_vanishes_is_a_failure_and_not_an_answer() {
     let (_dir, _fake, mut command) =
         scripted(steps(vec![Step::Reports(vec![spend_report(1)]), Step::HangUp]), &["--json"]);
-    assert_trouble(&command.output().unwrap(), 1, "connection to the server is gone");
+    assert_error(&command.output().unwrap(), 1, "connection to the server is gone");
 }
 
 #[test]
-fn garbage_in_mid_scan_leaves_stdout_clean() {
+fn garbage_in_mid_scan_leaves_stdout_empty() {
     let (_dir, _fake, mut command) = scripted(steps(vec![Step::Garbage]), &["--json"]);
-    assert_trouble(&command.output().unwrap(), 1, "error");
+    assert_error(&command.output().unwrap(), 1, "error");
 }
 
 #[test]
-fn a_reader_that_has_had_enough_is_no_failure() {
-    // More than a pipe holds, so that the writing meets the closed end.
-    let reports = (0..2_000).map(spend_report).collect();
-    let (_dir, _fake, mut command) = scripted(steps(vec![Step::Reports(reports), complete()]), &["--json"]);
-    let mut child = command.spawn().unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!((code(&output), text(&output.stderr)), (0, String::new()));
+fn a_reader_that_closes_its_end_is_no_failure_in_any_form() {
+    for more in [&["--json"][..], &["--json", "--stream"], &[]] {
+        // More than a pipe holds, so a write meets the closed end.
+        let reports = (0..2_000).map(spend_report).collect();
+        let (_dir, _fake, mut command) = scripted(steps(vec![Step::Reports(reports), complete()]), more);
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((code(&output), text(&output.stderr)), (0, String::new()), "{more:?}");
+    }
 }
 
 #[test]

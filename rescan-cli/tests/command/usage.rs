@@ -1,16 +1,29 @@
-//! What is refused before anything is connected to, or on hearing whose network it is.
+//! Requests refused before connecting, or once the server's network is known.
 
 use std::path::Path;
 
 use rescan_client::bitcoin::Network;
 
-use super::{OUTPOINT, TPUB, assert_trouble, dir, rescan, run, text};
+use super::{OUTPOINT, TPUB, assert_error, dir, rescan, run, text};
 use rescan_tests::fake::{self, Script, serve_at};
 
 #[test]
-fn a_bad_descriptor_is_refused_before_connecting() {
-    let output = run(&["scan", "--socket", "/nonexistent", "--descriptor", "wpkh(nonsense)"]);
-    assert_trouble(&output, 2, "--descriptor number 0");
+fn a_descriptor_that_cannot_be_watched_is_refused_before_connecting() {
+    let good = format!("wpkh({TPUB}/0/*)");
+    let private = "wpkh(tprv8ZgxMBicQKsPd7Uf69XL1XwhmjHopUGep8GuEiJDZmbQz6o58LninorQAfcKZWARbtRtfnLcJ5MQ2AtHcQJCCRUcMRvmDUjyEmNUWwx8UbK/0/*)";
+    for (descriptor, message) in [
+        ("wpkh(nonsense)".to_owned(), "--descriptor number 1"),
+        ("tr()".to_owned(), "--descriptor number 1"),
+        ("sp(nonsense)".to_owned(), "--descriptor number 1"),
+        (format!("{good}#qqqqqqqq"), "checksum"),
+        (good.replace("/*", "/*h"), "hardened"),
+        (private.to_owned(), "private"),
+    ] {
+        let arguments = ["scan", "--socket", "/nonexistent", "--descriptor", &good, "--descriptor", &descriptor];
+        let output = run(&arguments);
+        assert_error(&output, 2, message);
+        assert!(!text(&output.stderr).contains("tprv8"), "{}", text(&output.stderr));
+    }
 }
 
 #[test]
@@ -19,25 +32,25 @@ fn a_private_key_is_never_repeated() {
     let descriptor = format!("wpkh({key}/0/*)");
     let flagged = format!("--descriptor={descriptor}");
     let misspelt = format!("--descripter={descriptor}");
-    for words in [
+    for arguments in [
         vec!["scan", "--socket", "/nonexistent", &flagged],
         vec!["scan", "--socket", "/nonexistent", &descriptor],
         vec!["scan", "--socket", "/nonexistent", &misspelt],
         vec!["scan", "--socket", "/nonexistent", "--outpoint", &descriptor],
         vec![descriptor.as_str()],
     ] {
-        let output = run(&words);
-        assert_trouble(&output, 2, "error");
+        let output = run(&arguments);
+        assert_error(&output, 2, "error");
         assert!(!text(&output.stderr).contains("tprv8"), "{}", text(&output.stderr));
     }
 }
 
 #[test]
-fn no_piece_of_a_private_key_behind_the_wrong_flag_is_repeated() {
+fn no_part_of_a_private_key_behind_the_wrong_option_is_repeated() {
     // From BIP38's test vectors.
     let key = "L44B5gGEqEDRS9vVPz7QT35jcBG2r3CZwSwQ4fCewXAhAhqGVpP";
     let pieces: Vec<&str> = (0..=key.len() - 6).map(|at| &key[at..at + 6]).collect();
-    let flags = [
+    let options = [
         ("scan", "--birthday", "YYYY-MM-DD"),
         ("scan", "--outpoint", "TXID:VOUT"),
         ("scan", "--from-height", "a number"),
@@ -53,16 +66,16 @@ fn no_piece_of_a_private_key_behind_the_wrong_flag_is_repeated() {
         ("scan", "--birthdya", "unexpected argument"),
     ];
     let values = [key.to_owned(), format!("wpkh({key})"), format!("wpkh([d34db33f/84h]{key})"), format!("{key}:0")];
-    for (command, flag, says) in flags {
+    for (command, option, message) in options {
         for value in &values {
-            let mut words = vec![command.to_owned(), format!("{flag}={value}")];
-            if command == "scan" && !["--descriptor", "--outpoint"].contains(&flag) {
-                words.extend(["--outpoint".to_owned(), OUTPOINT.to_owned()]);
+            let mut arguments = vec![command.to_owned(), format!("{option}={value}")];
+            if command == "scan" && !["--descriptor", "--outpoint"].contains(&option) {
+                arguments.extend(["--outpoint".to_owned(), OUTPOINT.to_owned()]);
             }
-            let output = run(&words.iter().map(String::as_str).collect::<Vec<_>>());
-            assert_trouble(&output, 2, says);
+            let output = run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_error(&output, 2, message);
             let stderr = text(&output.stderr);
-            assert!(!pieces.iter().any(|piece| stderr.contains(piece)), "{flag}: {stderr}");
+            assert!(!pieces.iter().any(|piece| stderr.contains(piece)), "{option}: {stderr}");
         }
     }
 }
@@ -73,31 +86,34 @@ fn the_help_names_the_networks_as_the_server_does() {
     assert!(help.contains("testnet3") && help.contains("Also called test"), "{help}");
     for name in ["testnet3", "test"] {
         let output = rescan(&["info", "--network", name]).env("HOME", "/nonexistent").output().unwrap();
-        assert_trouble(&output, 1, "/nonexistent/.bitcoin/testnet3/rescan.sock");
+        assert_error(&output, 1, "/nonexistent/.bitcoin/testnet3/rescan.sock");
     }
 }
 
 #[test]
-fn a_range_upside_down_is_refused_before_connecting() {
+fn a_first_height_above_the_last_is_refused_before_connecting() {
     let output =
         run(&["scan", "--socket", "/nonexistent", "--outpoint", OUTPOINT, "--from-height", "5", "--to-height", "4"]);
-    assert_trouble(&output, 2, "--from-height 5 is above --to-height 4");
+    assert_error(&output, 2, "--from-height 5 is above --to-height 4");
 }
 
 #[test]
 fn a_malformed_height_is_a_usage_error() {
     for height in ["abc", "-1", "4294967296", ""] {
         let flag = format!("--from-height={height}");
-        assert_trouble(&run(&["scan", "--socket", "/nonexistent", "--outpoint", OUTPOINT, &flag]), 2, "--from-height");
+        assert_error(&run(&["scan", "--socket", "/nonexistent", "--outpoint", OUTPOINT, &flag]), 2, "--from-height");
     }
 }
 
 #[test]
 fn descriptors_of_another_network_than_the_servers_are_refused() {
-    let (_dir, socket) = dir();
     let mut info = fake::info();
     info.network = Network::Bitcoin;
-    let _fake = serve_at(Path::new(&socket), Script { info: fake::flat_info(&info), ..Script::new(vec![]) });
-    let output = run(&["scan", "--socket", &socket, "--descriptor", &format!("wpkh({TPUB}/0/*)")]);
-    assert_trouble(&output, 2, "the server is one of");
+    for descriptor in [&format!("wpkh({TPUB}/0/*)"), "addr(tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx)"] {
+        // The scripted server serves one connection.
+        let (_dir, socket) = dir();
+        let _fake = serve_at(Path::new(&socket), Script { info: fake::flat_info(&info), ..Script::new(vec![]) });
+        let output = run(&["scan", "--socket", &socket, "--descriptor", descriptor]);
+        assert_error(&output, 2, "the server is one of bitcoin");
+    }
 }

@@ -1,8 +1,8 @@
-//! `rescan follow`: what it prints as the chain goes on and back, and how it ends.
+//! `rescan follow`: its lines as blocks are connected and disconnected, and its end.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use rescan_tests::{Manner, Scene, patiently};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::{Ended, rescan, scan};
+use crate::{Ended, rescan};
 
 /// Long enough for a machine under load.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,10 +41,10 @@ fn command(scene: &Scene, more: &[&str]) -> Command {
     command
 }
 
-/// A command that runs, and its lines as they come. Dropping it kills it.
+/// A running command and its lines as they arrive. Dropping it kills it.
 struct Following {
     child: Child,
-    lines: Receiver<String>,
+    stdout: Receiver<String>,
 }
 
 impl Following {
@@ -54,42 +54,42 @@ impl Following {
         let (sender, lines) = channel();
         // Ends with the command.
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { child, lines }
+        Self { child, stdout: lines }
     }
 
     fn line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("a line comes")
+        self.stdout.recv_timeout(PATIENCE).expect("a line arrives")
     }
 
-    /// Type and height of each of so many lines.
-    fn told(&self, count: usize) -> Vec<String> {
-        let told = |line: Value| {
+    /// Type and height of each of the next `count` lines.
+    fn lines(&self, count: usize) -> Vec<String> {
+        let summarise = |line: Value| {
             let height = line.get("height").or(line.get("to_height")).map_or(0, |height| height.as_u64().unwrap());
             format!("{} {height}", line["type"].as_str().unwrap())
         };
-        (0..count).map(|_| told(serde_json::from_str(&self.line()).unwrap())).collect()
+        (0..count).map(|_| summarise(serde_json::from_str(&self.line()).unwrap())).collect()
     }
 
-    /// Ctrl-C, and what it comes to.
+    /// Sends Ctrl-C, and returns the rest of the output.
     fn interrupt(mut self) -> Ended {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
         let mut stderr = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         let code = self.child.wait().unwrap().code().expect("it ends by itself");
-        let rest: Vec<String> = self.lines.iter().collect();
+        let rest: Vec<String> = self.stdout.iter().collect();
         Ended { code, stdout: rest.concat(), stderr }
     }
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        // One that has ended already cannot be killed, and need not be.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// Writes what the chain has made, and has the server look.
+/// Writes the new blocks, and makes the server read them.
 fn append(scene: &mut Scene) {
     scene.append();
     let tip = scene.chain.tip_hash();
@@ -97,17 +97,17 @@ fn append(scene: &mut Scene) {
 }
 
 #[test]
-fn the_scan_comes_first_then_a_summary_and_then_each_block_as_it_comes_and_goes() {
+fn a_scan_and_its_summary_come_first_then_each_block_connected_or_disconnected() {
     let mut scene = scene();
     let following = Following::begin(&scene, &["--json"]);
-    assert_eq!(following.told(3), ["transaction 111", "transaction 112", "summary 112"]);
+    assert_eq!(following.lines(3), ["transaction 111", "transaction 112", "summary 112"]);
     pay(&mut scene.chain, 2);
     append(&mut scene);
-    assert_eq!(following.told(2), ["connected 113", "transaction 113"]);
+    assert_eq!(following.lines(2), ["connected 113", "transaction 113"]);
     let left = scene.chain.tip_hash();
     scene.chain.reorg(1);
     append(&mut scene);
-    assert_eq!(following.told(1), ["withdrawn 113"]);
+    assert_eq!(following.lines(1), ["withdrawn 113"]);
     let disconnected: Value = serde_json::from_str(&following.line()).unwrap();
     assert_eq!(disconnected, json!({"type": "disconnected", "height": 113, "block_hash": left.to_string()}));
     let connected = [113, 114].map(|height| {
@@ -120,23 +120,7 @@ fn the_scan_comes_first_then_a_summary_and_then_each_block_as_it_comes_and_goes(
 }
 
 #[test]
-fn the_lines_of_a_following_are_those_of_a_scan() {
-    let mut scene = scene();
-    let following = Following::begin(&scene, &["--json"]);
-    let mut lines: Vec<Value> = (0..3).map(|_| serde_json::from_str(&following.line()).unwrap()).collect();
-    let summary = lines.pop().unwrap();
-    pay(&mut scene.chain, 2);
-    append(&mut scene);
-    following.told(1);
-    lines.push(serde_json::from_str(&following.line()).unwrap());
-    let descriptor = wallet().descriptor(ScriptKind::P2wpkh);
-    let (expected, _) = Ended::of(&mut scan(&scene.server, &["--descriptor", &descriptor, "--json"])).answer(0);
-    assert_eq!(lines, expected);
-    assert_eq!((&summary["outcome"], &summary["unspent_sat"]), (&json!("complete"), &json!(18_000)));
-}
-
-#[test]
-fn without_json_it_prints_a_line_for_each_thing_that_happens() {
+fn without_json_there_is_a_line_of_text_per_event() {
     let mut scene = scene();
     let following = Following::begin(&scene, &[]);
     let starts = |line: String, word: &str, height: &str| {
@@ -146,10 +130,7 @@ fn without_json_it_prints_a_line_for_each_thing_that_happens() {
     starts(following.line(), "transaction", "111");
     starts(following.line(), "transaction", "112");
     let caught_up = following.line();
-    assert!(
-        caught_up.ends_with("  2 coins unspent, 0.00018 BTC") || caught_up.contains("2 coins unspent"),
-        "{caught_up}"
-    );
+    assert!(caught_up.contains("2 coins unspent"), "{caught_up}");
     starts(caught_up, "caught up", "112");
     scene.chain.reorg(1);
     append(&mut scene);
@@ -160,75 +141,60 @@ fn without_json_it_prints_a_line_for_each_thing_that_happens() {
 }
 
 #[test]
-fn ctrl_c_leaves_a_checkpoint_and_the_next_run_goes_on_from_it() {
+fn ctrl_c_leaves_a_checkpoint_from_which_the_next_run_resumes() {
     let mut scene = scene();
     let file = scene.server.beside("checkpoint");
-    let words = ["--json", "--checkpoint", file.to_str().unwrap()];
-    let following = Following::begin(&scene, &words);
-    following.told(3);
+    let arguments = ["--json", "--checkpoint", file.to_str().unwrap()];
+    let following = Following::begin(&scene, &arguments);
+    following.lines(3);
     pay(&mut scene.chain, 2);
     append(&mut scene);
-    following.told(2);
+    following.lines(2);
     assert_eq!(following.interrupt().code, 130);
     assert!(Path::new(&file).exists());
-    // What was told last is left while nobody follows.
+    // The last block is disconnected while no command runs.
     scene.chain.reorg(1);
     pay(&mut scene.chain, 3);
     append(&mut scene);
-    let again = Following::begin(&scene, &words);
-    assert_eq!(again.told(3), ["withdrawn 113", "transaction 115", "summary 115"]);
+    let again = Following::begin(&scene, &arguments);
+    assert_eq!(again.lines(3), ["withdrawn 113", "transaction 115", "summary 115"]);
     pay(&mut scene.chain, 4);
     append(&mut scene);
-    assert_eq!(again.told(2), ["connected 116", "transaction 116"]);
+    assert_eq!(again.lines(2), ["connected 116", "transaction 116"]);
 }
 
 #[test]
-fn a_server_that_is_started_again_is_connected_to_again_and_no_line_is_missing_or_doubled() {
+fn it_reconnects_to_a_restarted_server_and_no_line_is_missing_or_doubled() {
     let mut scene = scene();
     let following = Following::begin(&scene, &["--json"]);
-    assert_eq!(following.told(3)[2], "summary 112");
+    assert_eq!(following.lines(3)[2], "summary 112");
     scene.server.stop();
     pay(&mut scene.chain, 2);
     scene.append();
     scene.server.start();
-    assert_eq!(following.told(2), ["connected 113", "transaction 113"]);
+    assert_eq!(following.lines(2), ["connected 113", "transaction 113"]);
     pay(&mut scene.chain, 3);
     append(&mut scene);
-    assert_eq!(following.told(2), ["connected 114", "transaction 114"]);
+    assert_eq!(following.lines(2), ["connected 114", "transaction 114"]);
     let ended = following.interrupt();
     assert_eq!((ended.code, ended.stdout.as_str()), (130, ""));
-    let said: Vec<&str> = ended.stderr.lines().collect();
-    assert_eq!(said.len(), 2, "{}", ended.stderr);
-    assert!(said[0].starts_with("the server is gone") && said[1] == "reconnected to the server", "{}", ended.stderr);
+    let notices: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(notices.len(), 2, "{}", ended.stderr);
+    assert!(
+        notices[0].starts_with("the server is gone") && notices[1] == "reconnected to the server",
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
-    let mut scene = scene();
-    let mut child = command(&scene, &["--json"]).spawn().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("summary") {
-        line.clear();
-        stdout.read_line(&mut line).unwrap();
-    }
-    drop(stdout);
-    scene.chain.mine(1);
-    append(&mut scene);
-    let ended = child.wait_with_output().unwrap();
-    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
-}
-
-#[test]
-fn a_missing_server_is_trouble_at_the_start_and_nothing_to_watch_is_wrong_usage() {
+fn a_missing_server_is_an_error_at_the_start() {
     let scene = Scene::write(ChainBuilder::new(), Manner::default());
-    Ended::of(&mut command(&scene, &["--json"])).assert_trouble(1, "no socket at");
-    let nothing = Ended::of(rescan(&["follow", "--socket", "s"]).stdin(Stdio::null()));
-    assert_eq!(nothing.code, 2, "{}", nothing.stderr);
+    Ended::of(&mut command(&scene, &["--json"])).assert_error(1, "no socket at");
 }
 
 #[test]
-fn what_is_not_on_disk_ends_it_with_3_and_the_height_to_begin_at() {
+fn pruned_blocks_end_it_with_3_and_the_lowest_height_on_disk() {
     let mut chain = ChainBuilder::new();
     chain.mine(110);
     pay(&mut chain, 0);
@@ -241,5 +207,5 @@ fn what_is_not_on_disk_ends_it_with_3_and_the_height_to_begin_at() {
     let ended = Ended::of(&mut command(&scene, &[]));
     assert!(ended.code == 3 && ended.stdout.starts_with("pruned: "), "{ended:?}");
     let following = Following::begin(&scene, &["--json", "--from-height", "51"]);
-    assert_eq!(following.told(2), ["transaction 111", "summary 111"]);
+    assert_eq!(following.lines(2), ["transaction 111", "summary 111"]);
 }

@@ -1,6 +1,6 @@
-//! What the lines say of each way to name what is watched.
+//! The lines for each way to name the watched scripts and the range.
 
-use rescan_client::bitcoin::{Address, Amount, Network, PublicKey, ScriptBuf, TxOut};
+use rescan_client::bitcoin::{Amount, Network, ScriptBuf, TxOut};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{Manner, Scene};
@@ -12,7 +12,7 @@ fn wallet() -> TestWallet {
     TestWallet::new("ivan")
 }
 
-/// Pays each script in a block of its own, from height 101 on.
+/// Pays one script per block, from height 101 on.
 fn paying(scripts: &[ScriptBuf]) -> Scene {
     let mut chain = ChainBuilder::new();
     chain.mine(100);
@@ -23,8 +23,8 @@ fn paying(scripts: &[ScriptBuf]) -> Scene {
     Scene::serve(chain, Manner::default())
 }
 
-fn json_of(scene: &Scene, words: &[&str]) -> (Vec<Value>, Value) {
-    Ended::of(scan(&scene.server, words).arg("--json")).answer(0)
+fn json_of(scene: &Scene, arguments: &[&str]) -> (Vec<Value>, Value) {
+    Ended::of(scan(&scene.server, arguments).arg("--json")).answer(0)
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_stream_prints_the_same_lines_as_a_settled_answer() {
     let (settled, summary) = json_of(&scene, &["--descriptor", &descriptor]);
     let (streamed, streamed_summary) = json_of(&scene, &["--descriptor", &descriptor, "--stream"]);
     assert_eq!(settled.len(), 30);
-    assert_eq!(streamed, settled, "nothing is late: the whole of the range was walked once");
+    assert_eq!(streamed, settled, "no line is late: the range was walked once");
     assert_eq!(summary["keychains"], json!([{"descriptor": 0, "last_used_index": 29}]));
     assert_eq!(streamed_summary["keychains"], summary["keychains"]);
 }
@@ -53,8 +53,8 @@ fn the_paths_of_a_multipath_descriptor_are_told_apart_by_branch() {
     let single = wallet();
     let scene = paying(&[script_at(1, 4), script_at(0, 9), single.script(ScriptKind::P2tr, 2)]);
     let multipath = format!("wpkh({key}/<0;1>/*)");
-    let words = ["--descriptor", &multipath, "--descriptor", &single.descriptor(ScriptKind::P2tr)];
-    let (lines, summary) = json_of(&scene, &words);
+    let arguments = ["--descriptor", &multipath, "--descriptor", &single.descriptor(ScriptKind::P2tr)];
+    let (lines, summary) = json_of(&scene, &arguments);
     let owner = |line: &Value| {
         let received = &line["received"][0];
         (received["descriptor"].clone(), received.get("branch").cloned(), received["index"].clone())
@@ -71,7 +71,7 @@ fn the_paths_of_a_multipath_descriptor_are_told_apart_by_branch() {
 }
 
 #[test]
-fn a_given_outpoint_is_told_of_where_it_is_spent_and_its_value_is_null_unless_given() {
+fn the_spend_of_a_given_outpoint_has_a_value_only_if_that_was_given() {
     let (wallet, mut chain) = (wallet(), ChainBuilder::new());
     let coins: Vec<Coin> =
         (0..2).map(|index| chain.fund(&wallet.script(ScriptKind::P2wpkh, index), Amount::from_sat(9_000))).collect();
@@ -93,44 +93,8 @@ fn a_given_outpoint_is_told_of_where_it_is_spent_and_its_value_is_null_unless_gi
     assert_eq!((&lines[0]["received"], &summary["unspent_count"]), (&json!([]), &json!(0)));
 }
 
-const KEY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
-
 #[test]
-fn forms_that_are_not_ranged_are_found_and_have_no_index() {
-    let key: PublicKey = KEY.parse().unwrap();
-    let tree = wallet().script(ScriptKind::P2trLeaf, 0);
-    let address = Address::from_script(&tree, Network::Regtest).unwrap();
-    let wpkh = ScriptBuf::new_p2wpkh(&key.wpubkey_hash().unwrap());
-    let rawtr = ScriptBuf::from_hex(&format!("5120{}", &KEY[2..])).unwrap();
-    let combo = [
-        ScriptBuf::new_p2pk(&key),
-        ScriptBuf::new_p2pkh(&key.pubkey_hash()),
-        wpkh.clone(),
-        ScriptBuf::new_p2sh(&wpkh.script_hash()),
-    ];
-    let raw = ScriptBuf::from(vec![0x51]);
-    let scripts: Vec<ScriptBuf> = combo.into_iter().chain([rawtr, raw, tree]).collect();
-    let scene = paying(&scripts);
-    let words = [
-        ("raw(51)".to_owned(), vec![106]),
-        (format!("addr({address})"), vec![107]),
-        (format!("combo({KEY})"), vec![101, 102, 103, 104]),
-        (format!("rawtr({KEY})"), vec![105]),
-    ];
-    for (descriptor, due) in &words {
-        let (lines, summary) = json_of(&scene, &["--descriptor", descriptor]);
-        assert_eq!(heights(&lines), *due, "{descriptor}");
-        for (line, height) in lines.iter().zip(due) {
-            let received = &line["received"][0];
-            assert_eq!((&received["descriptor"], &received["index"]), (&json!(0), &Value::Null), "{descriptor}");
-            assert_eq!(received["script_pubkey"], scripts[usize::try_from(height - 101).unwrap()].to_hex_string());
-        }
-        assert_eq!(summary["keychains"], json!([{"descriptor": 0, "last_used_index": null}]), "{descriptor}");
-    }
-}
-
-#[test]
-fn a_range_by_heights_and_by_birthday_is_told_in_the_summary() {
+fn a_range_by_heights_or_by_birthday_is_in_the_summary() {
     let scripts = vec![wallet().script(ScriptKind::P2tr, 0); 20];
     let scene = paying(&scripts);
     let descriptor = wallet().descriptor(ScriptKind::P2tr);
@@ -144,5 +108,5 @@ fn a_range_by_heights_and_by_birthday_is_told_in_the_summary() {
     assert_eq!(of(&["--from-height", "110", "--to-height", "112"]), (110, 112));
     let birthday = scene.chain.block_at(117).header.time;
     assert_eq!(of(&["--birthday", &birthday.to_string()]), (105, 120), "blocks are ten minutes apart");
-    assert_eq!(of(&["--birthday", "2100-01-01"]), (120, 120), "a wallet that was made a moment ago");
+    assert_eq!(of(&["--birthday", "2100-01-01"]), (120, 120), "a new wallet");
 }

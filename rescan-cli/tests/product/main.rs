@@ -1,4 +1,4 @@
-//! The `rescan` command against a real server: what it prints of a chain, how it ends, what it says of mistakes.
+//! The `rescan` command against a real server: its output for a chain, its ends, its errors.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod compare;
@@ -14,17 +14,17 @@ use std::process::{Command, Output, Stdio};
 use rescan_tests::TestServer;
 use serde_json::Value;
 
-/// The command with these words.
-fn rescan(words: &[&str]) -> Command {
+/// The command with these arguments.
+fn rescan(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rescan"));
-    command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// A scan of what `server` serves.
-fn scan(server: &TestServer, words: &[&str]) -> Command {
+/// A scan of the chain of `server`.
+fn scan(server: &TestServer, arguments: &[&str]) -> Command {
     let mut command = rescan(&["scan", "--socket", &server.socket_text()]);
-    command.args(words);
+    command.args(arguments);
     command
 }
 
@@ -42,7 +42,7 @@ struct Ended {
 
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
-        let code = output.status.code().expect("it ends by itself");
+        let code = output.status.code().expect("no signal ended it");
         Self { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 }
@@ -57,7 +57,7 @@ impl Ended {
         self.stdout.lines().map(|line| serde_json::from_str(line).expect("each line is an object")).collect()
     }
 
-    /// The transactions and the summary, of a command that printed both and complained of nothing.
+    /// The transactions and the summary of a command that printed both, and no error.
     fn answer(&self, code: i32) -> (Vec<Value>, Value) {
         assert_eq!((self.code, self.stderr.as_str()), (code, ""));
         let mut lines = self.lines();
@@ -67,10 +67,10 @@ impl Ended {
         (lines, summary)
     }
 
-    /// Holds it to the contract of a command that came to nothing: no data, one error, a hint as the last line.
-    fn assert_trouble(&self, code: i32, says: &str) {
+    /// Checks the contract of an error: no data, one message, a hint as the last line.
+    fn assert_error(&self, code: i32, message: &str) {
         assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{}", self.stderr);
-        assert!(self.stderr.starts_with("error: ") && self.stderr.contains(says), "{}", self.stderr);
+        assert!(self.stderr.starts_with("error: ") && self.stderr.contains(message), "{}", self.stderr);
         assert_eq!(self.stderr.matches("error: ").count(), 1, "{}", self.stderr);
         assert!(self.stderr.lines().last().is_some_and(|line| line.starts_with("hint: ")), "{}", self.stderr);
     }

@@ -6,10 +6,11 @@ use rescan_client::bitcoin::Amount;
 use rescan_client::report::{KeychainUse, Outcome};
 use rescan_client::{GivenKeychain, RangeEnd};
 use rescan_fixtures::chain_builder::ChainBuilder;
+use rescan_fixtures::dice::Dice;
 use rescan_fixtures::test_wallet::ScriptKind;
 use rescan_tests::{Manner, Scene, patiently};
 
-use crate::{Dice, Heard, assert_same, at_once, busy, new, request, run, run_through, script, wallet};
+use crate::{Heard, assert_same, at_once, busy, new, request, run, run_through, script, wallet};
 
 fn often() -> Duration {
     Duration::from_millis(1)
@@ -73,14 +74,14 @@ fn however_often_it_is_broken_off_the_union_is_that_of_one_scan_late_reports_inc
         let (expected, summary) = at_once(&client, &request).await;
         assert_eq!(summary.keychains, [KeychainUse::LastUsed(1_300)]);
         assert!(summary.passes > 1, "nothing came late");
-        let mut dice = Dice(11);
+        let mut dice = Dice::new(11, 0);
         for round in 0..12 {
             let mut heard = Heard::default();
             let mut checkpoint = new(&client, &request);
             let mut breaks = 0;
             let last = loop {
                 // The fourth time it may go through.
-                let events = if breaks < 4 { 1 + dice.below(90) } else { usize::MAX };
+                let events = if breaks < 4 { 1 + dice.index(90) } else { usize::MAX };
                 let ended = run(&client, &request, checkpoint, &mut heard, events).await;
                 if let Some(summary) = ended.summary {
                     break summary;

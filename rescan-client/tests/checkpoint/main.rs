@@ -15,19 +15,6 @@ use rescan_client::{Checkpoint, Client, ResumeEvent, ScanRequest};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 
-/// Numbers that are the same on every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        // xorshift64, by Marsaglia.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(bound).unwrap()).unwrap()
-    }
-}
-
 /// What somebody knows who has heard all reports of all runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Heard {

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use super::core_result::CoreResult;
 use crate::error::CliError;
 
-/// Made by `fixtures/data/repack.py`.
-static ARCHIVE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/data/core-regtest-a.tar.zst"));
+/// A link to the fixture, which `cargo package` follows. Made by `fixtures/data/repack.py`.
+static ARCHIVE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/core-regtest-a.tar.zst"));
 
 /// Short: the path of the socket must fit into 107 bytes.
 const PREFIX: &str = "rescan-demo-";

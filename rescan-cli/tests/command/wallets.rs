@@ -1,4 +1,4 @@
-//! Gap limits, coins, several wallets, and late reports: what is asked for, and what is printed for whom.
+//! Gap limits, coins, several wallets, and late reports: the request, and the lines of each wallet.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::reorganised::{counted, keychain_report};
-use super::{OUTPOINT, TPUB, assert_trouble, code, dir, run, steps, text};
+use super::{OUTPOINT, TPUB, assert_error, code, dir, run, steps, text};
 use rescan_tests::fake::summary;
 use rescan_tests::fake::{Fake, Step, serve_at};
 
@@ -24,11 +24,11 @@ fn ends(outcome: Outcome, keychains: Vec<KeychainUse>) -> Step {
     Step::End(Ending::Summary(end))
 }
 
-/// Runs a scan that a script serves.
-fn scan(script: Vec<Step>, words: &[&str]) -> (Fake, Output) {
+/// Runs a scan with a scripted answer.
+fn scan(script: Vec<Step>, arguments: &[&str]) -> (Fake, Output) {
     let (_dir, socket) = dir();
     let fake = serve_at(Path::new(&socket), steps(script));
-    let output = run(&[&["scan", "--socket", &socket], words].concat());
+    let output = run(&[&["scan", "--socket", &socket], arguments].concat());
     (fake, output)
 }
 
@@ -40,7 +40,7 @@ fn descriptor(branch: u32) -> String {
     format!("wpkh({TPUB}/{branch}/*)")
 }
 
-/// A file of wallets, and the directory it lies in.
+/// A file of wallets, and its directory.
 fn file(content: &str) -> (TempDir, String) {
     let (dir, _) = dir();
     let path = dir.path().join("wallets.json");
@@ -63,11 +63,11 @@ fn coin(height: u8, keychain: u32) -> Coin {
 
 #[test]
 fn the_gap_limit_reaches_every_keychain() {
-    for (words, due) in [(vec![], 1_000), (vec!["--gap-limit", "20"], 20)] {
+    for (arguments, due) in [(vec![], 1_000), (vec!["--gap-limit", "20"], 20)] {
         let descriptor = format!("wpkh({TPUB}/<0;1>/*)");
         let (fake, output) = scan(
             vec![ends(Outcome::Complete, vec![KeychainUse::Unused; 2])],
-            &[&["--descriptor", &descriptor, "--json"], &words[..]].concat(),
+            &[&["--descriptor", &descriptor, "--json"], &arguments[..]].concat(),
         );
         assert_eq!(code(&output), 0, "{}", text(&output.stderr));
         let seen = fake.seen.lock().unwrap();
@@ -75,7 +75,7 @@ fn the_gap_limit_reaches_every_keychain() {
     }
     for gap_limit in ["0", "1000001", "x"] {
         let output = run(&["scan", "--socket", "/none", "--outpoint", OUTPOINT, "--gap-limit", gap_limit]);
-        assert_trouble(&output, 2, "a number from 1 to 1000000");
+        assert_error(&output, 2, "a number from 1 to 1000000");
     }
 }
 
@@ -85,19 +85,13 @@ fn coins_are_printed_in_place_of_transactions_and_the_summary_last() {
         || vec![Step::Coins(vec![coin(2, 0), coin(3, 0)]), ends(Outcome::Complete, vec![KeychainUse::LastUsed(3)])];
     let (fake, output) = scan(script(), &["--descriptor", &descriptor(0), "--coins", "--json"]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    let told: Vec<_> =
+    let found: Vec<_> =
         lines(&output).iter().map(|line| json!([line["type"], line["height"], line["value_sat"]])).collect();
-    assert_eq!(told, [json!(["coin", 2, 20]), json!(["coin", 3, 30]), json!(["summary", null, null])]);
+    assert_eq!(found, [json!(["coin", 2, 20]), json!(["coin", 3, 30]), json!(["summary", null, null])]);
     assert_eq!(fake.seen.lock().unwrap().request.clone().unwrap().deliver, rescan_client::Deliver::Coins);
     let (_fake, output) = scan(script(), &["--descriptor", &descriptor(0), "--coins"]);
     let tables = text(&output.stdout);
     assert!(tables.contains("descriptor 0 index 3") && tables.contains("2 coins unspent, 0.00000002 BTC"), "{tables}");
-}
-
-#[test]
-fn coins_are_not_streamed() {
-    let words = ["scan", "--socket", "/none", "--outpoint", OUTPOINT, "--coins", "--json", "--stream"];
-    assert_trouble(&run(&words), 2, "--coins");
 }
 
 #[test]
@@ -111,7 +105,7 @@ fn a_reorganised_scan_for_coins_has_none() {
     assert_eq!(counted(&lines[0]), json!([0, 0, 0, [{"descriptor": 0, "last_used_index": null}]]));
 }
 
-/// Blocks 3 and 2, the second of which comes late; and block 3 again, late, with a spend.
+/// Block 3; block 2, late; block 3 again, late, with a spend.
 fn with_late_reports() -> Vec<Step> {
     let late = |report: BlockReport| BlockReport { is_late: true, ..report };
     let reports = vec![keychain_report(3, None), late(keychain_report(2, None)), late(keychain_report(3, Some(2)))];
@@ -119,29 +113,29 @@ fn with_late_reports() -> Vec<Step> {
 }
 
 #[test]
-fn late_reports_are_put_in_their_places_and_no_line_is_late() {
+fn late_reports_are_sorted_and_no_line_is_late() {
     let (_fake, output) = scan(with_late_reports(), &["--descriptor", &descriptor(0), "--json"]);
     let lines = lines(&output);
-    let told: Vec<_> =
+    let found: Vec<_> =
         lines[..2].iter().map(|line| json!([line["height"], line["spent"].as_array().unwrap().len()])).collect();
-    assert_eq!(told, [json!([2, 0]), json!([3, 1])]);
+    assert_eq!(found, [json!([2, 0]), json!([3, 1])]);
     assert!(lines.len() == 3 && !text(&output.stdout).contains("late"), "{lines:?}");
 }
 
 #[test]
-fn a_stream_says_which_lines_are_late() {
+fn a_stream_marks_late_lines() {
     let (_fake, output) = scan(with_late_reports(), &["--descriptor", &descriptor(0), "--json", "--stream"]);
-    let told: Vec<_> = lines(&output).iter().map(|line| json!([line["height"], line["late"]])).collect();
-    assert_eq!(told, [json!([3, null]), json!([2, true]), json!([3, true]), json!([null, null])]);
+    let found: Vec<_> = lines(&output).iter().map(|line| json!([line["height"], line["late"]])).collect();
+    assert_eq!(found, [json!([3, null]), json!([2, true]), json!([3, true]), json!([null, null])]);
 }
 
-/// Two wallets, not in the order of their names; the second one watches the first one's keychain too.
+/// Two wallets, not in the order of their names. The second one also watches the first one's keychain.
 fn two_wallets() -> (TempDir, String) {
     let (first, second) = (descriptor(0), descriptor(1));
     file(&format!(r#"{{"zoe": ["{first}"], "al": ["{second}", "{first}"]}}"#))
 }
 
-/// Keychains 0 and 2 are the same one.
+/// A report of keychains 0 and 2, which have the same descriptor.
 fn shared_report(height: u8) -> BlockReport {
     let mut report = keychain_report(height, None);
     let index = Some(height.into());
@@ -158,13 +152,13 @@ fn for_two_wallets() -> Vec<Step> {
 }
 
 #[test]
-fn each_wallet_is_told_what_is_its_own_and_has_a_summary_of_its_own() {
+fn each_wallet_has_its_own_lines_and_summary() {
     let (_dir, path) = two_wallets();
     for stream in [&[][..], &["--stream"]] {
         let (_fake, output) = scan(for_two_wallets(), &[&["--wallets", &path, "--json"], stream].concat());
         assert_eq!(code(&output), 0, "{}", text(&output.stderr));
         let lines = lines(&output);
-        let told: Vec<_> = lines.iter().map(|line| json!([line["type"], line["wallet"], line["height"]])).collect();
+        let found: Vec<_> = lines.iter().map(|line| json!([line["type"], line["wallet"], line["height"]])).collect();
         let due = [
             json!(["transaction", "zoe", 2]),
             json!(["transaction", "al", 2]),
@@ -172,7 +166,7 @@ fn each_wallet_is_told_what_is_its_own_and_has_a_summary_of_its_own() {
             json!(["summary", "zoe", null]),
             json!(["summary", "al", null]),
         ];
-        assert_eq!(told, due);
+        assert_eq!(found, due);
         let descriptors: Vec<_> = lines[..3].iter().map(|line| &line["received"][0]["descriptor"]).collect();
         assert_eq!(descriptors, [0, 1, 0]);
         assert_eq!(counted(&lines[3]), json!([1, 1, 20, [{"descriptor": 0, "last_used_index": 2}]]));
@@ -192,29 +186,29 @@ fn each_wallet_has_its_own_tables() {
 }
 
 #[test]
-fn coins_of_several_wallets_go_to_whom_they_belong() {
+fn each_coin_is_printed_for_its_wallet() {
     let (_dir, path) = two_wallets();
     let uses = vec![KeychainUse::LastUsed(2), KeychainUse::LastUsed(3), KeychainUse::LastUsed(2)];
     let steps = vec![Step::Coins(vec![coin(2, 0), coin(3, 1)]), ends(Outcome::Complete, uses)];
     let (_fake, output) = scan(steps, &["--wallets", &path, "--coins", "--json"]);
     let lines = lines(&output);
-    let told: Vec<_> = lines.iter().map(|line| json!([line["type"], line["wallet"], line["unspent_sat"]])).collect();
+    let found: Vec<_> = lines.iter().map(|line| json!([line["type"], line["wallet"], line["unspent_sat"]])).collect();
     let due = [
         json!(["coin", "zoe", null]),
         json!(["coin", "al", null]),
         json!(["summary", "zoe", 20]),
         json!(["summary", "al", 30]),
     ];
-    assert_eq!(told, due);
+    assert_eq!(found, due);
     assert_eq!(lines[3]["keychains"][0]["last_used_index"], 3);
 }
 
 #[test]
-fn a_file_that_holds_no_wallets_is_refused_and_nothing_of_it_repeated() {
+fn a_file_without_wallets_is_refused_and_none_of_it_repeated() {
     // From BIP38's test vectors.
     let key = "L44B5gGEqEDRS9vVPz7QT35jcBG2r3CZwSwQ4fCewXAhAhqGVpP";
     let good = descriptor(0);
-    for (content, says) in [
+    for (content, message) in [
         (String::new(), "line 1, column 0"),
         ("{}".to_owned(), "has no wallets"),
         (format!(r#"{{"a": "{key}"}}"#), "not of the form expected"),
@@ -226,23 +220,23 @@ fn a_file_that_holds_no_wallets_is_refused_and_nothing_of_it_repeated() {
     ] {
         let (_dir, path) = file(&content);
         let output = run(&["scan", "--socket", "/none", "--wallets", &path]);
-        assert_trouble(&output, 2, says);
+        assert_error(&output, 2, message);
         assert!(!text(&output.stderr).contains(&key[..8]), "{}", text(&output.stderr));
     }
-    assert_trouble(&run(&["scan", "--socket", "/none", "--wallets", "/none/w.json"]), 2, "/none/w.json");
+    assert_error(&run(&["scan", "--socket", "/none", "--wallets", "/none/w.json"]), 2, "/none/w.json");
     let misplaced = run(&["scan", "--socket", "/none", "--wallets", &format!("wpkh({key})")]);
-    assert_trouble(&misplaced, 2, "--wallets takes the path of a file");
+    assert_error(&misplaced, 2, "--wallets takes the path of a file");
     assert!(!text(&misplaced.stderr).contains(&key[..8]));
 }
 
 #[test]
 fn wallets_of_a_file_and_descriptors_of_the_command_line_exclude_each_other() {
-    let words = ["scan", "--socket", "/none", "--wallets", "w.json", "--descriptor", &descriptor(0)];
-    assert_trouble(&run(&words), 2, "--wallets");
+    let arguments = ["scan", "--socket", "/none", "--wallets", "w.json", "--descriptor", &descriptor(0)];
+    assert_error(&run(&arguments), 2, "--wallets");
 }
 
 #[test]
-fn the_help_goes_from_what_to_look_for_to_where_the_server_is() {
+fn the_help_goes_from_the_scripts_to_the_server() {
     let help = text(&run(&["scan", "--help"]).stdout);
     let headings = ["Watched scripts:", "Blocks:", "Output:", "Server:", "Examples:"];
     let places: Vec<_> = headings.iter().map(|heading| help.find(heading).expect(heading)).collect();
