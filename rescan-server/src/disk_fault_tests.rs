@@ -275,7 +275,7 @@ impl Scene {
 
 /// The distance of tested offsets: `RESCAN_FAULT_STRIDE=1` tests every byte.
 fn stride() -> u64 {
-    std::env::var("RESCAN_FAULT_STRIDE").map_or(53, |stride| stride.parse().unwrap())
+    std::env::var("RESCAN_FAULT_STRIDE").map_or(97, |stride| stride.parse().unwrap())
 }
 
 fn pay(chain: &mut ChainBuilder, script: &ScriptBuf, heights: u32) {

@@ -1,5 +1,5 @@
-//! Finished block files that are cut short while they are mapped and scanned: nothing is told that is not true, the end of
-//! the server is no mystery, and going on gives what a scan that nothing disturbed gives.
+//! Finished block files that are truncated while they are mapped and scanned: no report is false, the log explains the end
+//! of the server, and a resumed scan completes the result of an undisturbed one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,18 +17,18 @@ use crate::start;
 
 const BLOCKS: u32 = 240;
 
-/// What the kernel ends a process with that reads a page of a map behind the end of its file.
+/// The signal for a read of a mapped page behind the end of its file.
 const SIGBUS: i32 = 7;
 
 /// Of 100 kB, in files of 1 MiB.
 const BLOCKS_A_FILE: u64 = 10;
 
-/// More than this, and the workers are through.
+/// After more reports than this, the workers have finished.
 const REPORTS_BEFORE_CUT_MAX: u64 = 40;
 
-/// How often files are cut: `RESCAN_CUTS` says otherwise.
+/// The number of truncations; `RESCAN_CUTS` overrides it.
 fn cuts() -> usize {
-    std::env::var("RESCAN_CUTS").map_or(10, |cuts| cuts.parse().unwrap())
+    std::env::var("RESCAN_CUTS").map_or(6, |cuts| cuts.parse().unwrap())
 }
 
 struct Dice(u64);
@@ -43,27 +43,27 @@ impl Dice {
     }
 }
 
-type Heard = BTreeMap<(Height, BlockHash), BlockReport>;
+type Reports = BTreeMap<(Height, BlockHash), BlockReport>;
 
-/// How a run went that a cut may have disturbed.
+/// The outcomes of the runs.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
-    /// All of it was heard all the same.
+    /// The scan completed all the same.
     whole: u32,
-    /// It ended early, and said that blocks are gone.
+    /// The scan ended early because blocks are gone.
     gone: u32,
-    /// It failed, and named the file.
+    /// The scan failed and named the file.
     failed: u32,
-    /// The server ended, as the next one said.
+    /// The server was killed, as the log of the next one explains.
     ended: u32,
 }
 
-/// Goes on from a checkpoint; after `cut_after` reports, `cut` happens.
+/// Resumes from a checkpoint, and calls `cut` after `cut_after` reports.
 async fn run(
     server: &ServerProcess,
     request: &ScanRequest,
     checkpoint: &mut Option<Checkpoint>,
-    heard: &mut Heard,
+    received: &mut Reports,
     (cut_after, mut cut): (u64, impl FnMut()),
 ) -> Result<Outcome, ScanError> {
     let client = server.client().await;
@@ -76,7 +76,7 @@ async fn run(
         }
         reports += 1;
         match scan.next().await {
-            Ok(Some(ResumeEvent::Report(report))) => drop(heard.insert((report.height, report.hash), report)),
+            Ok(Some(ResumeEvent::Report(report))) => drop(received.insert((report.height, report.hash), report)),
             Ok(Some(ResumeEvent::Finished(summary))) => break Ok(summary.outcome),
             Ok(Some(_)) => {}
             Ok(None) => panic!("a summary or an error ends a scan"),
@@ -88,17 +88,17 @@ async fn run(
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "what a cut came to differs from run to run")]
+#[expect(clippy::print_stdout, reason = "the outcomes differ from run to run")]
 fn a_finished_file_that_is_cut_under_its_map_costs_an_answer_at_most_and_says_so() {
     let script = TestWallet::new("quentin").script(ScriptKind::P2tr, 0);
     let mut chain = Scene::laden(&script, BLOCKS);
     chain.file_bytes_max(1 << 20);
     let scene = Scene::write(chain, Manner::default());
-    // Many reports, in many messages, so that a wallet has heard some before the end.
+    // Many messages, so that a wallet has received some before the end.
     let request = ScanRequest::new().script(script).mark_every(std::time::Duration::ZERO);
     let start = || start(&scene.server, &["--workers", "2", "--page-cache", "keep"]);
     let server = start();
-    let truth: Heard = patiently(async {
+    let truth: Reports = patiently(async {
         let found = scan(&server.client().await, request.clone()).await;
         assert_eq!(found.summary().outcome, Outcome::Complete);
         found.reports.into_iter().map(|report| ((report.height, report.hash), report)).collect()
@@ -115,9 +115,9 @@ fn a_finished_file_that_is_cut_under_its_map_costs_an_answer_at_most_and_says_so
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut counts = Counts::default();
     for _ in 0..cuts() {
-        // A new server each time: what was written to is not mapped any more.
+        // A new server each time: a modified file is not mapped any more.
         let server = start();
-        // Workers are ahead of what is heard, wherever they are: one of these files is theirs.
+        // Workers are ahead of the received reports, so they read one of these files.
         let after = dice.below(REPORTS_BEFORE_CUT_MAX);
         let first = usize::try_from(after / BLOCKS_A_FILE).unwrap();
         let lengths: Vec<u64> = wholes.iter().map(|(_, bytes)| dice.below(bytes.len() as u64)).collect();
@@ -127,12 +127,12 @@ fn a_finished_file_that_is_cut_under_its_map_costs_an_answer_at_most_and_says_so
             }
         };
         let mut checkpoint = None;
-        let mut heard = Heard::new();
-        let ended = patiently(run(&server, &request, &mut checkpoint, &mut heard, (after, cut)));
-        assert!(heard.iter().all(|(place, report)| truth.get(place) == Some(report)), "a false report");
+        let mut received = Reports::new();
+        let ended = patiently(run(&server, &request, &mut checkpoint, &mut received, (after, cut)));
+        assert!(received.iter().all(|(place, report)| truth.get(place) == Some(report)), "a false report");
         match &ended {
             Ok(Outcome::Complete) => {
-                assert_eq!(heard, truth);
+                assert_eq!(received, truth);
                 counts.whole += 1;
             }
             Ok(Outcome::PrunedBelow(_) | Outcome::ReorganisedFrom(_)) => counts.gone += 1,
@@ -148,7 +148,7 @@ fn a_finished_file_that_is_cut_under_its_map_costs_an_answer_at_most_and_says_so
             Err(ScanError::Call(CallError::Disconnected { .. })) => counts.ended += 1,
             Err(other) => panic!("{other}"),
         }
-        // The node's owner mends it: the bytes are what they were.
+        // The operator restores the files.
         for (path, whole) in &wholes {
             fs::write(path, whole).unwrap();
         }
@@ -162,10 +162,10 @@ fn a_finished_file_that_is_cut_under_its_map_costs_an_answer_at_most_and_says_so
         } else {
             server
         };
-        // Going on with what was heard so far gives the rest.
-        let on = patiently(run(&server, &request, &mut checkpoint, &mut heard, (u64::MAX, || {}))).unwrap();
+        // A resumed scan returns the rest.
+        let on = patiently(run(&server, &request, &mut checkpoint, &mut received, (u64::MAX, || {}))).unwrap();
         assert_eq!(on, Outcome::Complete);
-        assert_eq!(heard, truth);
+        assert_eq!(received, truth);
     }
     println!("{} cuts: {counts:?}", cuts());
     assert!(cuts() < 40 || counts.ended > 0, "no cut was met under a map: {counts:?}");

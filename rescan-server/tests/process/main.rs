@@ -1,5 +1,4 @@
-//! The `rescan-server` process beside wallets: what they hear when it ends, what it logs, what it holds in memory, and
-//! what those who run it can see.
+//! The `rescan-server` process and its clients: how it ends, its log, its memory, and what operators can observe.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod clock;
@@ -25,7 +24,7 @@ fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_rescan-server"))
 }
 
-/// The command on the directory of `place`, once it serves.
+/// Starts the command on the directory of `place`, and waits until it serves.
 fn start(place: &TestServer, more: &[&str]) -> ServerProcess {
     ServerProcess::start(program(), place, more)
 }

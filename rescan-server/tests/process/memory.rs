@@ -1,4 +1,4 @@
-//! What the server holds for wallets that do not take what they asked for.
+//! The server's memory for wallets that do not read their results.
 
 use futures::StreamExt;
 use rescan_client::{BlockEvent, ScanEvent, ScanRequest};
@@ -9,10 +9,10 @@ use crate::start;
 
 const BLOCKS: u32 = 600;
 
-/// What one scan may cost: its window, and what the pool has ready for it.
+/// The limit of one scan: its window, and results that wait in the pool.
 const BYTES_A_SCAN_MAX: u64 = 4 << 20;
 
-/// What the allocator keeps for the next who asks, however many scans there are: 8 MiB for each of two threads.
+/// Free memory that the allocator keeps, whatever the number of scans: 8 MiB for each of two threads.
 const ALLOCATOR_BYTES: u64 = 16 << 20;
 
 #[test]
@@ -43,7 +43,7 @@ fn wallets_that_read_nothing_cost_a_bounded_amount_and_hold_up_nobody() {
             grown < ALLOCATOR_BYTES + scans * BYTES_A_SCAN_MAX,
             "{grown} bytes for {scans} scans that nobody reads"
         );
-        // What they held back is still theirs to have.
+        // The unread results can still be read.
         for (reports, _) in stalled {
             assert_eq!(ScanRecord::of(reports).await.reports.len(), BLOCKS as usize - 1);
         }
@@ -53,13 +53,13 @@ fn wallets_that_read_nothing_cost_a_bounded_amount_and_hold_up_nobody() {
 #[test]
 fn a_wallet_to_which_everything_belongs_costs_no_more() {
     let script = TestWallet::new("rupert").script(ScriptKind::P2tr, 0);
-    // 300,000 outputs, all of them the wallet's: their reports take many times what their blocks do.
-    let scene = Scene::write(Scene::talkative(&script, 300, 1_000), Manner::default());
+    // 150,000 outputs, all of them the wallet's: their reports are many times larger than their blocks.
+    let scene = Scene::write(Scene::talkative(&script, 150, 1_000), Manner::default());
     let server = start(&scene.server, &["--workers", "2"]);
     let watch = || ScanRequest::new().script(script.clone());
     patiently(async {
         let active = server.client().await;
-        assert_eq!(scan(&active, watch()).await.reports.len(), 300);
+        assert_eq!(scan(&active, watch()).await.reports.len(), 150);
         let before = server.anonymous_memory();
         let mut stalled = Vec::new();
         for _ in 0..3 {
@@ -68,7 +68,7 @@ fn a_wallet_to_which_everything_belongs_costs_no_more() {
             assert!(matches!(reports.next().await, Some(Ok(ScanEvent::Report(_)))));
             stalled.push(reports);
         }
-        assert_eq!(scan(&active, watch()).await.reports.len(), 300);
+        assert_eq!(scan(&active, watch()).await.reports.len(), 150);
         let grown = server.anonymous_memory().saturating_sub(before);
         assert!(grown < ALLOCATOR_BYTES + 3 * BYTES_A_SCAN_MAX, "{grown} bytes for 3 scans that nobody reads");
     });

@@ -185,7 +185,7 @@ fn a_header_without_end_is_cut_off() {
 #[test]
 fn silent_connections_are_cut_off_and_delay_neither_scrapes_nor_wallets() {
     let (_scene, server, path) = on_a_socket();
-    let silent: Vec<UnixStream> = (0..2 * SCRAPERS_MAX).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    let silent: Vec<UnixStream> = (0..SCRAPERS_MAX).map(|_| UnixStream::connect(&path).unwrap()).collect();
     patiently(async {
         let client = server.client().await;
         assert_eq!(scan(&client, ScanRequest::new().script(script())).await.heights(), [1]);

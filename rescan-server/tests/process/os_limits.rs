@@ -1,4 +1,4 @@
-//! A server to which the operating system gives no more: no more open files, no more memory.
+//! A server at the limits of the operating system: open files and memory.
 
 use std::os::unix::net::UnixStream;
 
@@ -33,7 +33,7 @@ fn where_no_more_files_can_be_opened_clients_wait_and_the_log_says_what_to_raise
         assert_eq!(scan(&client, watch()).await.reports.len(), 40);
         server.limit(Resource::Nofile, server.open_files() + 8);
         let crowd: Vec<UnixStream> = (0..40).map(|_| UnixStream::connect(scene.server.socket()).unwrap()).collect();
-        // What is connected is served: with the answer, or with why there is none.
+        // Open connections are served, with a result or an error that names the cause.
         for _ in 0..20 {
             match scan(&client, watch()).await.end {
                 Ok(summary) => assert_eq!(summary.outcome, Outcome::Complete),
@@ -62,7 +62,7 @@ fn a_file_for_whose_map_there_is_no_room_is_read() {
     let server = start(&scene.server, &["--workers", "1", "--page-cache", "keep"]);
     patiently(async {
         let client = server.client().await;
-        // Its threads are there, and no file is mapped yet.
+        // All threads have started, and no file is mapped yet.
         client.locate(vec![scene.chain.hash_at(1)]).await.unwrap();
         server.limit(Resource::As, server.address_space() + (32 << 20));
         let found = scan(&client, watch()).await;
@@ -84,8 +84,8 @@ fn a_server_without_memory_for_a_watch_set_ends_with_a_word_and_the_next_one_ser
         let many = (0..400_000u32).fold(watch(), |request, number| {
             request.script(bitcoin::ScriptBuf::from_bytes(number.to_le_bytes().repeat(8)))
         });
-        let told = ScanRecord::of(client.scan(many).await.unwrap()).await;
-        match told.end {
+        let scanned = ScanRecord::of(client.scan(many).await.unwrap()).await;
+        match scanned.end {
             Ok(summary) => panic!("8 MiB do not hold 400,000 scripts: {summary:?}"),
             Err(ScanError::Call(error)) => assert!(error.to_string().contains("the server is gone"), "{error}"),
             Err(other) => panic!("{other}"),

@@ -1,4 +1,4 @@
-//! What is in the log: whoever reads it is not the wallet's owner.
+//! The log contains no secrets: its readers do not own the wallets.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -19,9 +19,9 @@ use crate::start;
 const XPRV: &str =
     "tprv8ZgxMBicQKsPd7Uf69XL1XwhmjHopUGep8GuEiJDZmbQz6o58LninorQAfcKZWARbtRtfnLcJ5MQ2AtHcQJCCRUcMRvmDUjyEmNUWwx8UbK";
 
-/// Everything a wallet can say, right and wrong, to a server whose `RUST_LOG` is `debug`.
+/// All kinds of valid and invalid requests, with `RUST_LOG=debug`.
 #[test]
-fn no_key_descriptor_script_address_or_transaction_is_in_the_log_even_where_it_is_asked_for_in_detail() {
+fn the_log_has_no_key_descriptor_script_address_or_transaction_even_at_level_debug() {
     let wallet = TestWallet::new("peggy");
     let script = wallet.script(ScriptKind::P2wpkh, 0);
     let mut chain = ChainBuilder::new();
@@ -48,7 +48,7 @@ fn no_key_descriptor_script_address_or_transaction_is_in_the_log_even_where_it_i
         let txid = found.reports[0].transactions[0].txid;
         let given = GivenOutpoint { outpoint: OutPoint { txid, vout: 0 }, output: None };
         assert!(scan(&client, watch().outpoint(given)).await.summary().transactions > 0);
-        // One that leaves in the middle, too.
+        // Also a client that leaves during a scan.
         drop(client.scan(watch()).await.unwrap());
         txid
     });
@@ -74,7 +74,7 @@ fn a_peer_cannot_write_lines_of_its_own_into_the_log() {
     abort.set_reason("bye\nERROR the disk is on fire");
     let mut peer = UnixStream::connect(scene.server.socket()).unwrap();
     peer.write_all(&capnp::serialize::write_message_to_words(&message)).unwrap();
-    // It hangs up, once it has heard and said so.
+    // The server logs the abort and hangs up.
     let _rest = peer.read_to_end(&mut Vec::new());
     server.signal(Signal::TERM);
     let (_, log) = server.wait();

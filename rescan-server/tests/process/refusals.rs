@@ -1,4 +1,4 @@
-//! What the command will not begin with: a log line that says why, and the exit code of the contract.
+//! Refused starts of the command: a log line with the reason, and the documented exit code.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -14,7 +14,7 @@ fn written() -> Scene {
     Scene::write(chain, Manner::default())
 }
 
-/// Runs the command, which is expected to end by itself.
+/// Runs the command until it exits.
 fn run(words: &[&str]) -> Output {
     Command::new(program()).args(words).stdin(Stdio::null()).env("NO_COLOR", "1").output().unwrap()
 }
@@ -23,7 +23,7 @@ fn assert_refused(output: &Output, code: i32, says: &str) {
     let stderr = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     assert!(stderr.contains(says), "{stderr}");
-    assert!(output.stdout.is_empty(), "stdout carries nothing");
+    assert!(output.stdout.is_empty(), "stdout is empty");
 }
 
 fn words<'a>(datadir: &'a Path, socket: &'a Path, state: &'a Path) -> Vec<&'a str> {
@@ -42,7 +42,7 @@ fn block_files_of_another_network_than_the_named_one_are_refused() {
 }
 
 #[test]
-fn a_second_server_is_refused_whether_it_wants_the_socket_or_the_state_and_the_first_serves_on() {
+fn a_second_server_on_the_same_socket_or_state_is_refused_and_the_first_serves_on() {
     let scene = written();
     let first = start(&scene.server, &[]);
     let (datadir, socket, state) = (scene.server.datadir(), scene.server.socket(), scene.server.state_dir());

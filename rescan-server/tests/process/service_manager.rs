@@ -1,4 +1,4 @@
-//! What systemd is told, by a socket that stands for it.
+//! Notifications to systemd, received on a test socket.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::program;
 struct Manager(UnixDatagram);
 
 impl Manager {
-    /// Waits for a message that has `wanted` as one of its lines or as the beginning of one, and gives all before it too.
+    /// Waits for a line that begins with `wanted`, and returns all lines so far.
     fn wait_for(&self, wanted: &str) -> Vec<String> {
-        let mut heard = Vec::new();
+        let mut lines = Vec::new();
         let mut bytes = [0; 4096];
         loop {
-            let len = self.0.recv(&mut bytes).unwrap_or_else(|error| panic!("{error}: no {wanted} after {heard:?}"));
+            let len = self.0.recv(&mut bytes).unwrap_or_else(|error| panic!("{error}: no {wanted} after {lines:?}"));
             let message = std::str::from_utf8(&bytes[..len]).unwrap();
-            heard.extend(message.lines().map(str::to_owned));
+            lines.extend(message.lines().map(str::to_owned));
             if message.lines().any(|line| line.starts_with(wanted)) {
-                return heard;
+                return lines;
             }
         }
     }
@@ -34,7 +34,7 @@ fn managed(watchdog_usec: Option<&str>) -> (Scene, ServerProcess, Manager) {
     let scene = Scene::write(chain, Manner::default());
     let path = scene.server.beside("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    // A message that never comes fails the test instead of holding it up.
+    // A missing message fails the test instead of blocking it.
     socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut environment = vec![("NOTIFY_SOCKET", path.to_str().unwrap())];
     environment.extend(watchdog_usec.map(|usec| ("WATCHDOG_USEC", usec)));
@@ -43,22 +43,22 @@ fn managed(watchdog_usec: Option<&str>) -> (Scene, ServerProcess, Manager) {
 }
 
 #[test]
-fn the_manager_hears_that_it_serves_up_to_which_height_and_that_it_stops() {
+fn the_manager_is_notified_of_readiness_height_and_stop() {
     let (_scene, server, manager) = managed(None);
-    let heard = manager.wait_for("READY=1");
-    assert_eq!(heard[0], "READY=1", "nothing comes before");
+    let lines = manager.wait_for("READY=1");
+    assert_eq!(lines[0], "READY=1", "the first message");
     patiently(async { drop(server.client().await) });
-    if !heard.iter().any(|line| line.starts_with("STATUS=serving")) {
+    if !lines.iter().any(|line| line.starts_with("STATUS=serving")) {
         manager.wait_for("STATUS=serving regtest to height 7, 0 scans under way");
     }
     server.signal(Signal::TERM);
-    let heard = manager.wait_for("STOPPING=1");
-    assert!(!heard.iter().any(|line| line == "WATCHDOG=1"), "nobody asked for signs of life: {heard:?}");
+    let lines = manager.wait_for("STOPPING=1");
+    assert!(!lines.iter().any(|line| line == "WATCHDOG=1"), "no watchdog was requested: {lines:?}");
     assert!(server.wait().0.success());
 }
 
 #[test]
-fn signs_of_life_come_again_and_again_where_the_manager_asks_for_them() {
+fn watchdog_messages_repeat_if_the_manager_requests_them() {
     let (_scene, _server, manager) = managed(Some("100000"));
     manager.wait_for("READY=1");
     for _ in 0..5 {

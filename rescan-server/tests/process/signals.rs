@@ -1,4 +1,4 @@
-//! How the command ends, and what the next one finds.
+//! The end of the command by signals, and the start of the next one.
 
 use rescan_client::report::Outcome;
 use rescan_client::{Client, ScanRequest};
@@ -22,20 +22,20 @@ async fn found(client: &Client) -> usize {
 }
 
 #[test]
-fn a_wallet_whose_server_is_told_to_stop_hears_how_far_its_scan_came() {
+fn sigterm_cancels_scans_with_a_locator_of_their_position() {
     let scene = Scene::write(Scene::talkative(&script(), 150, 1_000), Manner::default());
     let server = start(&scene.server, &["--access", "read"]);
     patiently(async {
         let stream = server.client().await.scan(watch()).await.unwrap();
-        // It walks once it answers for its chain; what it tells does not fit between here and there.
+        // The scan walks once it answers for its chain; its reports exceed all buffers.
         stream.handle().block_ids(vec![]).await.unwrap();
         server.signal(Signal::TERM);
-        let told = ScanRecord::of(stream).await;
-        assert_eq!(told.summary().outcome, Outcome::Cancelled);
-        let through = u32::try_from(told.reports.len()).unwrap();
-        assert!(through < 150);
-        let locator = told.summary().locator.first().copied();
-        assert_eq!(locator, (through > 0).then(|| scene.chain.hash_at(through)));
+        let scanned = ScanRecord::of(stream).await;
+        assert_eq!(scanned.summary().outcome, Outcome::Cancelled);
+        let scanned_to = u32::try_from(scanned.reports.len()).unwrap();
+        assert!(scanned_to < 150);
+        let locator = scanned.summary().locator.first().copied();
+        assert_eq!(locator, (scanned_to > 0).then(|| scene.chain.hash_at(scanned_to)));
     });
     assert!(server.wait().0.success());
 }
@@ -50,7 +50,7 @@ fn the_socket_of_a_server_that_was_killed_is_taken_over_and_its_state_is_whole()
         patiently(async { assert_eq!(found(&server.client().await).await, 1) });
         server.signal(Signal::KILL);
         let (_, log) = server.wait();
-        assert!(scene.server.socket().exists(), "it had no chance to remove it");
+        assert!(scene.server.socket().exists(), "SIGKILL leaves it behind");
         assert!(!log.contains("unusable"), "{log}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the server does where its memory cannot be kept: it serves, says so, and the next start is right.
+//! A state directory that cannot be used: the server serves, logs it, and the next start is right.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn script() -> bitcoin::ScriptBuf {
     TestWallet::new("sybil").script(ScriptKind::P2wpkh, 0)
 }
 
-/// More headers than 16 KiB have room for.
+/// Their headers need more than 16 KiB.
 const BLOCKS: u32 = 400;
 
 fn scene() -> Scene {
@@ -33,7 +33,7 @@ fn answers(server: &ServerProcess) {
     });
 }
 
-/// Answers, and stops in order; what it logged.
+/// Starts, scans and stops a server; returns its log.
 fn serve_once(scene: &Scene) -> String {
     let server = start(&scene.server, &[]);
     answers(&server);
@@ -43,18 +43,18 @@ fn serve_once(scene: &Scene) -> String {
     log
 }
 
-/// The state file, once there is one.
+/// The path of the state file.
 fn state_file(scene: &Scene) -> PathBuf {
     let mut files = fs::read_dir(scene.server.state_dir()).unwrap().map(|it| it.unwrap().path());
     files.find(|path| path.extension().is_some_and(|it| it == "chain")).unwrap()
 }
 
-/// A file system at a directory, gone when dropped.
+/// A mounted file system; unmounted when dropped.
 struct Mounted(PathBuf);
 
 impl Mounted {
-    /// None where this user may not mount.
-    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
+    /// None if this user may not mount.
+    #[expect(clippy::print_stdout, reason = "a skipped test is reported")]
     fn tmpfs(at: &Path, options: &str) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).output();
@@ -77,13 +77,13 @@ impl Drop for Mounted {
     }
 }
 
-fn assert_warns(log: &str, what: &str) {
-    let line = log.lines().find(|line| line.contains(what));
-    assert!(line.is_some_and(|line| line.contains("WARN") && line.contains("--state-dir")), "{what:?} is not in {log}");
+fn assert_warns(log: &str, text: &str) {
+    let line = log.lines().find(|line| line.contains(text));
+    assert!(line.is_some_and(|line| line.contains("WARN") && line.contains("--state-dir")), "{text:?} is not in {log}");
 }
 
 #[test]
-fn a_full_disk_costs_the_memory_and_nothing_else() {
+fn a_full_disk_loses_the_state_and_nothing_else() {
     let scene = scene();
     let Some(disk) = Mounted::tmpfs(&scene.server.state_dir(), "size=16k") else { return };
     for _ in 0..2 {
@@ -91,7 +91,7 @@ fn a_full_disk_costs_the_memory_and_nothing_else() {
         assert_warns(&log, "cannot save the state file");
         assert!(log.contains("No space left on device"), "{log}");
     }
-    // Room is made, and nothing of the half file is in the way.
+    // With more space, the partial file does no harm.
     disk.remount("size=1m");
     assert!(!serve_once(&scene).contains("WARN"));
     assert!(state_file(&scene).is_file());
@@ -99,7 +99,7 @@ fn a_full_disk_costs_the_memory_and_nothing_else() {
 }
 
 #[test]
-fn a_disk_that_became_read_only_leaves_the_old_memory_as_it_was() {
+fn a_read_only_disk_keeps_the_old_state() {
     let scene = scene();
     let Some(disk) = Mounted::tmpfs(&scene.server.state_dir(), "size=1m") else { return };
     serve_once(&scene);
@@ -113,7 +113,7 @@ fn a_disk_that_became_read_only_leaves_the_old_memory_as_it_was() {
 }
 
 #[test]
-fn a_state_file_that_was_removed_emptied_or_replaced_costs_a_new_reading() {
+fn a_removed_emptied_or_replaced_state_file_costs_a_new_reading() {
     let scene = scene();
     serve_once(&scene);
     let path = state_file(&scene);
@@ -131,7 +131,7 @@ fn a_state_file_that_was_removed_emptied_or_replaced_costs_a_new_reading() {
     assert!(log.contains("the state file is unusable"), "{log}");
     assert_warns(&log, "cannot save the state file");
     fs::remove_dir(&path).unwrap();
-    // Removed beneath a server that runs: it is there again when that has stopped.
+    // The directory is removed beneath a running server, which recreates it at its end.
     let server = start(&scene.server, &[]);
     answers(&server);
     fs::remove_dir_all(scene.server.state_dir()).unwrap();

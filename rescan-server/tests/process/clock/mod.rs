@@ -1,6 +1,6 @@
-//! A wall clock that is set while the server runs: what it waits for, measures and answers goes by other clocks.
+//! A wall clock that is set while the server runs: its waits, measurements and results use other clocks.
 //!
-//! The machine's own clock is left alone: a library that is loaded into the server first gives it another.
+//! The machine's clock stays as it is: a preloaded library replaces the clock of the server alone.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use bitcoin::ScriptBuf;
 use futures::StreamExt;
+use rescan_client::position::Height;
 use rescan_client::report::Outcome;
 use rescan_client::{Checkpoint, Client, ScanEvent, ScanRequest};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{Manner, ScanRecord, Scene, ServerProcess, eventually, patiently, say_skipped, scan};
 
-use crate::following::hear;
+use crate::following::reports_to;
 use crate::metrics::{GET, ask_at, value};
 use crate::program;
 
@@ -22,17 +23,17 @@ const DAY: i64 = 86_400;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Each with a thousand outputs for the wallet: what a scan tells of them does not fit between server and wallet.
+/// Each with a thousand outputs for the wallet: its reports exceed all buffers between server and wallet.
 const BLOCKS: u32 = 150;
 
-/// What the server's clock shows.
+/// The server's clock.
 struct SetClock {
     library: PathBuf,
     ahead: PathBuf,
 }
 
 impl SetClock {
-    /// None where there is no C compiler, which is said.
+    /// None without a C compiler; reports the skip.
     fn build(place: &Scene) -> Option<Self> {
         let (library, ahead) = (place.server.beside("set_clock.so"), place.server.beside("ahead"));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/clock/set_clock.c");
@@ -47,7 +48,7 @@ impl SetClock {
         Some(clock)
     }
 
-    /// Sets it so many seconds ahead of the machine's. In one step: no reader finds half of it.
+    /// Sets the clock ahead of the machine's, atomically for its readers.
     fn set(&self, seconds: i64) {
         let new = self.ahead.with_extension("new");
         fs::write(&new, seconds.to_string()).unwrap();
@@ -63,12 +64,12 @@ fn watch() -> ScanRequest {
     ScanRequest::new().script(script())
 }
 
-/// The years in which lines were logged.
+/// The year of each log line.
 fn years(server: &ServerProcess) -> Vec<i32> {
     server.log().lines().filter_map(|line| line.split_once('-')?.0.parse().ok()).collect()
 }
 
-/// Files get their times of the clock that is set.
+/// Gives files the time of the set clock.
 fn set_times(directory: &Path, ahead: i64) {
     let now = SystemTime::now();
     let by = Duration::from_secs(ahead.unsigned_abs());
@@ -78,13 +79,13 @@ fn set_times(directory: &Path, ahead: i64) {
     }
 }
 
-/// Has `set` done in the middle of a scan: its wallet has heard the beginning, and the rest has no room on the way.
+/// Calls `set` in the middle of a scan: its wallet has the first report, and the rest exceeds all buffers.
 async fn scan_through(client: &Client, set: impl FnOnce()) -> Vec<u32> {
     let mut running = client.scan(watch()).await.unwrap();
     let first = loop {
         match running.next().await.unwrap().unwrap() {
             ScanEvent::Report(report) => break report.height.0,
-            ScanEvent::Finished(_) => panic!("nothing is left to do"),
+            ScanEvent::Finished(_) => panic!("the scan ended before the clock was set"),
             _ => {}
         }
     };
@@ -109,7 +110,7 @@ fn a_clock_that_is_set_a_year_ahead_and_ten_years_back_changes_no_answer() {
         let checkpoint = Checkpoint::new(client.server_info().chain.genesis, &watch());
         let mut follower = client.follow(watch(), checkpoint).unwrap();
         let mut height = BLOCKS;
-        assert_eq!(hear(&mut follower, height).await, (1..=height).collect::<Vec<_>>());
+        assert_eq!(reports_to(&mut follower, height).await, (1..=height).collect::<Vec<_>>());
         for (set_to, is_shown) in [
             (366 * DAY, Box::new(|year| year > this_year) as Box<dyn Fn(i32) -> bool>),
             ((366 - 3_653) * DAY, Box::new(|year| year < this_year - 7)),
@@ -121,13 +122,13 @@ fn a_clock_that_is_set_a_year_ahead_and_ten_years_back_changes_no_answer() {
                 years(&server).into_iter().skip(logged).any(&is_shown).then_some(())
             })
             .await;
-            // Without a word of the node's, and without a scan: the files are watched.
+            // Without node and scan, the file watch finds the block.
             scene.chain.coinbase_to(&script()).mine_block();
             scene.append();
             set_times(&scene.server.blocks_dir(), set_to);
             height += 1;
-            assert_eq!(hear(&mut follower, height).await, [height]);
-            assert_eq!(scan(&client, watch()).await.heights(), (1..=height).collect::<Vec<_>>());
+            assert_eq!(reports_to(&mut follower, height).await, [height]);
+            assert_eq!(scan(&client, watch().from_height(Height(height))).await.heights(), [height]);
             let info = client.info().await.unwrap();
             assert_eq!(info.chain.tip.map(|tip| (tip.height.0, tip.hash)), Some((height, scene.chain.tip_hash())));
             let scraped = ask_at(&metrics, GET);
