@@ -2,60 +2,70 @@
 
 # rescan: a wallet's interface to its own history, served beside a node.
 #
-# Transport: Cap'n Proto RPC (two-party, level 1) on a Unix stream socket; the bootstrap capability is `Rescan`.
+# Transport: Cap'n Proto RPC (two-party, level 1) on a Unix stream socket; the bootstrap capability
+# is `Rescan`.
 #
 # Conventions, valid everywhere below:
 # - A hash is 32 bytes in internal order (as in a block header); printing reverses it.
-# - An amount is in satoshi; a time is seconds since 1970; a size is bytes; units stand last in a name.
+# - An amount is in satoshi; a time is seconds since 1970; a size is bytes; units stand last in a
+#   name.
 # - A capability owns its state on the server: dropping it releases that state.
-# - A method fails with a Cap'n Proto exception only when the peer breaks the protocol or a limit of the connection
-#   (`ServerInfo.limits`). A caller's mistake (`Refusal`), a failure (`Failure`) and an outcome are values.
-# - Everything that can grow crosses in `-> stream` calls, which carry flow control: a slow reader slows its own
-#   scan and nothing else.
-# - New fields and methods may be added at the end. A client ignores fields that it does not know, treats an unknown
-#   enumerant or union member as "newer than this client", and checks `Rescan.info` before it relies on a feature.
+# - A method fails with a Cap'n Proto exception only when the peer breaks the protocol or a limit of
+#   the connection (`ServerInfo.limits`). A caller's mistake (`Refusal`), a failure (`Failure`) and
+#   an outcome are values.
+# - Everything that can grow crosses in `-> stream` calls, which carry flow control: a slow reader
+#   slows its own scan and nothing else.
+# - New fields and methods may be added at the end. A client ignores fields that it does not know,
+#   treats an unknown enumerant or union member as "newer than this client", and checks
+#   `Rescan.info` before it relies on a feature.
 
 interface Rescan {
   # The bootstrap object, one per connection.
 
   info @0 () -> (info :ServerInfo);
-  # The server, its limits and its present view of the chain. Cheap; answers while the chain is still being read.
+  # The server, its limits and its present view of the chain. Cheap; answers while the chain is
+  # still being read.
 
   newWatchSet @1 () -> (watchSet :WatchSet);
   # An empty watch set, to be filled, sealed and scanned for any number of times.
 
   scan @2 (watchSet :WatchSet, request :ScanRequest, sink :ReportSink) -> (scan :Scan);
-  # Starts a scan for a sealed watch set. Returns at once; all results reach `sink`. The last call is `sink.done`, which
-  # comes exactly once unless the scan is dropped or the connection ends. Dropping `scan` stops it within one block.
+  # Starts a scan for a sealed watch set. Returns at once; all results reach `sink`. The last call
+  # is `sink.done`, which comes exactly once unless the scan is dropped or the connection ends.
+  # Dropping `scan` stops it within one block.
 
   blocks @3 (range :Range, sink :BlockSink) -> (scan :Scan);
-  # Ships whole blocks of a range, in height order, as serialised with witnesses. For wallets that prefer to hide their
-  # scripts, and as a baseline for measurements. Otherwise like `scan`.
+  # Ships whole blocks of a range, in height order, as serialised with witnesses. For wallets that
+  # prefer to hide their scripts, and as a baseline for measurements. Otherwise like `scan`.
 
   locate @4 (hashes :List(Data)) -> (found :BlockId);
-  # The highest of these blocks in the active chain, after a refresh from the block files; an empty hash if there is none.
-  # At most 4,096. For a wallet that resumes from a locator: its data above that block is void.
+  # The highest of these blocks in the active chain, after a refresh from the block files; an empty
+  # hash if there is none. At most 4,096. For a wallet that resumes from a locator: its data above
+  # that block is void.
 
   matchBlock @5 (height :UInt32, hash :Data, scripts :List(Data), outpoints :List(Outpoint)) -> (result :BlockMatch);
-  # One block of the active chain, whole, if anything in it matches: an output that pays one of the scripts, or an input that
-  # spends one of the outpoints or a coin that the block itself makes for one of the scripts. For wallets that leave no
-  # state on the server: nothing of the call is kept. A wallet that finds a coin adds it to the outpoints of later calls.
+  # One block of the active chain, whole, if anything in it matches: an output that pays one of the
+  # scripts, or an input that spends one of the outpoints or a coin that the block itself makes for
+  # one of the scripts. For wallets that leave no state on the server: nothing of the call is kept.
+  # A wallet that finds a coin adds it to the outpoints of later calls.
   #
-  # An empty hash means the active chain's block at that height, after a refresh from the block files. With a hash, the
-  # active chain may be a second old. If the block is its tip or not in it, there is a refresh before the answer. A walk
-  # from `next` to `next` that reaches a tip was therefore of that tip's chain.
+  # An empty hash means the active chain's block at that height, after a refresh from the block
+  # files. With a hash, the active chain may be a second old. If the block is its tip or not in it,
+  # there is a refresh before the answer. A walk from `next` to `next` that reaches a tip was
+  # therefore of that tip's chain.
 
   waitTip @6 (known :Data, timeoutMillis :UInt32) -> (tip :BlockId);
-  # The tip of the active chain as soon as it differs from `known`, or the same tip at the timeout. It may be lower than
-  # before. A refresh from the block files comes first, and takes its time on their first reading: a tip that moved before
-  # the call is returned at once. An empty `known` returns the present tip; an unset tip or an empty hash means that there
-  # is no block yet. More than 60,000 milliseconds count as 60,000.
+  # The tip of the active chain as soon as it differs from `known`, or the same tip at the timeout.
+  # It may be lower than before. A refresh from the block files comes first, and takes its time on
+  # their first reading: a tip that moved before the call is returned at once. An empty `known`
+  # returns the present tip; an unset tip or an empty hash means that there is no block yet. More
+  # than 60,000 milliseconds count as 60,000.
   #
-  # For a wallet that follows. The answer names a new tip, not the blocks up to it: nothing is lost or queued for a
-  # wallet that is slow to call again.
+  # For a wallet that follows. The answer names a new tip, not the blocks up to it: nothing is lost
+  # or queued for a wallet that is slow to call again.
 }
 
-# --- The server -----------------------------------------------------------------------------------------------------
+# --- The server -----------------------------------------------------------------------------------
 
 struct ServerInfo {
   protocolVersion @0 :UInt32;
@@ -75,7 +85,8 @@ enum Network {
   testnet3 @1;
   testnet4 @2;
   signet @3;
-  # The default signet or a custom one: they share the address format; `chain.genesis` cannot tell them apart, the blocks do.
+  # The default signet or a custom one: they share the address format; `chain.genesis` cannot tell
+  # them apart, the blocks do.
   regtest @4;
 }
 
@@ -105,7 +116,8 @@ struct ChainInfo {
   tip @2 :BlockId;
   # The tip of the active chain as last seen. Unset while no block is known.
   lowestHeight @3 :UInt32;
-  # The lowest height from which every block up to the tip is on disk; 0 on a node that is not pruned.
+  # The lowest height from which every block up to the tip is on disk; 0 on a node that is not
+  # pruned.
   source @4 :ChainSource;
   reading @5 :ReadingProgress;
   # Progress of reading the block files; done equals total at the end.
@@ -139,7 +151,8 @@ struct NodeLink {
 
 enum NodeLinkState {
   off @0;
-  # The server is configured not to ask a node. Also the value of older servers, which lack this field.
+  # The server is configured not to ask a node. Also the value of older servers, which lack this
+  # field.
   absent @1;
   # There is no socket at the node's path.
   connecting @2;
@@ -182,19 +195,22 @@ struct Limits {
   entryBytesPerWatchSetMax @6 :UInt64;
   # Of the descriptors and scripts that are given to one watch set.
   watchedPerConnectionMax @7 :UInt64;
-  # Scripts and outpoints in all watch sets and scans of a connection, derived ones included; a descriptor counts as 20 more.
+  # Scripts and outpoints in all watch sets and scans of a connection, derived ones included; a
+  # descriptor counts as 20 more.
   watchedPool @8 :UInt64;
   # A quota shared by all connections, beyond 10,000 guaranteed to each.
   scansMax @9 :UInt32;
   # Of all connections together.
   callsOpenMax @10 :UInt32;
-  # Calls of one connection that are not yet answered, or not yet finished by the client. More end the connection.
+  # Calls of one connection that are not yet answered, or not yet finished by the client. More end
+  # the connection.
   callsWaitingMax @11 :UInt32;
   # Those of them that wait for an event on the server. One more is `overloaded`.
   capabilitiesMax @12 :UInt32;
   # Received in unanswered calls of one connection. More end the connection.
   unansweredBytesMax @13 :UInt64;
-  # Of messages of one connection that have half arrived, or whose calls are not yet answered. More end the connection.
+  # Of messages of one connection that have half arrived, or whose calls are not yet answered. More
+  # end the connection.
   unansweredBytesPool @14 :UInt64;
   # A quota of those shared by all connections, beyond 1 MiB guaranteed to each.
   stalledAfterMillis @15 :UInt32;
@@ -208,7 +224,8 @@ struct Limits {
 struct Figures {
   # Counts since the server started, and present values; the metrics have the same.
   scansBegun @0 :UInt64;
-  # Scans, and shipments of whole blocks. Those not counted as one of the following ends are still running.
+  # Scans, and shipments of whole blocks. Those not counted as one of the following ends are still
+  # running.
   scansComplete @1 :UInt64;
   scansCancelled @2 :UInt64;
   scansPruned @3 :UInt64;
@@ -236,7 +253,8 @@ struct Figures {
   refusals @18 :List(RefusalCount);
   # Of calls to `seal`, `scan`, `blocks` and `matchBlock`. A missing reason never occurred.
   failures @19 :List(FailureCount);
-  # Of scans, calls to `matchBlock`, and refreshes from the block files. A missing kind never occurred.
+  # Of scans, calls to `matchBlock`, and refreshes from the block files. A missing kind never
+  # occurred.
   nodeTip :union {
     notAsked @20 :Void;
     # No node is asked.
@@ -257,11 +275,11 @@ struct FailureCount {
   count @1 :UInt64;
 }
 
-# --- Watch sets -----------------------------------------------------------------------------------------------------
+# --- Watch sets -----------------------------------------------------------------------------------
 
 interface WatchSet {
-  # Scripts and outpoints to look for. Fill it, seal it, scan for it. The `add` methods never fail because of an entry:
-  # `seal` names the first entry that cannot be watched, and the reason.
+  # Scripts and outpoints to look for. Fill it, seal it, scan for it. The `add` methods never fail
+  # because of an entry: `seal` names the first entry that cannot be watched, and the reason.
 
   addKeychains @0 (keychains :List(Keychain)) -> stream;
   # Keychains are numbered from 0 in the order in which they are added, over all calls.
@@ -273,21 +291,23 @@ interface WatchSet {
   # Coins that exist before the range and whose spends are wanted, numbered likewise.
 
   seal @3 () -> (result :SealResult);
-  # Ends the filling, derives and compiles; sealing again returns the same answer. A sealed watch set takes no more
-  # entries: later ones are never watched, and the next `seal` returns `alreadySealed`.
+  # Ends the filling, derives and compiles; sealing again returns the same answer. A sealed watch
+  # set takes no more entries: later ones are never watched, and the next `seal` returns
+  # `alreadySealed`.
 }
 
 struct Keychain {
   descriptor @0 :Text;
-  # An output descriptor with public keys only; its checksum, if given, is verified. Single-path: a client expands
-  # multipath descriptors into one keychain a path, and results name the path.
+  # An output descriptor with public keys only; its checksum, if given, is verified. Single-path: a
+  # client expands multipath descriptors into one keychain a path, and results name the path.
   gapLimit @1 :UInt32 = 1000;
-  # Indexes 0 to (last used or revealed, whichever is higher) plus this are watched; before any use, 0 to this less one.
-  # From 1 to 1,000,000; ignored if the descriptor is not ranged.
+  # Indexes 0 to (last used or revealed, whichever is higher) plus this are watched; before any use,
+  # 0 to this less one. From 1 to 1,000,000; ignored if the descriptor is not ranged.
   revealed :union {
     nothing @2 :Void;
     lastIndex @3 :UInt32;
-    # The highest index that the wallet has revealed. Without it, a scan that begins after the first uses may stop short.
+    # The highest index that the wallet has revealed. Without it, a scan that begins after the first
+    # uses may stop short.
   }
 }
 
@@ -349,19 +369,21 @@ enum RefusalReason {
   badGapLimit @10;
   # A gap limit or a revealed index out of bounds.
   notInChain @11;
-  # No block of the range's locator, or not the named block, is in the active chain: call `Rescan.locate`.
+  # No block of the range's locator, or not the named block, is in the active chain: call
+  # `Rescan.locate`.
   badCoverage @12;
   # `ScanRequest.covered` does not fit the range or the watch set.
 }
 
-# --- A scan ---------------------------------------------------------------------------------------------------------
+# --- A scan ---------------------------------------------------------------------------------------
 
 struct ScanRequest {
   range @0 :Range;
   verify @1 :Verify;
   deliver @2 :Deliver;
   rawTransactions @3 :Bool;
-  # Each reported transaction comes with its bytes; the witness commitment (BIP141) of its block is proven too.
+  # Each reported transaction comes with its bytes; the witness commitment (BIP141) of its block is
+  # proven too.
   merkleBranches @4 :Bool;
   # Each reported transaction comes with its merkle branch, and each report with the block's header.
   markMillis @5 :UInt32;
@@ -378,14 +400,17 @@ enum Deliver {
 }
 
 struct Covered {
-  # The blocks that earlier scans of the same keychains covered: from `fromHeight` up to the start of this range.
+  # The blocks that earlier scans of the same keychains covered: from `fromHeight` up to the start
+  # of this range.
   fromHeight @0 :UInt32;
   keychains @1 :List(WatchedIndexes);
-  # One for each keychain, in their order. If this scan later watches more, it rescans those blocks for the additions alone.
+  # One for each keychain, in their order. If this scan later watches more, it rescans those blocks
+  # for the additions alone.
 }
 
 struct WatchedIndexes {
-  # The indexes of a keychain that were watched over a whole range, with every match among them reported.
+  # The indexes of a keychain that were watched over a whole range, with every match among them
+  # reported.
   union {
     none @0 :Void;
     through @1 :UInt32;
@@ -397,9 +422,11 @@ struct Range {
   start :union {
     height @0 :UInt32;
     birthdaySeconds @1 :UInt32;
-    # The first block whose max-time (the greatest header time up to and including it) is at least this less 7,200.
+    # The first block whose max-time (the greatest header time up to and including it) is at least
+    # this less 7,200.
     afterLocator @4 :List(Data);
-    # The block after the highest of these that is in the active chain. If that is the tip, there is nothing to walk.
+    # The block after the highest of these that is in the active chain. If that is the tip, there is
+    # nothing to walk.
   }
   end :union {
     tip @2 :Void;
@@ -410,7 +437,8 @@ struct Range {
 
 enum Verify {
   reported @0;
-  # Every block that is reported is proven first: its transactions hash to the merkle root of its header.
+  # Every block that is reported is proven first: its transactions hash to the merkle root of its
+  # header.
   all @1;
   # Every block walked is proven: a flipped bit cannot hide a match either.
   none @2;
@@ -420,10 +448,11 @@ enum Verify {
 interface Scan {
   progress @0 () -> (progress :Progress);
   cancel @1 () -> ();
-  # Asks the scan to end early: `sink.done` comes with the outcome `cancelled` and a locator to resume from.
+  # Asks the scan to end early: `sink.done` comes with the outcome `cancelled` and a locator to
+  # resume from.
   blockIds @2 (heights :List(UInt32)) -> (ids :List(BlockId));
-  # Hash and time of blocks of the chain that this scan is pinned to; a height outside it returns an entry with an
-  # empty hash. At most 4,096 heights a call. Waits until the scan has begun.
+  # Hash and time of blocks of the chain that this scan is pinned to; a height outside it returns an
+  # entry with an empty hash. At most 4,096 heights a call. Waits until the scan has begun.
 }
 
 struct Progress {
@@ -439,7 +468,8 @@ struct Progress {
 
 enum Phase {
   readingChain @0;
-  # The server is still reading its block files; blocks and bytes are those of `ServerInfo.chain.reading`.
+  # The server is still reading its block files; blocks and bytes are those of
+  # `ServerInfo.chain.reading`.
   deriving @1;
   walking @2;
   done @3;
@@ -448,12 +478,15 @@ enum Phase {
 interface ReportSink {
   # The wallet's side of a scan.
   reports @0 (batch :List(BlockReport)) -> stream;
-  # Reports in chain order. The first arrives as soon as it is settled, later ones in batches of up to 64 KiB.
+  # Reports in chain order. The first arrives as soon as it is settled, later ones in batches of up
+  # to 64 KiB.
   done @1 (result :ScanResult) -> ();
   coins @2 (batch :List(Coin)) -> stream;
-  # Called only if the request's `deliver` is `coins`: by ascending height, index in block and output; before `done`.
+  # Called only if the request's `deliver` is `coins`: by ascending height, index in block and
+  # output; before `done`.
   settled @3 (mark :Mark) -> stream;
-  # Called only if the request's `markMillis` is not 0: earlier calls have reported everything up to a block.
+  # Called only if the request's `markMillis` is not 0: earlier calls have reported everything up to
+  # a block.
 }
 
 struct Mark {
@@ -493,8 +526,8 @@ struct BlockReport {
   transactions @3 :List(TransactionReport);
   # By ascending index in the block.
   isLate @4 :Bool;
-  # The block was passed before its scripts were watched. The report holds the new matches alone: merge them with those
-  # of other reports by block hash and txid.
+  # The block was passed before its scripts were watched. The report holds the new matches alone:
+  # merge them with those of other reports by block hash and txid.
   header @5 :Data;
   # 80 bytes if merkle branches were requested; else empty.
 }
@@ -509,7 +542,8 @@ struct TransactionReport {
   raw @4 :Data;
   # Consensus serialisation with witnesses, if requested; else empty.
   merkleBranch @5 :List(Data);
-  # The siblings from the transaction up to the root, if requested. Also empty if the block has one transaction.
+  # The siblings from the transaction up to the root, if requested. Also empty if the block has one
+  # transaction.
 }
 
 struct Received {
@@ -560,7 +594,8 @@ struct Summary {
   transactions @4 :UInt64;
   # Distinct transactions reported.
   unspentCount @5 :UInt64;
-  # Coins created in the range and unspent at its end (after an early outcome: at the end of the scanned part).
+  # Coins created in the range and unspent at its end (after an early outcome: at the end of the
+  # scanned part).
   unspentSat @6 :UInt64;
   keychains @7 :List(KeychainUse);
   # One for each keychain, in their order.
@@ -571,7 +606,8 @@ struct Summary {
   elapsedMicroseconds @11 :UInt64;
   # Everything, from the call to this summary.
   locator @12 :List(Data);
-  # Hashes of blocks up to the last one scanned, newest first, ever further apart: a scan resumes from them.
+  # Hashes of blocks up to the last one scanned, newest first, ever further apart: a scan resumes
+  # from them.
   passes @13 :UInt32;
   # Passes over the blocks: 1, and 1 more each time the gap limit passed the lookahead.
 }
@@ -625,11 +661,12 @@ struct FailurePlace {
   # Of the block's first byte in the file.
 }
 
-# --- Whole blocks ---------------------------------------------------------------------------------------------------
+# --- Whole blocks ---------------------------------------------------------------------------------
 
 interface BlockSink {
   blocks @0 (batch :List(FullBlock)) -> stream;
-  # In height order, every height of the range once. A batch closes at 1 MiB, and holds at least one block.
+  # In height order, every height of the range once. A batch closes at 1 MiB, and holds at least one
+  # block.
   done @1 (result :ScanResult) -> ();
   # The counts of matches in the summary are zero.
 }
@@ -641,24 +678,26 @@ struct FullBlock {
   # Consensus serialisation with witnesses; at most 4,000,000 bytes.
 }
 
-# --- One block a call -----------------------------------------------------------------------------------------------
+# --- One block a call -----------------------------------------------------------------------------
 
 struct BlockMatch {
   # The result of `Rescan.matchBlock`.
   block @0 :BlockId;
   # The requested block; unset if the call is refused.
   next @1 :BlockId;
-  # The block after it in the same chain, for the next call; unset if it is the tip or the call is refused.
+  # The block after it in the same chain, for the next call; unset if it is the tip or the call is
+  # refused.
   union {
     nothing @2 :Void;
     # Nothing in it matches. Nothing is proven, as in a scan that proves its reported blocks.
     data @3 :Data;
-    # Something matches: the whole block, proven, in the consensus serialisation with witnesses; at most 4,000,000 bytes.
+    # Something matches: the whole block, proven, in the consensus serialisation with witnesses; at
+    # most 4,000,000 bytes.
     notOnDisk @4 :Void;
     # The node has pruned it.
     refused @5 :Refusal;
-    # `notInChain` if the active chain has another block at that height, `badRange` if it has none yet. An entry that a
-    # watch set would refuse is refused here too, by its number in the call.
+    # `notInChain` if the active chain has another block at that height, `badRange` if it has none
+    # yet. An entry that a watch set would refuse is refused here too, by its number in the call.
     failed @6 :Failure;
   }
 }

@@ -162,8 +162,8 @@ impl ScanRequest {
     }
 
     /// The request without what is watched, which goes to the server ahead of it.
-    pub(crate) fn call(&self) -> request::ScanRequest {
-        request::ScanRequest {
+    pub(crate) fn call(&self) -> request::ScanOptions {
+        request::ScanOptions {
             range: self.range.clone(),
             verify: self.verify,
             deliver: self.deliver,

@@ -10,15 +10,12 @@
 #![forbid(unsafe_code)]
 
 pub mod position;
-
 pub mod protocol;
 pub mod report;
 pub mod request;
 
 pub mod blocks;
-
 pub mod chain;
-
 pub mod watching;
 
 pub mod block_match;

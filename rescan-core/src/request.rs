@@ -12,7 +12,7 @@ use crate::position::Height;
 
 /// A scan of a sealed watch set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScanRequest {
+pub struct ScanOptions {
     /// The blocks to scan.
     pub range: RangeRequest,
     /// The blocks to prove.
@@ -27,7 +27,7 @@ pub struct ScanRequest {
     pub scanned: Option<Scanned>,
 }
 
-impl ScanRequest {
+impl ScanOptions {
     /// A request for the history of a range, without extras.
     #[must_use]
     pub fn history(range: RangeRequest, verify: Verify) -> Self {

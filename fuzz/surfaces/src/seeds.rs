@@ -17,7 +17,7 @@ use rescan_core::report::{
     RefusalReason, ResumePoint, Spent, Summary, TransactionReport,
 };
 use rescan_core::request::{
-    Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanRequest, Scanned, Verify,
+    Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanOptions, Scanned, Verify,
 };
 use rescan_core::wire;
 use rescan_fixtures::chain_builder::ChainBuilder;
@@ -165,12 +165,12 @@ pub fn wire() -> Vec<Vec<u8>> {
     let failed = Failure { kind: FailureKind::CorruptBlock, detail: "bad".to_owned(), at };
     wire::write_ending(&Ending::Failed(failed), failure.init_root()).expect(WRITTEN);
     let range = RangeRequest { from: RangeStart::Birthday(1_700_000_000), to: RangeEnd::Height(Height(7)) };
-    let asked = ScanRequest {
+    let asked = ScanOptions {
         deliver: Deliver::Coins,
         extras: Extras { raw_transactions: true, merkle_branches: true },
         mark_every: Some(Duration::from_secs(1)),
         scanned: Some(Scanned { from: Height(1), watched_through: vec![Some(9), None] }),
-        ..ScanRequest::history(range, Verify::All)
+        ..ScanOptions::history(range, Verify::All)
     };
     wire::write_scan_request(&asked, request.init_root()).expect(WRITTEN);
     let output = TxOut { value: Amount::from_sat(7), script_pubkey: ScriptBuf::from_bytes(vec![0x51; 22]) };

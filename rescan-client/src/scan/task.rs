@@ -32,7 +32,7 @@ const WAITING_MAX: usize = 8;
 /// The parts of a request that are not in its watch set, and the check of its answers.
 #[derive(Clone, Debug)]
 pub(super) struct ScanOptions {
-    call: request::ScanRequest,
+    call: request::ScanOptions,
     check: AnswerCheck,
 }
 

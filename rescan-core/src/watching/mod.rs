@@ -4,5 +4,5 @@ pub mod coin_map;
 pub mod descriptor;
 pub mod filter;
 pub mod matching;
-pub mod script_table;
+mod script_table;
 pub mod watch_set;

@@ -14,14 +14,14 @@ use crate::report::Origin;
 
 /// Most origins of one script. Each match of a script carries them all, so this bounds the size of
 /// one output in a report: 64 KiB on the wire.
-pub const ORIGINS_PER_SCRIPT_MAX: u32 = 2_048;
+pub(super) const ORIGINS_PER_SCRIPT_MAX: u32 = 2_048;
 
 /// An empty slot.
 const EMPTY: u64 = 0;
 
 /// A set of scripts. A script of 34 bytes with one origin takes about 75 bytes.
 #[derive(Debug, Default)]
-pub struct ScriptTable {
+pub(super) struct ScriptTable {
     bytes: Vec<u8>,
     /// The end of each script in `bytes`; it starts at the end of the one before.
     ends: Vec<u32>,
@@ -38,7 +38,7 @@ pub struct ScriptTable {
 
 /// The reason why a script cannot be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableFull {
+pub(super) enum TableFull {
     /// The scripts' numbers or offsets exceed 32 bits.
     Scripts,
     /// The script has [`ORIGINS_PER_SCRIPT_MAX`] origins.
@@ -47,22 +47,15 @@ pub enum TableFull {
 
 impl ScriptTable {
     /// Number of distinct scripts.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ends.len()
-    }
-
-    /// Whether there is no script.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
     }
 
     /// Adds a script, or another origin of a known one.
     ///
     /// # Errors
     /// [`TableFull`]; nothing was added.
-    pub fn insert(&mut self, script: &[u8], origin: Origin) -> Result<(), TableFull> {
+    pub(super) fn insert(&mut self, script: &[u8], origin: Origin) -> Result<(), TableFull> {
         if self.slots.len() < self.len().saturating_add(1).saturating_mul(2) {
             self.grow();
         }
@@ -94,7 +87,7 @@ impl ScriptTable {
     }
 
     /// Sorts the origins. [`ScriptTable::origins`] must not be called before.
-    pub fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         self.origins.sort_unstable();
         self.origins.dedup();
         self.origins.shrink_to_fit();
@@ -104,14 +97,12 @@ impl ScriptTable {
     }
 
     /// The number of `script`.
-    #[must_use]
-    pub fn find(&self, script: &[u8]) -> Option<u32> {
+    pub(super) fn find(&self, script: &[u8]) -> Option<u32> {
         self.probe(self.hasher.hash_one(script), script).ok()
     }
 
     /// The script with that number.
-    #[must_use]
-    pub fn get(&self, number: u32) -> Option<&[u8]> {
+    pub(super) fn get(&self, number: u32) -> Option<&[u8]> {
         let number = number as usize; // 32 bits fit
         let start = match number.checked_sub(1) {
             Some(before) => *self.ends.get(before)?,
@@ -121,12 +112,12 @@ impl ScriptTable {
     }
 
     /// The scripts, by ascending number.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..).map_while(|number| self.get(number))
     }
 
     /// The origins of the script with that number, ascending.
-    pub fn origins(&self, number: u32) -> impl Iterator<Item = &Origin> {
+    pub(super) fn origins(&self, number: u32) -> impl Iterator<Item = &Origin> {
         let start = self.origins.partition_point(|(of, _)| *of < number);
         self.origins.iter().skip(start).take_while(move |(of, _)| *of == number).map(|(_, origin)| origin)
     }

@@ -9,6 +9,7 @@
 //! Claims that only the server can check, such as a range within the chain, are not checked here.
 
 mod block_match;
+mod coin;
 mod ending;
 mod metrics;
 mod report;
@@ -24,14 +25,14 @@ use capnp::traits::OwnedStruct;
 use capnp::{data_list, struct_list};
 
 pub use block_match::{read_block_match, read_outpoints, write_block_match, write_outpoints, write_scripts};
+pub use coin::{coin_bytes, read_coin, read_coins, write_coin, write_coins};
 pub use ending::{
     read_ending, read_failure, read_refusal, read_resume_point, write_ending, write_failure, write_refusal,
     write_resume_point,
 };
 pub use report::{
-    coin_bytes, read_block_id, read_blocks, read_coin, read_coins, read_full_block, read_progress, read_report,
-    read_reports, report_bytes, write_block_id, write_blocks, write_coin, write_coins, write_full_block,
-    write_progress, write_report, write_reports,
+    read_block_id, read_blocks, read_full_block, read_progress, read_report, read_reports, report_bytes,
+    write_block_id, write_blocks, write_full_block, write_progress, write_report, write_reports,
 };
 pub use request::{
     read_given_keychain, read_given_outpoint, read_range, read_scan_request, read_watch_set_size, write_given_keychain,

@@ -7,16 +7,15 @@ use capnp::struct_list;
 
 use super::request::{read_outpoint, read_output, write_outpoint, write_output};
 use super::{WireError, hash_bytes, list_length, newer, read_block_hash, txid, write_each};
-use crate::coins::Coin;
 use crate::position::Height;
 use crate::report::{BlockId, BlockReport, FullBlock, Origin, Phase, Progress, Received, Spent, TransactionReport};
 use crate::rescan_capnp::{
-    self as capnp_types, block_id, block_report, coin, full_block, keychain_script, origin, progress, received, spent,
+    self as capnp_types, block_id, block_report, full_block, keychain_script, origin, progress, received, spent,
     transaction_report,
 };
 
 /// Size of an origin in a message.
-const ORIGIN: usize = 32;
+pub(super) const ORIGIN: usize = 32;
 
 /// Reads a batch of reports.
 ///
@@ -103,13 +102,6 @@ pub fn report_bytes(report: &BlockReport) -> usize {
     });
     let header = if report.header.is_some() { HEADER } else { 0 };
     BLOCK + header + transactions.sum::<usize>()
-}
-
-/// Approximate size of a coin in a message, in bytes.
-#[must_use]
-pub fn coin_bytes(coin: &Coin) -> usize {
-    const COIN: usize = 152;
-    COIN + coin.script_pubkey.len() + ORIGIN * coin.origins.len()
 }
 
 fn read_transaction(reader: transaction_report::Reader<'_>) -> Result<TransactionReport, WireError> {
@@ -201,7 +193,10 @@ fn write_spent(spent: &Spent, mut builder: spent::Builder<'_>) -> Result<(), Wir
     Ok(())
 }
 
-fn read_origins(field: &'static str, list: struct_list::Reader<'_, origin::Owned>) -> Result<Vec<Origin>, WireError> {
+pub(super) fn read_origins(
+    field: &'static str,
+    list: struct_list::Reader<'_, origin::Owned>,
+) -> Result<Vec<Origin>, WireError> {
     if list.is_empty() {
         return Err(WireError::Empty { field });
     }
@@ -223,7 +218,7 @@ fn read_origin(reader: origin::Reader<'_>) -> Result<Origin, WireError> {
     })
 }
 
-fn write_origins(origins: &[Origin], mut list: struct_list::Builder<'_, origin::Owned>) {
+pub(super) fn write_origins(origins: &[Origin], mut list: struct_list::Builder<'_, origin::Owned>) {
     for (at, origin) in (0..list.len()).zip(origins) {
         let mut builder = list.reborrow().get(at);
         match *origin {
@@ -239,54 +234,6 @@ fn write_origins(origins: &[Origin], mut list: struct_list::Builder<'_, origin::
             }
         }
     }
-}
-
-/// Reads a batch of coins.
-///
-/// # Errors
-/// [`WireError`] if a coin is malformed.
-pub fn read_coins(batch: struct_list::Reader<'_, coin::Owned>) -> Result<Vec<Coin>, WireError> {
-    batch.iter().map(read_coin).collect()
-}
-
-/// Writes a batch of coins to a list of the same length.
-///
-/// # Errors
-/// [`WireError::TooLong`] if a list in a coin has more entries than a message can carry.
-pub fn write_coins(coins: &[Coin], batch: struct_list::Builder<'_, coin::Owned>) -> Result<(), WireError> {
-    write_each(coins, batch, write_coin)
-}
-
-/// Reads a coin.
-///
-/// # Errors
-/// [`WireError`] if the message is malformed, or the coin has no origin.
-pub fn read_coin(reader: coin::Reader<'_>) -> Result<Coin, WireError> {
-    let output = read_output(reader.get_output()?)?;
-    Ok(Coin {
-        height: Height(reader.get_height()),
-        block_hash: read_block_hash("coin.blockHash", reader.get_block_hash()?)?,
-        tx_index: reader.get_tx_index(),
-        outpoint: read_outpoint(reader.get_outpoint()?)?,
-        value: output.value,
-        script_pubkey: output.script_pubkey,
-        origins: read_origins("coin.origins", reader.get_origins()?)?,
-    })
-}
-
-/// Writes a coin.
-///
-/// # Errors
-/// [`WireError::TooLong`] if a list has more entries than a message can carry.
-pub fn write_coin(coin: &Coin, mut builder: coin::Builder<'_>) -> Result<(), WireError> {
-    builder.set_height(coin.height.0);
-    builder.set_block_hash(&coin.block_hash.to_byte_array());
-    builder.set_tx_index(coin.tx_index);
-    write_outpoint(coin.outpoint, builder.reborrow().init_outpoint());
-    write_output(coin.value, &coin.script_pubkey, builder.reborrow().init_output())?;
-    let length = list_length("coin.origins", coin.origins.len())?;
-    write_origins(&coin.origins, builder.init_origins(length));
-    Ok(())
 }
 
 /// Reads a batch of whole blocks.

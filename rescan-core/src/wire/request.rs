@@ -8,7 +8,7 @@ use bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
 use super::{WireError, list_length, newer, read_hashes, txid, write_hashes};
 use crate::position::Height;
 use crate::request::{
-    Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanRequest, Scanned, Verify,
+    Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, ScanOptions, Scanned, Verify,
     WatchSetSize,
 };
 use crate::rescan_capnp::{
@@ -21,7 +21,7 @@ use crate::rescan_capnp::{
 /// # Errors
 /// [`WireError`] if the message is malformed, or requests something that this version does not
 /// know.
-pub fn read_scan_request(reader: scan_request::Reader<'_>) -> Result<ScanRequest, WireError> {
+pub fn read_scan_request(reader: scan_request::Reader<'_>) -> Result<ScanOptions, WireError> {
     let verify = match reader.get_verify().map_err(newer("verify"))? {
         capnp_types::Verify::Reported => Verify::Reported,
         capnp_types::Verify::All => Verify::All,
@@ -35,7 +35,7 @@ pub fn read_scan_request(reader: scan_request::Reader<'_>) -> Result<ScanRequest
         Extras { raw_transactions: reader.get_raw_transactions(), merkle_branches: reader.get_merkle_branches() };
     let mark_every = Some(reader.get_mark_millis()).filter(|millis| *millis > 0);
     let scanned = if reader.has_covered() { Some(read_scanned(reader.get_covered()?)?) } else { None };
-    Ok(ScanRequest {
+    Ok(ScanOptions {
         range: read_range(reader.get_range()?)?,
         verify,
         deliver,
@@ -49,7 +49,7 @@ pub fn read_scan_request(reader: scan_request::Reader<'_>) -> Result<ScanRequest
 ///
 /// # Errors
 /// [`WireError::TooLong`] if a list is longer than a message can carry.
-pub fn write_scan_request(request: &ScanRequest, mut builder: scan_request::Builder<'_>) -> Result<(), WireError> {
+pub fn write_scan_request(request: &ScanOptions, mut builder: scan_request::Builder<'_>) -> Result<(), WireError> {
     builder.set_verify(match request.verify {
         Verify::Reported => capnp_types::Verify::Reported,
         Verify::All => capnp_types::Verify::All,

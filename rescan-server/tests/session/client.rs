@@ -9,7 +9,7 @@ use capnp_rpc::{RpcSystem, twoparty};
 use futures::io::{BufReader, BufWriter};
 use rescan_core::position::Height;
 use rescan_core::report::{BlockReport, Ending, FullBlock, Refusal, Summary};
-use rescan_core::request::{RangeEnd, RangeRequest, RangeStart, ScanRequest, Verify, WatchSetSize};
+use rescan_core::request::{RangeEnd, RangeRequest, RangeStart, ScanOptions, Verify, WatchSetSize};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan, watch_set};
 use rescan_core::wire;
 use tokio::net::UnixStream;
@@ -72,7 +72,7 @@ impl Client {
     pub(crate) fn scan(&self, watch_set: &watch_set::Client, range: RangeRequest, sink: &Sink) -> scan::Client {
         let mut request = self.rescan.scan_request();
         request.get().set_watch_set(watch_set.clone());
-        wire::write_scan_request(&ScanRequest::history(range, Verify::Reported), request.get().init_request()).unwrap();
+        wire::write_scan_request(&ScanOptions::history(range, Verify::Reported), request.get().init_request()).unwrap();
         request.get().set_sink(capnp_rpc::new_client(sink.clone()));
         request.send().pipeline.get_scan()
     }

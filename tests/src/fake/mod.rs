@@ -19,7 +19,7 @@ use rescan_client::bitcoin::{BlockHash, OutPoint};
 use rescan_client::coins::Coin;
 use rescan_client::report::{BlockReport, Ending, FullBlock, Refusal, ResumePoint};
 use rescan_core::block_match::BlockMatch;
-use rescan_core::request::{GivenKeychain, GivenOutpoint, ScanRequest};
+use rescan_core::request::{GivenKeychain, GivenOutpoint, ScanOptions};
 use rescan_core::rescan_capnp::rescan;
 use tokio::io::{BufReader, BufWriter};
 use tokio::sync::{Notify, oneshot};
@@ -59,7 +59,7 @@ pub struct Seen {
     pub scripts: Vec<Vec<u8>>,
     pub outpoints: Vec<GivenOutpoint>,
     pub uploads: usize,
-    pub request: Option<ScanRequest>,
+    pub request: Option<ScanOptions>,
     pub located: Vec<BlockHash>,
     /// The last call about a single block.
     pub matched: Option<Matched>,

@@ -50,7 +50,7 @@ pub(super) fn compile(form: &Form, keys: &mut KeyTableBuilder) -> Result<Templat
         Form::RawTr(key) => Template::RawTr(slot(key)?),
         Form::BareSortedMulti(threshold, multi) => {
             let slots = multi.iter().map(slot).collect::<Result<_, _>>()?;
-            Template::SortedMulti(SortedMulti { threshold: *threshold, slots, place: Place::Bare })
+            Template::SortedMulti(SortedMulti { threshold: *threshold, slots, wrapper: Wrapper::Bare })
         }
         Form::Miniscript(descriptor) => {
             let slots = descriptor.translate_pk(&mut ToSlots(keys)).or(Err(NO_DERIVATION))?;
@@ -67,14 +67,14 @@ fn from_miniscript(descriptor: Descriptor<KeySlot>) -> Template {
         Descriptor::Wpkh(wpkh) => Template::Wpkh(wpkh.into_inner()),
         Descriptor::Tr(tr) => Template::Tr(TrTemplate::new(&tr)),
         Descriptor::Wsh(wsh) => match wsh.as_inner() {
-            WshInner::SortedMulti(multi) => Template::SortedMulti(SortedMulti::new(multi, Place::Wsh)),
+            WshInner::SortedMulti(multi) => Template::SortedMulti(SortedMulti::new(multi, Wrapper::Wsh)),
             WshInner::Ms(_) => Template::Miniscript(Descriptor::Wsh(wsh)),
         },
         Descriptor::Sh(sh) => match sh.as_inner() {
             ShInner::Wpkh(wpkh) => Template::ShWpkh(*wpkh.as_inner()),
-            ShInner::SortedMulti(multi) => Template::SortedMulti(SortedMulti::new(multi, Place::Sh)),
+            ShInner::SortedMulti(multi) => Template::SortedMulti(SortedMulti::new(multi, Wrapper::Sh)),
             ShInner::Wsh(wsh) => match wsh.as_inner() {
-                WshInner::SortedMulti(multi) => Template::SortedMulti(SortedMulti::new(multi, Place::ShWsh)),
+                WshInner::SortedMulti(multi) => Template::SortedMulti(SortedMulti::new(multi, Wrapper::ShWsh)),
                 WshInner::Ms(_) => Template::Miniscript(Descriptor::Sh(sh)),
             },
             ShInner::Ms(_) => Template::Miniscript(Descriptor::Sh(sh)),
@@ -169,12 +169,12 @@ impl TrTemplate {
 pub(super) struct SortedMulti {
     threshold: usize,
     slots: Vec<KeySlot>,
-    place: Place,
+    wrapper: Wrapper,
 }
 
 /// The wrapper of a script.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Wrapper {
     Bare,
     Sh,
     Wsh,
@@ -182,8 +182,8 @@ enum Place {
 }
 
 impl SortedMulti {
-    fn new<Context: ScriptContext>(multi: &SortedMultiVec<KeySlot, Context>, place: Place) -> Self {
-        Self { threshold: multi.k(), slots: multi.pks().to_vec(), place }
+    fn new<Context: ScriptContext>(multi: &SortedMultiVec<KeySlot, Context>, wrapper: Wrapper) -> Self {
+        Self { threshold: multi.k(), slots: multi.pks().to_vec(), wrapper }
     }
 
     fn script(&self, keys: &DerivedKeys) -> ScriptBuf {
@@ -196,11 +196,11 @@ impl SortedMulti {
             script = script.push_key(key);
         }
         let script = script.push_int(script_int(keys.len())).push_opcode(OP_CHECKMULTISIG).into_script();
-        match self.place {
-            Place::Bare => script,
-            Place::Sh => script.to_p2sh(),
-            Place::Wsh => script.to_p2wsh(),
-            Place::ShWsh => script.to_p2wsh().to_p2sh(),
+        match self.wrapper {
+            Wrapper::Bare => script,
+            Wrapper::Sh => script.to_p2sh(),
+            Wrapper::Wsh => script.to_p2wsh(),
+            Wrapper::ShWsh => script.to_p2wsh().to_p2sh(),
         }
     }
 }

@@ -125,7 +125,7 @@ pub(crate) fn marks() -> impl Strategy<Value = ResumePoint> {
     )
 }
 
-pub(crate) fn scan_requests() -> impl Strategy<Value = ScanRequest> {
+pub(crate) fn scan_requests() -> impl Strategy<Value = ScanOptions> {
     let verify = prop::sample::select(vec![Verify::Reported, Verify::All, Verify::None]);
     let deliver = prop::sample::select(vec![Deliver::History, Deliver::Coins]);
     let extras =
@@ -134,7 +134,7 @@ pub(crate) fn scan_requests() -> impl Strategy<Value = ScanRequest> {
     let scanned = (heights(), vec(option::of(any::<u32>()), 0..4))
         .prop_map(|(from, watched_through)| Scanned { from, watched_through });
     (ranges(), verify, deliver, extras, mark_every, option::of(scanned)).prop_map(
-        |(range, verify, deliver, extras, mark_every, scanned)| ScanRequest {
+        |(range, verify, deliver, extras, mark_every, scanned)| ScanOptions {
             range,
             verify,
             deliver,

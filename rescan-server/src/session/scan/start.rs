@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rescan_core::position::Height;
 use rescan_core::report::{KeychainUse, Refusal, RefusalReason};
-use rescan_core::request::ScanRequest;
+use rescan_core::request::ScanOptions;
 use rescan_core::rescan_capnp::watch_set;
 
 use crate::scan::{LookaheadConfig, Scan, ScanPlan, ScannedPart, SegmentSize};
@@ -44,7 +44,7 @@ pub(crate) async fn find_watch_set(
 pub(crate) fn start_scan(
     shared: &Shared,
     state: &ScanState,
-    request: &ScanRequest,
+    request: &ScanOptions,
     watched: WatchedSet,
     pinned: PinnedRange,
 ) -> Result<Option<Scan>, Refusal> {
