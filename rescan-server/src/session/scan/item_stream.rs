@@ -9,6 +9,9 @@ use rescan_core::report::{Ending, Failure, Outcome, ResumePoint};
 use crate::scan::{ScanProgress, ScanTotals};
 use crate::session::scan::outbox::{Outbox, SendError};
 
+/// A message on its way, or the error of its encoding. Each sender documents the completion of the promise.
+pub(crate) type Sent = capnp::Result<Promise<(), capnp::Error>>;
+
 /// A source of items, and the kind of sink that takes them.
 pub(crate) trait ItemStream: Sized + 'static {
     type Item: 'static;
@@ -53,13 +56,13 @@ pub(crate) trait ItemStream: Sized + 'static {
     ///
     /// # Errors
     /// If the ending cannot be encoded.
-    fn send_done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>>;
+    fn send_done(sink: &Self::Sink, ending: &Ending) -> Sent;
 
     /// Sends a progress mark. No-op for sinks without one.
     ///
     /// # Errors
     /// If the mark cannot be encoded.
-    fn send_mark(_sink: &Self::Sink, _mark: &ResumePoint) -> capnp::Result<Promise<(), capnp::Error>> {
+    fn send_mark(_sink: &Self::Sink, _mark: &ResumePoint) -> Sent {
         Ok(Promise::ok(()))
     }
 }
@@ -73,7 +76,7 @@ pub(crate) struct ItemEncoding<S, T> {
     pub(crate) bytes: fn(&T) -> usize,
     /// Sends a batch. The promise completes once there is room for another. An error of the wallet shows with a later
     /// call.
-    pub(crate) send: fn(&S, &[T]) -> capnp::Result<Promise<(), capnp::Error>>,
+    pub(crate) send: fn(&S, &[T]) -> Sent,
 }
 
 /// The end of a delivery without an outcome.

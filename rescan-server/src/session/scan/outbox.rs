@@ -10,7 +10,7 @@ use capnp::capability::Promise;
 use rescan_core::position::Height;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::session::scan::item_stream::ItemEncoding;
+use crate::session::scan::item_stream::{ItemEncoding, Sent};
 
 /// The time for which a batch waits for more items. Long compared with the cost of a message, short for a person.
 const BATCH_AGE_MAX: Duration = Duration::from_millis(100);
@@ -93,10 +93,7 @@ impl<S: Clone, T> Outbox<S, T> {
     }
 
     /// Sends the batch, then another message to the sink.
-    pub(crate) async fn send_after_batch(
-        &mut self,
-        send: impl FnOnce(&S) -> capnp::Result<Promise<(), capnp::Error>>,
-    ) -> Result<(), SendError> {
+    pub(crate) async fn send_after_batch(&mut self, send: impl FnOnce(&S) -> Sent) -> Result<(), SendError> {
         self.flush().await?;
         let room = send(&self.sink).map_err(SendError::Disconnected)?;
         self.wait_for(room).await

@@ -11,7 +11,7 @@ use rescan_core::wire;
 
 use crate::exception::malformed;
 use crate::scan::{BlockReader, Scan, ScanProgress, ScanTotals};
-use crate::session::scan::item_stream::{DeliveryError, ItemEncoding, ItemStream};
+use crate::session::scan::item_stream::{DeliveryError, ItemEncoding, ItemStream, Sent};
 use crate::session::scan::outbox::Outbox;
 
 /// Below 16 KiB the cost of a message dominates, above 128 KiB nothing is gained: measured over a Unix socket.
@@ -102,13 +102,13 @@ impl ItemStream for Scan {
         Ok(outbox.flush().await?)
     }
 
-    fn send_done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>> {
+    fn send_done(sink: &Self::Sink, ending: &Ending) -> Sent {
         let mut request = sink.done_request();
         encode(wire::write_ending(ending, request.get().init_result()))?;
         Ok(ack(request.send().promise))
     }
 
-    fn send_mark(sink: &Self::Sink, mark: &ResumePoint) -> capnp::Result<Promise<(), capnp::Error>> {
+    fn send_mark(sink: &Self::Sink, mark: &ResumePoint) -> Sent {
         let mut request = sink.settled_request();
         encode(wire::write_resume_point(mark, request.get().init_mark()))?;
         Ok(request.send())
@@ -141,7 +141,7 @@ impl ItemStream for BlockReader {
         BlockReader::totals(self)
     }
 
-    fn send_done(sink: &Self::Sink, ending: &Ending) -> capnp::Result<Promise<(), capnp::Error>> {
+    fn send_done(sink: &Self::Sink, ending: &Ending) -> Sent {
         let mut request = sink.done_request();
         encode(wire::write_ending(ending, request.get().init_result()))?;
         Ok(ack(request.send().promise))
