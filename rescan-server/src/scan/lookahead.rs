@@ -1,5 +1,5 @@
-//! Look-ahead: derives scripts beyond the gap limit while blocks are walked, and says when to watch
-//! them.
+//! Look-ahead: derives scripts beyond the gap limit while blocks are walked, and decides when to
+//! watch them.
 //!
 //! `schedule` decides, from the gap rule and the position of the walk. `extension` derives. This
 //! joins the two.

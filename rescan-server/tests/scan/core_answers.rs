@@ -6,7 +6,7 @@ use rescan_core::request::Verify;
 use rescan_fixtures::core_datadir::{CoreDatadir, ExpectedTransaction, ExpectedWallet, Which};
 use rescan_fixtures::private_access::mapped_access;
 use rescan_server::blocks::block_file::Access;
-use rescan_server::scan::SegmentSize;
+use rescan_server::scan::{LookaheadConfig, SegmentSize};
 
 use crate::{Answer, ReadChain, RunConfig, WatchInput, scan, watch_descriptors};
 
@@ -80,8 +80,10 @@ fn every_wallet_has_cores_history_and_coins_in_any_configuration() {
     }
 }
 
-/// One configuration: segments of at most `blocks_max` blocks, whatever their bytes.
+/// Segments of at most `blocks_max` blocks, whatever their bytes, and a look-ahead as small as
+/// allowed: that of the default derives 1,000 scripts a keychain and scan.
 fn config(workers: usize, verify: Verify, blocks_max: u32) -> RunConfig {
     let size = SegmentSize { first_bytes: 1 << 30, bytes_max: 1 << 30, blocks_max };
-    RunConfig { verify, size, ..RunConfig::with_workers(workers) }
+    let lookahead = LookaheadConfig { each: 20, ..LookaheadConfig::default() };
+    RunConfig { verify, size, lookahead, ..RunConfig::with_workers(workers) }
 }

@@ -57,11 +57,12 @@ struct RunConfig {
     workers: usize,
     verify: Verify,
     size: SegmentSize,
+    lookahead: LookaheadConfig,
 }
 
 impl RunConfig {
     fn with_workers(workers: usize) -> Self {
-        Self { workers, verify: Verify::Reported, size: SegmentSize::default() }
+        Self { workers, verify: Verify::Reported, size: SegmentSize::default(), lookahead: LookaheadConfig::default() }
     }
 }
 
@@ -102,7 +103,7 @@ fn plan(chain: &ReadChain, input: &WatchInput, config: RunConfig) -> ScanPlan {
         deliver: Deliver::History,
         extras: Extras::default(),
         segment_size: config.size,
-        lookahead: LookaheadConfig::default(),
+        lookahead: config.lookahead,
     }
 }
 

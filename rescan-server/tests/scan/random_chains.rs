@@ -227,7 +227,7 @@ proptest! {
                 [(1, Verify::All, 1_000), (2, Verify::Reported, 3), (4, Verify::Reported, 1), (3, Verify::None, 10)]
             {
                 let size = SegmentSize { blocks_max, ..SegmentSize::default() };
-                let config = RunConfig { workers, verify, size };
+                let config = RunConfig { verify, size, ..RunConfig::with_workers(workers) };
                 let input = WatchInput { watch: Arc::clone(&watch), keychains: Arc::new([]) };
                 let answer = scan(&chain, &input, config).unwrap();
                 check(&answer, &expected, &format!("{config:?}"))?;
