@@ -111,7 +111,7 @@ async fn both_methods_give_the_answer_of_the_blocks_alone_from_any_first_height(
         check(&node, Network::Regtest, pinned(&chain, first)).await.expect("it is of one chain with itself");
         for method in Method::OF_NODE {
             let Ok(Outcome::Answered(run, answer)) = run(method, &node, pinned(&chain, first), &scripts).await else {
-                panic!("{method:?} from {first} comes to an answer")
+                panic!("expected an answer of {method:?} from {first}")
             };
             assert_eq!(answer, expected(&chain, first, &scripts), "{method:?} from {first}");
             assert_eq!(run.first_match_us.is_some(), answer.transactions() > 0, "{method:?} from {first}");
@@ -128,7 +128,7 @@ async fn everything_that_crosses_is_counted_heads_and_all() {
         let ((came, went), calls) = (fake.traffic(), fake.calls().len());
         let before = node.traffic();
         let Ok(Outcome::Answered(run, _)) = run(method, &node, pinned(&chain, 101), &scripts).await else {
-            panic!("{method:?} comes to an answer")
+            panic!("expected an answer of {method:?}")
         };
         let ((came_now, went_now), calls_now) = (fake.traffic(), fake.calls().len());
         let now = node.traffic();

@@ -94,7 +94,7 @@ async fn a_real_node_gives_the_answer_of_the_blocks_alone_by_both_methods() {
         check(&node, Network::Regtest, pinned(&chain, first)).await.expect("it reads these very blocks");
         for method in Method::OF_NODE {
             let Ok(Outcome::Answered(cost, answer)) = run(method, &node, pinned(&chain, first), &scripts).await else {
-                panic!("{method:?} from {first} comes to an answer")
+                panic!("expected an answer of {method:?} from {first}")
             };
             assert_eq!(answer, expected(&chain, first, &scripts), "{method:?} from {first}");
             assert!(cost.server_cpu_us.is_some() && cost.server_peak_bytes.is_some(), "its process can be seen");

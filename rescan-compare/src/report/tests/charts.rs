@@ -104,7 +104,7 @@ fn curves_cross_where_the_lines_between_their_points_do() {
 }
 
 #[test]
-fn curves_that_do_not_cross_are_said_not_to() {
+fn curves_that_do_not_cross_have_no_crossing() {
     assert_eq!(crossover(&[(0, 10, 50), (500, 50, 50), (1_000, 40, 50)]), Crossover::FirstAhead);
     assert_eq!(crossover(&[(0, 50, 50), (1_000, 50, 50)]), Crossover::FirstAhead);
     assert_eq!(crossover(&[(0, 50, 50), (1_000, 60, 50)]), Crossover::SecondAhead);

@@ -63,7 +63,7 @@ fn the_headline_counts_bytes_in_either_direction() {
 }
 
 #[test]
-fn the_headline_goes_on_to_the_next_way_when_one_is_left_out() {
+fn the_headline_compares_with_the_next_method_when_one_is_left_out() {
     let mut comparison = full();
     left_out(&mut comparison, Method::BlocksDecoded);
     assert!(headline(&comparison).contains("4.3 times as fast as shipping blocks and matching them in the wallet"));
