@@ -1,5 +1,5 @@
 //! Writes the man pages and shell completions of both programs into a folder, from the definitions of their command
-//! lines. A program of its own: the two that are packaged do without the code for it.
+//! lines. A separate program: the two that are packaged do without the code for it.
 
 use std::io;
 use std::path::Path;

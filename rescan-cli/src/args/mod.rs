@@ -1,6 +1,6 @@
 //! The arguments of the command line.
 //!
-//! Checks the form of each and their combinations; `crate::request` turns them into a scan request. No message repeats a
+//! Checks the form of each and their combinations; the module `request` turns them into a scan request. No message repeats a
 //! value that could hold a key.
 
 mod command;

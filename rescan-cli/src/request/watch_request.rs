@@ -90,7 +90,7 @@ fn of_file(path: &Path, gap_limit: u32, scan: &ScanRequest) -> Result<WatchReque
         split.add(name.clone(), wallet).map_err(|error| {
             CliError::usage(
                 format!("{}: {error}", path.display()),
-                "give each wallet a name of its own: the output names it",
+                "give each wallet its own name: the output contains it",
             )
         })?;
         list.push(Wallet { name: Some(name), labels });

@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM: the first asks for an orderly end, the second ends the process at once.
 //!
-//! A thread of its own listens for them, so the second one works even while the main thread is blocked in a write that
+//! A separate thread listens for them, so the second one works even while the main thread is blocked in a write that
 //! nobody reads.
 
 use std::future::Future;

@@ -1,7 +1,7 @@
 //! The wallets of a scan: the one of the command line, or each of a `--wallets` file.
 //!
-//! The server knows a single watch set. Its reports are split here by wallet; `crate::output` prints each wallet's part
-//! and does not know whether there are others.
+//! The server knows a single watch set. Its reports are split here by wallet; the printer of a wallet's part does not
+//! know whether there are others.
 
 use std::borrow::Cow;
 

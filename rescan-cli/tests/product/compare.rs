@@ -72,8 +72,8 @@ fn all_methods_find_the_history_of_bitcoin_cores_own_wallets() {
             let ended = Ended::of(&mut compare(&server, &arguments));
             let comparison = comparison(&ended);
             assert_is_measured(&comparison);
-            let told = (comparison.wallet.transactions, comparison.wallet.unspent_count);
-            assert_eq!(told, (wallet.transactions.len() as u64, wallet.coins.len() as u64), "{name} in {which:?}");
+            let found = (comparison.wallet.transactions, comparison.wallet.unspent_count);
+            assert_eq!(found, (wallet.transactions.len() as u64, wallet.coins.len() as u64), "{name} in {which:?}");
             let range = &comparison.range;
             assert_eq!((range.from_height, range.to_height), (0, datadir.expected().tip_height), "{name} in {which:?}");
             assert_eq!(range.tip_hash, datadir.expected().tip_hash.to_string());

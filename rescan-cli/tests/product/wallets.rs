@@ -42,7 +42,7 @@ fn assert_is_cores(ended: &Ended, wallet: &ExpectedWallet, expected: &Expected, 
         .map(|coin| (coin.outpoint().to_string(), coin.value.to_sat(), u64::from(coin.height)))
         .collect();
     assert_eq!(coins(&lines), coins_of_core, "{name}");
-    let told = json!([
+    let found = json!([
         summary["outcome"],
         summary["from_height"],
         summary["to_height"],
@@ -64,7 +64,7 @@ fn assert_is_cores(ended: &Ended, wallet: &ExpectedWallet, expected: &Expected, 
         expected.tip_height + 1,
         null
     ]);
-    assert_eq!(told, due, "{name}");
+    assert_eq!(found, due, "{name}");
 }
 
 #[test]
