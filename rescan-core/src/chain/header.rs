@@ -15,7 +15,7 @@ use crate::position::Height;
 /// Blocks between two changes of difficulty (`DifficultyAdjustmentInterval`), on every network.
 const RETARGET_INTERVAL: u32 = 2016;
 
-/// A block header in the clear.
+/// A block header without obfuscation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header([u8; HEADER_BYTES]);
 

@@ -2,7 +2,7 @@
 //! branches it abandons.
 //!
 //! If the node abandons a branch for one with no more work (`invalidateblock`), the branch's lowest
-//! block is marked invalid: most work alone would select the branch again once the node is gone.
+//! block is marked invalid. Most work alone would select the branch again once the node is gone.
 //! The mark stays until the node reactivates the block or a descendant. A switch to more work needs
 //! no mark, since most work agrees.
 

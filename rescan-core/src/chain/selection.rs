@@ -194,8 +194,8 @@ fn gain(index: &BlockIndex, tip: u32, fork: Height, work: Work) -> Option<(Work,
     is_better.then_some((Work(work.0.saturating_sub(ours.0)), Reverse(span)))
 }
 
-/// The work of the bits last asked for. They stay the same for 2,016 blocks, and a division of 256
-/// bits costs more than all else in the selection.
+/// The work of the last bits. They stay the same for 2,016 blocks, and a division of 256 bits costs
+/// more than all else in the selection.
 #[derive(Default)]
 struct WorkCache(Option<(Bits, Work)>);
 
