@@ -78,6 +78,8 @@
 //!
 //! ```no_run
 //! use std::path::Path;
+//!
+//! use futures::StreamExt;
 //! use rescan_client::{Checkpoint, Client, ResumeEvent, ScanRequest};
 //!
 //! # async fn resume(client: Client, descriptor: &str, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
@@ -85,8 +87,8 @@
 //! let begun = Checkpoint::load(file)?;
 //! let checkpoint = begun.unwrap_or_else(|| Checkpoint::new(client.server_info().chain.genesis, &request));
 //! let mut scan = client.resume(request, checkpoint)?;
-//! while let Some(event) = scan.next().await? {
-//!     match event {
+//! while let Some(event) = scan.next().await {
+//!     match event? {
 //!         ResumeEvent::Report(block) => println!("block {}", block.height), // store it before the checkpoint is saved
 //!         ResumeEvent::Reverted(gone) => println!("{} is no longer in the chain", gone.txid),
 //!         ResumeEvent::Settled | ResumeEvent::Finished(_) => drop(scan.checkpoint().save(file)?),
@@ -186,8 +188,11 @@ mod scan;
 mod client;
 
 mod checkpoint;
-mod follow;
+mod generator;
+
 mod resume;
+
+mod follow;
 
 pub mod wallets;
 

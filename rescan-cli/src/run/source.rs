@@ -43,7 +43,7 @@ impl Source {
     pub(super) async fn next(&mut self) -> Result<Option<Event>, ScanError> {
         Ok(match self {
             Self::Scan(stream) => stream.next().await.transpose()?.map(Event::from),
-            Self::Resumed(scan) => scan.next().await?.map(Event::from),
+            Self::Resumed(scan) => scan.next().await.transpose()?.map(Event::from),
             Self::Followed(follower) => follower.next().await.transpose()?.map(Event::from),
         })
     }

@@ -67,6 +67,15 @@ pub struct Reverted {
     pub txid: Txid,
 }
 
+/// The reports that a checkpoint has reverted.
+#[derive(Debug, Default)]
+pub(crate) struct Rollback {
+    /// The last come first.
+    pub(crate) reverted: Vec<Reverted>,
+    /// Whether all other reports are void too.
+    pub(crate) is_restart: bool,
+}
+
 /// A request that goes on from a checkpoint, and what makes its answers those of a scan that never stopped.
 #[derive(Clone, Debug)]
 pub(crate) struct Resume {
@@ -189,14 +198,22 @@ impl Checkpoint {
         Ok(withdrawn.into_iter().map(Reverted::from).collect())
     }
 
-    /// Forgets everything but what it is of; says which reports could still have been taken back, the last first. All
-    /// others are void too.
-    pub(crate) fn start_over(&mut self) -> Vec<Reverted> {
+    /// Reverts all reports above `fork`, or everything if that is too deep. See [`rewind_to`](Checkpoint::rewind_to).
+    pub(crate) fn roll_back(&mut self, fork: Option<BlockId>) -> Rollback {
+        match self.rewind_to(fork) {
+            Ok(reverted) => Rollback { reverted, is_restart: false },
+            Err(_too_deep) => self.start_over(),
+        }
+    }
+
+    /// Forgets all reports, and keeps the request. Returns those that could still be reverted, the last first; all others are
+    /// void too.
+    pub(crate) fn start_over(&mut self) -> Rollback {
         let ledger = std::mem::take(&mut self.ledger);
         self.covered = None;
         let blocks = ledger.undo.into_iter().rev();
         let txids = blocks.flat_map(|(key, undo)| undo.txids.into_values().rev().map(move |txid| (key, txid)));
-        txids.map(Reverted::from).collect()
+        Rollback { reverted: txids.map(Reverted::from).collect(), is_restart: true }
     }
 
     /// The request that goes on from here, of the one that this checkpoint is of.

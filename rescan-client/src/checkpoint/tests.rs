@@ -220,7 +220,7 @@ fn a_fork_is_gone_back_to_within_288_blocks_and_no_deeper() {
     assert_eq!(checkpoint, before);
     assert_eq!(checkpoint.rewind_to(Some(id(112, 0))).unwrap().len(), 288);
     let mut checkpoint = before;
-    assert_eq!(checkpoint.start_over().len(), 288);
+    assert_eq!(checkpoint.start_over().reverted.len(), 288);
     assert_eq!((checkpoint.scanned_to(), checkpoint.coins().count()), (None, 0));
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use rescan_client::bitcoin::Amount;
 use rescan_client::report::{KeychainUse, Outcome};
 use rescan_client::{GivenKeychain, RangeEnd};
@@ -108,8 +109,8 @@ fn a_cancelled_scan_is_gone_on_with() {
         let mut heard = Heard::default();
         let mut scan = client.resume(request.clone(), new(&client, &request)).unwrap();
         let mut outcome = None;
-        while let Some(event) = scan.next().await.unwrap() {
-            match event {
+        while let Some(event) = scan.next().await {
+            match event.unwrap() {
                 crate::ResumeEvent::Report(report) => heard.add(report),
                 crate::ResumeEvent::Started(handle) => handle.cancel().await.unwrap(),
                 crate::ResumeEvent::Finished(summary) => outcome = Some(summary.outcome),

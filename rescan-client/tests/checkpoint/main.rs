@@ -7,6 +7,7 @@ mod reorganised;
 
 use std::collections::BTreeMap;
 
+use futures::StreamExt;
 use rescan_client::Reverted;
 use rescan_client::bitcoin::{BlockHash, ScriptBuf, Txid};
 use rescan_client::position::Height;
@@ -60,7 +61,7 @@ async fn run(client: &Client, request: &ScanRequest, from: Checkpoint, heard: &m
     let mut scan = client.resume(request.clone(), from).unwrap();
     let mut summary = None;
     for _ in 0..events_max {
-        match scan.next().await.unwrap() {
+        match scan.next().await.transpose().unwrap() {
             None => break,
             Some(ResumeEvent::Report(report)) => heard.add(report),
             Some(ResumeEvent::Reverted(withdrawn)) => heard.withdraw(&withdrawn),

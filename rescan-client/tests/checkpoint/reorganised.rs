@@ -1,5 +1,6 @@
 //! Scans whose chain is left, between two runs and in the middle of one.
 
+use futures::StreamExt;
 use rescan_client::report::Outcome;
 use rescan_client::{Checkpoint, ScanRequest};
 use rescan_fixtures::chain_builder::ChainBuilder;
@@ -90,7 +91,7 @@ async fn leave_midway(scene: &mut Scene, depth: u32, heard: &mut Heard) -> (Chec
     let mut scan = client.resume(request.clone(), new(&client, &request)).unwrap();
     let mut is_left = false;
     loop {
-        match scan.next().await.unwrap().expect("it ends with a summary") {
+        match scan.next().await.expect("it ends with a summary").unwrap() {
             ResumeEvent::Report(report) => {
                 heard.add(report);
                 if !is_left {

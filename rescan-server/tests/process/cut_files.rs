@@ -7,6 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 
 use bitcoin::BlockHash;
+use futures::StreamExt;
 use rescan_client::position::Height;
 use rescan_client::report::{BlockReport, Outcome};
 use rescan_client::{CallError, Checkpoint, ResumeEvent, ScanError, ScanRequest};
@@ -76,11 +77,11 @@ async fn run(
         }
         reports += 1;
         match scan.next().await {
-            Ok(Some(ResumeEvent::Report(report))) => drop(received.insert((report.height, report.hash), report)),
-            Ok(Some(ResumeEvent::Finished(summary))) => break Ok(summary.outcome),
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("a summary or an error ends a scan"),
-            Err(error) => break Err(error),
+            Some(Ok(ResumeEvent::Report(report))) => drop(received.insert((report.height, report.hash), report)),
+            Some(Ok(ResumeEvent::Finished(summary))) => break Ok(summary.outcome),
+            Some(Ok(_)) => {}
+            None => panic!("a summary or an error ends a scan"),
+            Some(Err(error)) => break Err(error),
         }
     };
     *checkpoint = Some(scan.checkpoint().clone());
