@@ -3,13 +3,14 @@
 //! ```sh
 //! cargo run -p rescan-client --features bdk --example bdk -- ~/.bitcoin/rescan.sock 'wpkh(tpub../0/*)' 'wpkh(tpub../1/*)'
 //! ```
-#![expect(clippy::print_stdout, reason = "it is what an example is for")]
+#![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;
 
 use bdk_wallet::Wallet;
-use rescan_client::bdk::{self, WalletRequest};
+use rescan_client::bdk::{BdkRescanClient, WalletRequest};
 use rescan_client::position::Height;
+use rescan_client::report::Progress;
 use rescan_client::{Client, RangeStart};
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,12 +22,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let network = client.server_info().network;
     let mut wallet = Wallet::create(external, internal).network(network).create_wallet_no_persist()?;
 
-    // All of its history, once. A wallet that knows its birthday says so instead.
+    // The whole history, once. A wallet that knows its birthday starts there instead.
+    let client = BdkRescanClient::new(client);
     let request = WalletRequest::of(&wallet).gap_limit(1_000);
-    wallet.apply_update(bdk::full_scan(&client, &request, RangeStart::Height(Height::GENESIS)).await?)?;
+    let progress = |it: &Progress| println!("{} of {} blocks", it.blocks_done, it.blocks_total);
+    let genesis = RangeStart::Height(Height::GENESIS);
+    wallet.apply_update(client.full_scan_with_progress(&request, genesis, progress).await?)?;
 
-    // From here on, whenever there may be new blocks: only those are looked at.
-    wallet.apply_update(bdk::sync(&client, &WalletRequest::of(&wallet)).await?)?;
+    // From here on, whenever there may be new blocks: only those are scanned.
+    wallet.apply_update(client.sync(&WalletRequest::of(&wallet)).await?)?;
 
     let tip = wallet.latest_checkpoint();
     println!("{} transactions up to height {} ({})", wallet.transactions().count(), tip.height(), tip.hash());

@@ -14,8 +14,7 @@ use rescan_core::server_info::{Feature, ServerInfo};
 
 use crate::block_match::{self, Question};
 use crate::calls;
-use crate::connection::{Connection, Peer};
-use crate::counting::Traffic;
+use crate::connection::{Connection, Peer, Traffic};
 use crate::error::{CallError, ConnectError, LOCATE_HASHES_MAX, ScanError};
 use crate::request::ScanRequest;
 use crate::scan::{self, BlockStream, ScanStream, WatchSet};

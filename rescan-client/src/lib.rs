@@ -157,13 +157,14 @@
 //!
 #![cfg_attr(feature = "bdk", doc = "```no_run")]
 #![cfg_attr(not(feature = "bdk"), doc = "```ignore")]
-//! use rescan_client::bdk::{self, WalletRequest};
+//! use rescan_client::bdk::{BdkRescanClient, WalletRequest};
 //! use rescan_client::{Client, RangeStart};
 //!
 //! # async fn fill(client: Client, wallet: &mut bdk_wallet::Wallet) -> Result<(), Box<dyn std::error::Error>> {
+//! let client = BdkRescanClient::new(client);
 //! let request = WalletRequest::of(wallet).gap_limit(100);
-//! wallet.apply_update(bdk::full_scan(&client, &request, RangeStart::Birthday(1_620_000_000)).await?)?;
-//! wallet.apply_update(bdk::sync(&client, &WalletRequest::of(wallet)).await?)?; // from then on
+//! wallet.apply_update(client.full_scan(&request, RangeStart::Birthday(1_620_000_000)).await?)?;
+//! wallet.apply_update(client.sync(&WalletRequest::of(wallet)).await?)?; // from then on
 //! println!("{}", wallet.balance());
 //! # Ok(())
 //! # }
@@ -177,7 +178,6 @@
 //! to know, and that nothing was left out is for no one to prove.
 
 mod connection;
-mod counting;
 mod error;
 
 mod block_match;
@@ -196,13 +196,15 @@ mod follow;
 
 pub mod wallets;
 
+pub mod blocking;
+
 #[cfg(feature = "bdk")]
 pub mod bdk;
 
 pub use bitcoin;
 pub use checkpoint::{Checkpoint, LoadError, ResumeError, Reverted, SaveError};
 pub use client::Client;
-pub use counting::{ByteCount, Traffic};
+pub use connection::{ByteCount, Traffic};
 pub use error::{CallError, ConnectError, LOCATE_HASHES_MAX, SOCKET_PATH_BYTES_MAX, ScanError};
 pub use follow::{FollowEvent, Follower};
 pub use request::ScanRequest;

@@ -1,9 +1,8 @@
 //! The chain of an update: one that BDK can connect to the wallet's own.
 //!
-//! BDK goes through both chains from their tips down and wants to know, of each block of its own above the highest
-//! that both have, that it is gone: it learns so from another block at the same height (`merge_chains` in
-//! `bdk_chain`'s `local_chain.rs`). So the update names the common block, the active blocks at the heights of
-//! those that are gone, those with transactions, and the tip; all of one chain, ascending.
+//! BDK compares both chains from their tips down. Each of its own blocks above the highest common one must be replaced by
+//! another block at the same height (`merge_chains` in `bdk_chain`'s `local_chain.rs`). So the update names the common
+//! block, the active blocks at the heights of stale ones, those with transactions, and the tip; all of one chain, ascending.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +14,10 @@ use rescan_core::report::BlockId;
 use super::error::BdkError;
 use crate::{CallError, Client, LOCATE_HASHES_MAX, ScanHandle};
 
-/// Heights in one question for block ids: what a server answers at most.
+/// Heights in one call for block ids: a server answers no more.
 const HEIGHTS_MAX: usize = rescan_core::protocol::BLOCK_IDS_PER_CALL_MAX as usize; // 4,096
 
-/// The wallet's highest block that is active. It may be left again before a scan begins.
+/// The wallet's highest block that is active. It may be disconnected before a scan starts.
 pub(super) async fn find_common(client: &Client, wallet: &CheckPoint) -> Result<BlockId, BdkError> {
     let mut newest_first = wallet.iter();
     let mut lowest = wallet.hash();
@@ -28,14 +27,14 @@ pub(super) async fn find_common(client: &Client, wallet: &CheckPoint) -> Result<
         lowest = *last;
         if let Some(found) = client.locate(hashes).await? {
             let is_known = wallet.get(found.height.0).is_some_and(|it| it.hash() == found.hash);
-            let wrong = || format!("block {} is not at height {} for this wallet", found.hash, found.height);
-            return is_known.then_some(found).ok_or_else(|| CallError::Protocol { detail: wrong() }.into());
+            let wrong = || format!("block {} is not at height {} in this wallet", found.hash, found.height);
+            return is_known.then_some(found).ok_or_else(|| CallError::protocol(wrong()).into());
         }
     }
 }
 
 /// The chain of an update for a wallet whose highest active block was `common`, after a scan up to `tip` that found
-/// transactions in the blocks `anchors`. None where the scan was pinned to a chain that does not have `common`.
+/// transactions in the blocks `anchors`. None if the scan was pinned to a chain without `common`.
 pub(super) async fn assemble(
     scan: &ScanHandle,
     wallet: &CheckPoint,
@@ -50,7 +49,7 @@ pub(super) async fn assemble(
     let mut blocks = anchors;
     blocks.insert(tip.height.0, tip.hash);
     if common.height < tip.height && !blocks.contains_key(&common.height.0) {
-        // Of blocks that were pruned before it saw them the server knows nothing: then nothing speaks against the wallet's.
+        // The server does not know blocks that were pruned before it read them: then the wallet's stays.
         blocks.extend(pinned(scan, &[common.height.0]).await?);
     }
     if blocks.get(&common.height.0).is_some_and(|hash| *hash != common.hash) || tip.height < common.height {
@@ -63,7 +62,7 @@ pub(super) async fn assemble(
     Ok(Some(connect(wallet, common.height.0, blocks)))
 }
 
-/// The blocks of the scan's chain at those heights; what the server does not know is left out.
+/// The blocks of the scan's chain at those heights, without those that the server does not know.
 async fn pinned(scan: &ScanHandle, heights: &[u32]) -> Result<Vec<(u32, BlockHash)>, BdkError> {
     let mut found = Vec::with_capacity(heights.len());
     for part in heights.chunks(HEIGHTS_MAX) {
@@ -73,8 +72,8 @@ async fn pinned(scan: &ScanHandle, heights: &[u32]) -> Result<Vec<(u32, BlockHas
     Ok(found)
 }
 
-/// The wallet's chain up to `common`, with `blocks` in it and above it. What of the wallet's chain lies below all of
-/// `blocks` is shared with it, so that BDK has to look no further down.
+/// The wallet's chain up to `common`, with `blocks` in it and above it. The part of the wallet's chain below all of `blocks`
+/// is shared with it: BDK stops comparing there.
 fn connect(wallet: &CheckPoint, common: u32, mut blocks: BTreeMap<u32, BlockHash>) -> CheckPoint {
     let lowest = blocks.keys().next().copied().unwrap_or(common).min(common);
     for kept in wallet.range(lowest..=common) {

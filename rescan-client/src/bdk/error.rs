@@ -1,4 +1,4 @@
-//! Why there is no update.
+//! The errors of an update.
 
 use bitcoin::consensus::encode;
 use bitcoin::{BlockHash, Txid};
@@ -7,57 +7,57 @@ use rescan_core::report::Outcome;
 
 use crate::{CallError, ScanError};
 
-/// Why there is no update for a wallet.
+/// Why a wallet's update failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BdkError {
-    /// The server could not be asked.
+    /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The scan gave no summary.
+    /// The scan failed.
     #[error(transparent)]
     Scan(#[from] ScanError),
-    /// The scan came to another end than that of its range.
-    #[error("the scan did not reach its end: {outcome:?}")]
+    /// The scan ended before the end of its range.
+    #[error("the scan ended early: {outcome:?}")]
     Incomplete {
-        /// How it ended.
+        /// Its outcome.
         outcome: Outcome,
     },
     /// Not even the wallet's genesis is in the server's chain.
-    #[error("the wallet's chain, which begins with {genesis}, is not the server's: are they of one network?")]
+    #[error("the server's chain does not have the wallet's genesis block {genesis}: are they of one network?")]
     OtherChain {
         /// The lowest block that the wallet knows.
         genesis: BlockHash,
     },
-    /// The blocks that the wallet has to drop are all above the active chain's tip. BDK takes a block away only by putting
-    /// another in its place, which is not mined yet.
+    /// All stale blocks of the wallet are above the active chain's tip. BDK removes a block only by putting another in its
+    /// place, which is not mined yet.
     #[error(
-        "the active chain ends at height {tip}, below block {stale} of the wallet's, which is no longer active: sync when there are more blocks"
+        "the active chain ends at height {tip}, below the wallet's stale block at height {stale}: sync when there are more blocks"
     )]
     ChainTooShort {
         /// The height of the active chain's tip.
         tip: Height,
-        /// The lowest height at which the wallet has a block that is not active.
+        /// The height of the wallet's lowest stale block.
         stale: Height,
     },
-    /// Every scan ended on a chain that had been left meanwhile.
+    /// The chain changed during every scan.
     #[error("the chain was reorganised during each of {attempts} scans")]
     KeptReorganising {
-        /// How many scans were begun.
+        /// The number of scans.
         attempts: usize,
     },
-    /// A reported transaction came without its bytes.
+    /// A reported transaction has no bytes.
     #[error("the server sent transaction {txid} without its bytes: it is older than this client")]
     NoBytes {
-        /// Which transaction.
+        /// The transaction.
         txid: Txid,
     },
-    /// A reported transaction's bytes are none.
-    #[error("the server sent transaction {txid} in bytes that are no transaction")]
+    /// A reported transaction's bytes do not decode.
+    #[error("the bytes of transaction {txid} do not decode")]
     BadBytes {
-        /// Which transaction.
+        /// The transaction.
         txid: Txid,
-        /// Why they are none.
+        /// The cause.
         source: encode::Error,
     },
 }

@@ -10,16 +10,15 @@ use capnp::message::ReaderOptions;
 use capnp_rpc::RpcSystem;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
+use futures::io::{BufReader, BufWriter};
 use rescan_core::rescan_capnp::rescan;
 use rescan_core::server_info::{PROTOCOL_VERSION, ServerInfo};
 use rescan_core::wire;
-use tokio::io::{BufReader, BufWriter};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
-use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
 use super::socket;
-use crate::counting::{Counting, TrafficCount};
+use super::traffic::{Counting, TrafficCount};
 use crate::error::{ConnectError, plain};
 
 /// How long to wait for the system's own error after the first call has failed.
@@ -73,8 +72,8 @@ fn start(stream: UnixStream, traffic: &TrafficCount) -> (rescan::Client, System)
     let (reader, writer) = stream.into_split();
     // Buffers of 8 KiB halve the system calls; larger ones only add copies. The counters sit below them, at the socket.
     let network = VatNetwork::new(
-        BufReader::new(Counting::new(reader, traffic.received.clone())).compat(),
-        BufWriter::new(Counting::new(writer, traffic.sent.clone())).compat_write(),
+        BufReader::new(Counting::new(reader, traffic.received.clone())),
+        BufWriter::new(Counting::new(writer, traffic.sent.clone())),
         Side::Client,
         ReaderOptions::new(),
     );

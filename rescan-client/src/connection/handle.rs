@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::greeting::Peer;
 use super::thread;
-use crate::counting::{Traffic, TrafficCount};
+use super::traffic::{Traffic, TrafficCount};
 use crate::error::{CallError, ConnectError};
 
 /// How long a peer may take to answer the first call. A server answers while it still reads its chain, so seconds are ample

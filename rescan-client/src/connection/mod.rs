@@ -9,6 +9,8 @@ mod greeting;
 mod handle;
 mod socket;
 mod thread;
+mod traffic;
 
 pub(crate) use greeting::Peer;
 pub(crate) use handle::Connection;
+pub use traffic::{ByteCount, Traffic};

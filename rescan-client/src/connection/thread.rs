@@ -8,7 +8,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::greeting::{self, Greeted, Greeting, Peer, System};
 use super::handle::Job;
-use crate::counting::TrafficCount;
+use super::traffic::TrafficCount;
 use crate::error::ConnectError;
 
 /// Calls under way when a connection ends should fail at once. Some do not, as has been seen when a server is killed, and

@@ -3,12 +3,12 @@
 use bdk_wallet::Wallet;
 use bdk_wallet::bitcoin::Amount;
 use rescan_client::Client;
-use rescan_client::bdk::{self, WalletRequest};
+use rescan_client::bdk::WalletRequest;
 use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{Manner, Scene};
 
-use super::{full_scan, state, wallet};
+use super::{full_scan, source, state, wallet};
 
 const RECEIVING: ScriptKind = ScriptKind::P2wpkh;
 
@@ -17,7 +17,7 @@ fn wallet_of(owner: &TestWallet) -> Wallet {
 }
 
 async fn follow(client: &Client, wallet: &mut Wallet) {
-    let update = bdk::follow(client, &WalletRequest::of(wallet)).await.unwrap();
+    let update = source(client).follow(&WalletRequest::of(wallet)).await.unwrap();
     wallet.apply_update(update).unwrap();
 }
 
@@ -86,7 +86,8 @@ async fn a_wallet_that_waits_hears_of_the_block_that_comes() {
     let mut wallet = wallet_of(&owner);
     full_scan(&client, &mut wallet).await;
     let request = WalletRequest::of(&wallet);
-    let waiting = bdk::follow(&client, &request);
+    let source = source(&client);
+    let waiting = source.follow(&request);
     let coming = async {
         pay(&mut scene, &owner, 1);
         scene.chain.mine(1);

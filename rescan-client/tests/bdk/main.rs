@@ -5,9 +5,9 @@ mod core_wallets;
 mod following;
 mod reorganisations;
 
-use bdk_wallet::Wallet;
 use bdk_wallet::bitcoin::Network;
-use rescan_client::bdk::{self, WalletRequest};
+use bdk_wallet::{KeychainKind, Wallet};
+use rescan_client::bdk::{BdkRescanClient, WalletRequest};
 use rescan_client::position::Height;
 use rescan_client::{Client, RangeStart};
 
@@ -21,14 +21,18 @@ fn wallet(external: &str, internal: Option<&str>, lookahead: u32) -> Wallet {
     params.network(Network::Regtest).lookahead(lookahead).create_wallet_no_persist().unwrap()
 }
 
+fn source(client: &Client) -> BdkRescanClient {
+    BdkRescanClient::new(client.clone())
+}
+
 async fn full_scan(client: &Client, wallet: &mut Wallet) {
     let request = WalletRequest::of(wallet);
-    let update = bdk::full_scan(client, &request, RangeStart::Height(Height::GENESIS)).await.unwrap();
+    let update = source(client).full_scan(&request, RangeStart::Height(Height::GENESIS)).await.unwrap();
     wallet.apply_update(update).unwrap();
 }
 
 async fn sync(client: &Client, wallet: &mut Wallet) {
-    let update = bdk::sync(client, &WalletRequest::of(wallet)).await.unwrap();
+    let update = source(client).sync(&WalletRequest::of(wallet)).await.unwrap();
     wallet.apply_update(update).unwrap();
 }
 
@@ -55,10 +59,10 @@ fn state(wallet: &Wallet) -> impl PartialEq + std::fmt::Debug + use<> {
 #[test]
 fn what_a_scan_awaits_can_move_between_threads() {
     fn assert_send<T: Send>(_: &T) {}
-    fn check(client: &Client, request: &WalletRequest) {
-        assert_send(&bdk::full_scan(client, request, RangeStart::Birthday(0)));
-        assert_send(&bdk::sync(client, request));
-        assert_send(&bdk::follow(client, request));
+    fn check(client: &BdkRescanClient, request: &WalletRequest<KeychainKind>) {
+        assert_send(&client.full_scan_with_progress(request, RangeStart::Birthday(0), |_progress| {}));
+        assert_send(&client.sync(request));
+        assert_send(&client.follow(request));
     }
-    let _: fn(&Client, &WalletRequest) = check;
+    let _: fn(&BdkRescanClient, &WalletRequest<KeychainKind>) = check;
 }

@@ -3,13 +3,13 @@
 use bdk_wallet::Wallet;
 use bdk_wallet::bitcoin::{Amount, Network, ScriptBuf, TxOut};
 use rescan_client::RangeStart;
-use rescan_client::bdk::{self, BdkError, WalletRequest};
+use rescan_client::bdk::{BdkError, WalletRequest};
 use rescan_client::position::Height;
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{Manner, Scene};
 
-use super::{full_scan, state, sync, wallet};
+use super::{full_scan, source, state, sync, wallet};
 
 const RECEIVING: ScriptKind = ScriptKind::P2wpkh;
 const CHANGE: ScriptKind = ScriptKind::P2tr;
@@ -146,7 +146,7 @@ async fn a_chain_that_ends_below_the_blocks_to_drop_is_said_to_be_too_short() {
     short.mine(5);
     let scene = Scene::serve(short, Manner::default());
     let client = scene.server.client().await;
-    let error = bdk::sync(&client, &WalletRequest::of(&wallet)).await.unwrap_err();
+    let error = source(&client).sync(&WalletRequest::of(&wallet)).await.unwrap_err();
     let expected = (Height(5), Height(10));
     assert!(matches!(error, BdkError::ChainTooShort { tip, stale } if (tip, stale) == expected), "{error}");
 }
@@ -159,6 +159,6 @@ async fn a_wallet_of_another_network_is_refused() {
     let scene = Scene::serve(ChainBuilder::new(), Manner::default());
     let client = scene.server.client().await;
     let start = RangeStart::Height(Height::GENESIS);
-    let error = bdk::full_scan(&client, &WalletRequest::of(&wallet), start).await.unwrap_err();
+    let error = source(&client).full_scan(&WalletRequest::of(&wallet), start).await.unwrap_err();
     assert!(matches!(error, BdkError::OtherChain { .. }), "{error}");
 }

@@ -1,6 +1,7 @@
 //! The library against a server that does as each test tells it, right and wrong.
 
 mod arrivals;
+mod blocking;
 mod endings;
 mod peers;
 mod streams;

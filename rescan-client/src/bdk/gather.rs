@@ -1,6 +1,6 @@
-//! Takes a scan in: transactions and where they are confirmed, as BDK keeps them.
+//! Collects the transactions of a scan and their confirmations, in BDK's types.
 //!
-//! A report that comes late may name a transaction again; it is the same transaction in the same block, and kept once.
+//! A late report may name a transaction again: the same transaction in the same block, kept once.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,12 +9,12 @@ use std::sync::Arc;
 use bdk_wallet::chain::{BlockId, ConfirmationBlockTime, TxUpdate};
 use bitcoin::{BlockHash, Transaction, consensus};
 use futures::StreamExt;
-use rescan_core::report::{BlockReport, Summary, TransactionReport};
+use rescan_core::report::{BlockReport, Progress, Summary, TransactionReport};
 
 use super::error::BdkError;
 use crate::{CallError, ScanEvent, ScanStream};
 
-/// All that a scan said.
+/// The results of a scan.
 pub(super) struct Gathered {
     pub(super) tx_update: TxUpdate<ConfirmationBlockTime>,
     pub(super) summary: Summary,
@@ -28,8 +28,11 @@ impl Gathered {
     }
 }
 
-/// Reads the stream up to its summary.
-pub(super) async fn gather(stream: &mut ScanStream) -> Result<Gathered, BdkError> {
+/// Reads the stream up to its summary. At each mark, `inspect` is called.
+pub(super) async fn gather(
+    stream: &mut ScanStream,
+    inspect: &mut Option<impl FnMut(&Progress) + Send>,
+) -> Result<Gathered, BdkError> {
     let mut transactions = BTreeMap::new();
     let mut anchors = BTreeSet::new();
     while let Some(event) = stream.next().await.transpose()? {
@@ -49,7 +52,15 @@ pub(super) async fn gather(stream: &mut ScanStream) -> Result<Gathered, BdkError
                 tx_update.anchors = anchors;
                 return Ok(Gathered { tx_update, summary });
             }
-            ScanEvent::Coin(_) | ScanEvent::Settled(_) => {}
+            ScanEvent::Settled(_) => {
+                // If the call fails, the stream has the reason.
+                if let Some(inspect) = inspect
+                    && let Ok(progress) = stream.progress().await
+                {
+                    inspect(&progress);
+                }
+            }
+            ScanEvent::Coin(_) => {}
         }
     }
     Err(CallError::Ended.into())

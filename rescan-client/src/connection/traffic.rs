@@ -1,8 +1,8 @@
-//! What crosses a connection's socket, counted where it is read and written: bytes, and the Cap'n Proto messages in them.
+//! The traffic of a connection, counted at its socket: bytes, and the Cap'n Proto messages in them.
 //!
-//! It reads the framing of messages and nothing else of them, and checks nothing: their reader does.
+//! It parses the framing of messages only, and checks nothing: their reader does.
 //!
-//! Invariant: what is counted does not depend on the portions in which the stream is read or written.
+//! Invariant: the counts do not depend on the portions in which the stream is read or written.
 
 use std::io;
 use std::pin::Pin;
@@ -10,28 +10,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
+use futures::io::{AsyncRead, AsyncWrite};
 use rescan_core::framing::{Framing, FramingEvent};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead as TokioRead, AsyncWrite as TokioWrite, ReadBuf};
 
-/// What crossed a connection's socket since it was connected.
+/// The traffic of a connection since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// What was read.
+    /// From the server.
     pub received: ByteCount,
-    /// What was written.
+    /// To the server.
     pub sent: ByteCount,
 }
 
-/// What crossed in one direction.
+/// The traffic in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByteCount {
-    /// All bytes, those of messages that are under way included.
+    /// All bytes, those of incomplete messages included.
     pub bytes: u64,
-    /// Cap'n Proto messages that crossed to their last byte.
+    /// Complete Cap'n Proto messages.
     pub messages: u64,
 }
 
-/// Counts that the connection raises and anyone reads.
+/// Counters that the connection raises and its handles read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrafficCount {
     pub(crate) received: ByteCounter,
@@ -55,8 +56,8 @@ struct Counts {
 
 impl ByteCounter {
     pub(crate) fn get(&self) -> ByteCount {
-        // Relaxed: the counts order nothing. Whoever holds a message also sees the bytes that made it, since it came
-        // to them through a channel.
+        // Relaxed: the counts order nothing. The receiver of a message also sees the count of its bytes, since it got it
+        // through a channel.
         ByteCount { bytes: self.0.bytes.load(Ordering::Relaxed), messages: self.0.messages.load(Ordering::Relaxed) }
     }
 
@@ -66,7 +67,7 @@ impl ByteCounter {
     }
 }
 
-/// A reader or writer that counts what passes.
+/// Counts the bytes of a reader or writer, and turns tokio's traits into those that `capnp-rpc` takes.
 pub(crate) struct Counting<S> {
     inner: S,
     count: ByteCounter,
@@ -79,18 +80,17 @@ impl<S> Counting<S> {
     }
 }
 
-impl<R: AsyncRead + Unpin> AsyncRead for Counting<R> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+impl<R: TokioRead + Unpin> AsyncRead for Counting<R> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut this.inner).poll_read(cx, buffer);
-        let read = buffer.filled().get(before..).unwrap_or_default();
-        this.count.add(read, &mut this.framing);
-        polled
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut this.inner).poll_read(cx, &mut buffer))?;
+        this.count.add(buffer.filled(), &mut this.framing);
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 }
 
-impl<W: AsyncWrite + Unpin> AsyncWrite for Counting<W> {
+impl<W: TokioWrite + Unpin> AsyncWrite for Counting<W> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.inner).poll_write(cx, bytes))?;
@@ -102,7 +102,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Counting<W> {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
@@ -120,7 +120,7 @@ fn widen(bytes: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use capnp::message::{self, AllocationStrategy, HeapAllocator};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use futures::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -169,14 +169,14 @@ mod tests {
         let message = written(200, 50);
         let bytes = message.len() as u64;
         let echo = async {
-            let mut heard = vec![0; message.len()];
-            far.read_exact(&mut heard).await.expect("it is heard");
-            far.write_all(&heard[..heard.len() - 1]).await.expect("it is said");
+            let mut echoed = vec![0; message.len()];
+            tokio::io::AsyncReadExt::read_exact(&mut far, &mut echoed).await.expect("it is read");
+            tokio::io::AsyncWriteExt::write_all(&mut far, &echoed[..echoed.len() - 1]).await.expect("it is written");
         };
         let ask = async {
-            writer.write_all(&message).await.expect("it is said");
-            let mut heard = vec![0; message.len() - 1];
-            reader.read_exact(&mut heard).await.expect("it is heard");
+            writer.write_all(&message).await.expect("it is written");
+            let mut echoed = vec![0; message.len() - 1];
+            reader.read_exact(&mut echoed).await.expect("it is read");
         };
         tokio::join!(echo, ask);
         let received = ByteCount { bytes: bytes - 1, messages: 0 };
