@@ -1,23 +1,31 @@
-//! The wallet's side of rescan: ask a server that runs beside a Bitcoin Core node for the history of what a wallet
-//! watches, and take in what matched as it is found.
+//! The wallet's side of rescan: asks a server beside a Bitcoin Core node for a wallet's history, and streams the matches as
+//! they are found.
+//!
+//! # Dependency
+//!
+//! The crate is not on crates.io. Depend on its repository:
+//!
+//! ```toml
+//! rescan-client = { git = "https://HOST/rescan.git" } # features = ["bdk"] for BDK wallets
+//! ```
 //!
 //! # The objects
 //!
 //! A [`Client`] is a connection to the server's Unix socket. [`Client::scan`] sends a [`ScanRequest`] (descriptors,
-//! scripts, coins, a range of blocks) and gives a [`ScanStream`]: a [`Stream`](futures::Stream) of [`ScanEvent`]s, one
-//! [`BlockReport`](report::BlockReport) for each block that touches the wallet, in chain order, and at last the
-//! [`Summary`](report::Summary). Reports arrive while the scan runs. A wallet that reads slowly slows its own scan: a
-//! bounded number of reports waits here, then on the server.
+//! scripts, coins, a range of blocks) and returns a [`ScanStream`]: a [`Stream`](futures::Stream) of [`ScanEvent`]s. It has
+//! one [`BlockReport`](report::BlockReport) for each block that touches the wallet, in chain order, and at last the
+//! [`Summary`](report::Summary). Reports arrive while the scan runs. A slow wallet slows its own scan: a bounded number of
+//! reports waits here, the rest of the scan waits on the server.
 //!
-//! Dropping the stream is how a scan is given up: the server stops within one block. [`ScanStream::cancel`] ends it
-//! politely instead, with a summary that says how far it came. How a scan ended is an
-//! [`Outcome`](report::Outcome) in the summary; a [`ScanError`] means that there is none.
+//! Dropping the stream stops the scan within one block. [`ScanStream::cancel`] ends it with a summary of the blocks that it
+//! has reached. A scan's [`Outcome`](report::Outcome) is in its summary; a [`ScanError`] means that there is none.
 //!
-//! [`Client::blocks`] ships whole blocks instead, for a wallet that would rather not show what it watches, and
-//! [`Client::match_block`] asks about one block a call, for one that leaves nothing on the server.
+//! [`Client::watch`] uploads a watch set once, for several scans. [`Client::blocks`] ships whole blocks instead, for a wallet
+//! that shows the server nothing. [`Client::match_block`] matches one block a call, and leaves nothing on the server.
+//! [`blocking`] has the same client for callers without an async runtime.
 //!
-//! Everything here is [`Send`] and runs under any executor: the Cap'n Proto objects, which are neither, stay on a thread
-//! of the connection's own.
+//! Everything here is [`Send`] and runs under any executor: the Cap'n Proto objects, which are not `Send`, stay on the
+//! connection's own thread.
 //!
 //! # A scan
 //!
@@ -43,14 +51,14 @@
 //! # }
 //! ```
 //!
-//! A keychain is watched by its gap limit: indexes 0 to (last used or revealed) plus [`GivenKeychain::gap_limit`], whatever
-//! the order of use. Where a use reaches scripts that were used in blocks passed before, reports of those come late, with
-//! the new matches alone; [`history::History`] puts them where they belong.
+//! A keychain is watched by its gap limit: indexes 0 to (last used or revealed) plus [`GivenKeychain::gap_limit`], in any order
+//! of use. If a use reveals scripts that were used in earlier blocks, reports of those come late, with the new matches alone;
+//! [`history::History`] sorts them in.
 //!
 //! # Coins
 //!
-//! What is unspent, without the history: what was made and spent in the range never leaves the server.
-//! [`coins::CoinLedger`] makes the same of reports.
+//! Unspent coins without the history: coins that were created and spent in the range never leave the server.
+//! [`coins::CoinLedger`] derives the same from reports.
 //!
 //! ```no_run
 //! use futures::StreamExt;
@@ -70,11 +78,11 @@
 //! # }
 //! ```
 //!
-//! # Going on where a scan ended
+//! # Resuming a scan
 //!
-//! A [`Checkpoint`] keeps what it takes to go on: what is covered, the live coins, and the last 288 blocks, so that a
-//! reorganisation can be taken back. Kill the wallet or the server at any moment and run the same again: the union of all
-//! that was reported, by block hash and txid, is what one scan reports.
+//! A [`Checkpoint`] keeps the resume point, the live coins, and the undo data of the last 288 blocks, with which a
+//! reorganisation is reverted. Kill the wallet or the server at any moment and run the same again: the union of all reports,
+//! by block hash and txid, equals the reports of one scan.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -90,7 +98,7 @@
 //! while let Some(event) = scan.next().await {
 //!     match event? {
 //!         ResumeEvent::Report(block) => println!("block {}", block.height), // store it before the checkpoint is saved
-//!         ResumeEvent::Reverted(gone) => println!("{} is no longer in the chain", gone.txid),
+//!         ResumeEvent::Reverted(it) => println!("{} is no longer in the chain", it.txid),
 //!         ResumeEvent::Settled | ResumeEvent::Finished(_) => drop(scan.checkpoint().save(file)?),
 //!         _ => {}
 //!     }
@@ -101,8 +109,8 @@
 //!
 //! # Following
 //!
-//! [`Client::follow`] goes on from there: a [`Follower`] is a stream that tells every block as the chain gains or leaves it,
-//! with the reports that come or go with it, and its checkpoint outlives it. See [`FollowEvent`] for their order.
+//! [`Client::follow`] continues from there: a [`Follower`] is a stream of the blocks that the chain connects and disconnects,
+//! with their reports. Its checkpoint outlives it. [`FollowEvent`] explains the order of events.
 //!
 //! ```no_run
 //! use futures::StreamExt;
@@ -115,9 +123,9 @@
 //! while let Some(event) = follower.next().await {
 //!     match event? {
 //!         FollowEvent::Report(block) => println!("{} transactions in {}", block.transactions.len(), block.hash),
-//!         FollowEvent::Reverted(gone) => println!("{} is no longer in the chain", gone.txid),
-//!         FollowEvent::Disconnected(block) => println!("block {} was left", block.hash),
-//!         FollowEvent::Connected(block) => println!("block {} came", block.hash),
+//!         FollowEvent::Reverted(it) => println!("{} is no longer in the chain", it.txid),
+//!         FollowEvent::Disconnected(block) => println!("block {} was disconnected", block.hash),
+//!         FollowEvent::Connected(block) => println!("block {} was connected", block.hash),
 //!         _ => {}
 //!     }
 //! }
@@ -127,7 +135,7 @@
 //!
 //! # Many wallets
 //!
-//! Any number of wallets share one pass; [`wallets::Wallets`] tells their reports apart.
+//! Any number of wallets share one scan; [`wallets::Wallets`] splits its reports.
 //!
 //! ```no_run
 //! use futures::StreamExt;
@@ -173,9 +181,9 @@
 //! # Proofs
 //!
 //! With [`ScanRequest::raw_transactions`] and [`ScanRequest::merkle_branches`], each reported transaction comes with its
-//! bytes and its branch to the header of its block. Both are checked here as they arrive; what does not prove what was
-//! reported ends the scan with [`CallError::Protocol`]. That a header is of the chain with the most work is for the wallet
-//! to know, and that nothing was left out is for no one to prove.
+//! bytes and its branch to the header of its block. Both are checked here as they arrive; a proof that fails ends the scan with
+//! [`CallError::Protocol`]. The wallet must know itself that a header is of the chain with the most work. No proof shows that
+//! nothing was omitted.
 
 mod connection;
 mod error;

@@ -1,4 +1,4 @@
-//! What a wallet asks for in one scan: what it watches, which blocks, how much of them is proven, and what comes back.
+//! The request of a scan: the entries to watch, the blocks, the proofs, and the kind of answer.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rescan_core::request::{
     self, Deliver, Extras, GivenKeychain, GivenOutpoint, RangeEnd, RangeRequest, RangeStart, Scanned, Verify,
 };
 
-/// The methods of a request and of a wallet alike that add to their lists of what is watched.
+/// The methods that add an entry, of a request and of a wallet alike.
 macro_rules! watches_more {
     () => {
         /// Watches one more keychain: a descriptor, with the default gap limit, or a [`GivenKeychain`] that says more.
@@ -54,7 +54,7 @@ pub struct ScanRequest {
     pub range: RangeRequest,
     /// Which blocks must hash to the merkle root of their header.
     pub verify: Verify,
-    /// What comes back: history, or what is unspent at the end.
+    /// The kind of answer: history, or the coins that are unspent at the end.
     pub deliver: Deliver,
     /// What comes with each reported transaction. It is checked as it arrives.
     pub extras: Extras,

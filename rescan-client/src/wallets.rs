@@ -1,9 +1,9 @@
-//! Many wallets in one scan: one request that watches what all of them watch, and what it finds, told apart again.
+//! Many wallets in one scan: one request with the entries of all of them, and its reports split by wallet.
 //!
 //! Blocks are walked once, however many wallets ask. A match that belongs to several wallets goes to each of them, and
 //! each sees only its own: [`Origin`]s count that wallet's own keychains, scripts and outpoints, as if it had scanned alone.
 //!
-//! Invariant: what a wallet is given of a scan of many is what a scan of its own entries alone would have given it. There is
+//! Invariant: a wallet's part of a shared scan equals a scan of its own entries alone. There is
 //! one exception: where another wallet watches the coin that a spend consumes, its value may be known for both.
 //!
 //! ```
@@ -30,7 +30,7 @@ use rescan_core::request::{GivenKeychain, GivenOutpoint};
 
 use crate::request::{ScanRequest, watches_more};
 
-/// What one wallet watches.
+/// The entries of one wallet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wallet {
@@ -142,7 +142,7 @@ impl Wallets {
         self.wallets.get(wallet).map(|placed| placed.name.as_str())
     }
 
-    /// The request, watching what all wallets watch and nothing else.
+    /// The request with the entries of all wallets and no others.
     #[must_use]
     pub fn watched_by(&self, mut request: ScanRequest) -> ScanRequest {
         let Wallet { keychains, scripts, outpoints } = self.all.clone();
@@ -150,7 +150,7 @@ impl Wallets {
         request
     }
 
-    /// What a report says to each wallet that it is about, by ascending number. A transaction goes to those that it
+    /// Splits a report by wallet, by ascending number. A transaction goes to those that it
     /// touches, with their own outputs and inputs alone.
     #[must_use]
     pub fn split_report(&self, report: &BlockReport) -> Vec<(usize, BlockReport)> {

@@ -1,5 +1,4 @@
-//! What can be wrong with a checkpoint. In each case the file stays as it was: nobody but its owner can tell whether it
-//! is to be kept.
+//! The errors of checkpoints. The file is never changed by one: only its owner can decide whether to keep it.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,7 +16,7 @@ pub enum LoadError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What it said.
+        /// The cause.
         source: io::Error,
     },
     /// It is something else.
@@ -49,7 +48,7 @@ pub enum LoadError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What was expected and what was found.
+        /// Expected and found.
         detail: String,
     },
 }
@@ -60,11 +59,11 @@ pub enum LoadError {
 pub struct SaveError {
     /// The file.
     pub path: PathBuf,
-    /// What the operating system said.
+    /// The cause.
     pub source: io::Error,
 }
 
-/// A checkpoint of something else than what is asked.
+/// Why a scan cannot resume from a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResumeError {
@@ -82,7 +81,7 @@ pub enum ResumeError {
          expected fingerprint {expected:.16}, found {found:.16}"
     )]
     Request {
-        /// SHA-256 over what is asked.
+        /// SHA-256 of the request.
         expected: sha256::Hash,
         /// The checkpoint's.
         found: sha256::Hash,

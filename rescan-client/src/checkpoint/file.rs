@@ -1,4 +1,4 @@
-//! A checkpoint as a file: one line that says what it is, with the SHA-256 of the rest, and one line of JSON.
+//! A checkpoint as a file: one line with its format, version and the SHA-256 of the rest, and one line of JSON.
 //!
 //! It is written beside its place and renamed into it, so that whatever happens, the place holds the old one or the new
 //! one, whole. It tells which coins a wallet has, so only its owner may read it.
@@ -14,7 +14,7 @@ use super::Checkpoint;
 use super::error::{LoadError, SaveError};
 use super::record::Record;
 
-/// What every checkpoint begins with.
+/// The first word of every checkpoint.
 pub(super) const FORMAT: &str = "rescan-checkpoint";
 
 /// Grows when an older program would misread it.
@@ -31,7 +31,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`LoadError`] tells what is there instead. The file is left as it is.
+    /// [`LoadError`] if the file is no checkpoint that this version reads. The file is left as it is.
     pub fn load(path: &Path) -> Result<Option<Self>, LoadError> {
         match std::fs::read(path) {
             Ok(bytes) => parse(path, &bytes).map(Some),
@@ -45,7 +45,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`SaveError`] if the operating system would not; what was there before is there still.
+    /// [`SaveError`] if the operating system refuses; the previous file is still in place.
     pub fn save(&self, path: &Path) -> Result<u64, SaveError> {
         let bytes = serialize(self);
         replace(path, &bytes).map_err(|source| SaveError { path: path.to_owned(), source })?;
@@ -66,7 +66,7 @@ fn head(version: u32, checksum: sha256::Hash) -> String {
     format!("{FORMAT} {version} {checksum}\n")
 }
 
-/// Reads what lay at `path`.
+/// Parses the bytes of the file at `path`.
 ///
 /// # Errors
 ///
@@ -106,7 +106,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     let written = write_durably(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
     if written.is_err() {
-        // On a full disk it would hold what little is left. That it cannot be removed is the lesser trouble.
+        // On a full disk it would take the last space. The first error matters more than one of this removal.
         drop(std::fs::remove_file(&beside));
     }
     written?;

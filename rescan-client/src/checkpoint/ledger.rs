@@ -1,4 +1,4 @@
-//! What a history comes to so far: its live coins, how far its keychains were used, and how to take back its last blocks.
+//! The state of a history: its live coins, its keychain uses, and the undo data of its last blocks.
 //!
 //! Reports may come late (for a block that was passed before) and more than once; a coin may even come after its spend.
 //! So a spend is remembered for as long as its coin may still be reported: in the undo of its block, or, once that is
@@ -44,7 +44,7 @@ pub(super) struct Ledger {
     spent_in: HashMap<OutPoint, BlockKey>,
 }
 
-/// What it takes to take a block back.
+/// The undo data of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct BlockUndo {
     /// By index in the block.
@@ -58,7 +58,7 @@ pub(super) struct BlockUndo {
 pub(super) enum SpentCoin {
     /// It was alive.
     Known(Coin),
-    /// It was given, or is still to be reported; what it belongs to.
+    /// It was given, or is still to be reported; its origins.
     Unknown(Vec<Origin>),
 }
 
@@ -78,7 +78,7 @@ impl Ledger {
         self
     }
 
-    /// Takes in what one block yields. A report that came before changes nothing.
+    /// Applies the report of one block. A repeated one changes nothing.
     pub(super) fn apply(&mut self, report: &BlockReport) {
         let at = (report.height, report.hash);
         if report.height < self.undo_from {
@@ -120,7 +120,7 @@ impl Ledger {
         }
         let stands = |coin: &Coin| coin.height < fork.0 || (coin.height, coin.block_hash) == fork;
         self.coins.retain(|_, coin| stands(coin));
-        // What comes to lie above the fork is kept from there on.
+        // Undo data above the fork is kept from there on.
         self.undo_from = self.undo_from.min(fork.0.next().unwrap_or(fork.0));
         Some(withdrawn)
     }

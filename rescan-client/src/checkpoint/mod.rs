@@ -1,13 +1,12 @@
-//! What a wallet keeps so that its next scan goes on where the last one ended: a [`Checkpoint`].
+//! The state from which a wallet's next scan resumes: a [`Checkpoint`].
 //!
-//! It takes in what a scan reports, and knows at any time what the history so far comes to (live coins, how far
-//! keychains were used), up to which block everything was reported, and how to take the last 288 blocks back if the
-//! chain leaves them. From the request that a wallet makes anew each time it makes the one that goes on.
+//! It applies the reports of a scan. It knows the live coins and keychain uses of the history so far, the block up to which
+//! everything was reported, and the undo data of the last 288 blocks. It turns the wallet's request into one that resumes.
 //!
-//! It does no more than that: it asks no server ([`ResumableScan`](crate::ResumableScan) does) and keeps no history,
-//! which is the wallet's. It goes into a file with [`Checkpoint::save`] and comes out of it with [`Checkpoint::load`].
+//! It asks no server ([`ResumableScan`](crate::ResumableScan) does) and keeps no history, which is the wallet's.
+//! [`Checkpoint::save`] writes it to a file, [`Checkpoint::load`] reads it.
 //!
-//! Invariant: what it says is covered was reported, and handed to whoever asked, before.
+//! Invariant: everything that it covers was reported, and returned to the stream's reader, before.
 
 mod error;
 mod file;
@@ -35,7 +34,9 @@ use error::TooDeepError;
 use ledger::Ledger;
 use subject::Subject;
 
-/// Where a scan got to. See the [module](self).
+/// The progress of a scan: everything that a later scan needs to resume from there.
+///
+/// [`Client::resume`](crate::Client::resume) and [`Client::follow`](crate::Client::follow) keep it up to date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     subject: Subject,
@@ -45,14 +46,14 @@ pub struct Checkpoint {
     ledger: Ledger,
 }
 
-/// Up to where everything is reported.
+/// The blocks of which everything is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct CoveredTo {
-    /// Where the range begins.
+    /// The start of the range.
     from: Height,
-    /// Where it ends for now.
+    /// The last block.
     block: BlockId,
-    /// Hashes from that block downwards, ever further apart.
+    /// Hashes from that block down, at growing distances.
     locator: Vec<BlockHash>,
 }
 
@@ -76,30 +77,30 @@ pub(crate) struct Rollback {
     pub(crate) is_restart: bool,
 }
 
-/// A request that goes on from a checkpoint, and what makes its answers those of a scan that never stopped.
+/// A request that resumes from a checkpoint, and the origins of its carried coins.
 #[derive(Clone, Debug)]
 pub(crate) struct Resume {
-    /// What to ask.
+    /// The request.
     pub(crate) request: ScanRequest,
     /// The number of the first outpoint that the checkpoint added.
     first_carried: usize,
-    /// What the coins at the outpoints that the checkpoint added belong to, in their order.
+    /// The origins of the coins that the checkpoint added, in their order.
     carried: Vec<Vec<Origin>>,
 }
 
 impl Checkpoint {
-    /// A checkpoint of a scan that has not begun: what `request` asks, of the network with that genesis block.
+    /// A checkpoint of a scan that has not started: of `request`, on the network with that genesis block.
     #[must_use]
     pub fn new(genesis: BlockHash, request: &ScanRequest) -> Self {
         Self { subject: Subject::of(genesis, request), has_begun: false, covered: None, ledger: Ledger::default() }
     }
 
-    /// Whether this is a checkpoint of what `request` asks, on the network with that genesis block. Gap limits, the
-    /// range's end and what is verified may differ from one scan to the next.
+    /// Whether this is a checkpoint of `request`, on the network with that genesis block. Gap limits, the end of the range and
+    /// the blocks to verify may differ from one scan to the next.
     ///
     /// # Errors
     ///
-    /// [`ResumeError`] says what differs.
+    /// [`ResumeError`] names the difference.
     pub(crate) fn check(&self, genesis: BlockHash, request: &ScanRequest) -> Result<(), ResumeError> {
         self.subject.check(&Subject::of(genesis, request))
     }
@@ -125,12 +126,12 @@ impl Checkpoint {
         self.ledger.coins.values()
     }
 
-    /// Takes in a report, late or not. One that came before changes nothing.
+    /// Applies a report, late or not. A repeated one changes nothing.
     pub(crate) fn apply(&mut self, report: &BlockReport) {
         self.ledger.apply(report);
     }
 
-    /// Takes in that everything up to a block was reported.
+    /// Applies a mark: everything up to its block was reported.
     pub(crate) fn settle(&mut self, mark: &ResumePoint) {
         self.cover(mark.from, mark.block, &mark.locator, &mark.watched_through);
     }
@@ -234,8 +235,8 @@ impl Checkpoint {
         Resume { request, first_carried, carried: self.coins().map(|coin| coin.origins.clone()).collect() }
     }
 
-    /// A summary of the last scan made one of all scans: where the range began, what is unspent, how far keychains were
-    /// used. What was counted and measured stays that of the last scan.
+    /// The summary of all scans: range, unspent coins and keychain uses are those of the whole history, counts and times those
+    /// of the last scan.
     pub(crate) fn summary(&self, mut summary: Summary) -> Summary {
         let from = self.range_start().unwrap_or(summary.range.first());
         summary.range = HeightRange::new(from, summary.range.last()).unwrap_or(summary.range);

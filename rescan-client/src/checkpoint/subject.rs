@@ -1,7 +1,7 @@
-//! What a checkpoint is of: a network, and what a request watches from where.
+//! The subject of a checkpoint: a network, the entries of a request, and the start of its range.
 //!
-//! Of the request only a fingerprint is kept. What may change from one scan to the next (gap limits, last revealed
-//! indexes, the range's end, what is verified) is not in it.
+//! Only a fingerprint of the request is kept. It leaves out the parts that may change from one scan to the next: gap
+//! limits, last revealed indexes, the end of the range, the blocks to verify.
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, HashEngine, sha256};

@@ -14,7 +14,7 @@ use crate::scan::ScanHandle;
 /// How many blocks can be named when the chain leaves them: as many as a checkpoint can take back.
 const RECENT_BLOCKS_MAX: u32 = rescan_core::protocol::REORG_BLOCKS_MAX;
 
-/// Heights in one question for block ids: what a server answers at most.
+/// Heights in one call for block ids: a server answers no more.
 const HEIGHTS_MAX: u32 = rescan_core::protocol::BLOCK_IDS_PER_CALL_MAX;
 
 /// Heights asked for beyond the tip that is expected, since blocks may have come while the scan began.

@@ -158,7 +158,7 @@ pub enum DescriptorError {
         max: usize,
     },
     /// A multipath descriptor instead of a single-path one.
-    #[error("multipath descriptor of {paths} paths, expected a single path; expand it first")]
+    #[error("multipath descriptor of {paths} paths, expected a single path; expand it with descriptor::expand")]
     Multipath {
         /// Number of paths.
         paths: usize,
