@@ -73,8 +73,7 @@ impl Client {
     ///
     /// [`CallError::Disconnected`] if the connection's thread has ended.
     pub async fn scan(&self, request: ScanRequest) -> Result<ScanStream, CallError> {
-        let range = request.range.clone();
-        self.watch(request).await?.scan(range).await
+        WatchSet::scan_once(&self.connection, request).await
     }
 
     /// Uploads a request's watch set, for any number of scans. The server compiles it at once: a scan that is started once it

@@ -51,6 +51,8 @@ impl ScanOptions {
 pub(super) struct Order {
     pub(super) options: ScanOptions,
     pub(super) pipe: Pipe<ScanEvent>,
+    /// When the wallet began to wait for it.
+    pub(super) ordered: Instant,
 }
 
 /// A compiled watch set.
@@ -77,8 +79,8 @@ pub(super) async fn watch(
                 compiled.send_replace(Some(result.map(drop)));
             }
             order = orders.recv() => {
-                let Some(Order { options, pipe }) = order else { break };
-                scans.spawn_local(run(rescan.clone(), options, sealed.clone(), pipe));
+                let Some(order) = order else { break };
+                scans.spawn_local(run(rescan.clone(), order, sealed.clone()));
             }
             Some(_finished) = scans.join_next() => {}
         }
@@ -96,14 +98,8 @@ async fn seal(rescan: rescan::Client, request: ScanRequest) -> Result<Sealed, Sc
 }
 
 /// Starts a scan once its watch set is sealed, and holds it.
-async fn run(
-    rescan: rescan::Client,
-    options: ScanOptions,
-    sealed: impl Future<Output = Result<Sealed, ScanError>>,
-    pipe: Pipe<ScanEvent>,
-) {
-    let ScanOptions { call: scan_request, check } = options;
-    let ordered = Instant::now();
+async fn run(rescan: rescan::Client, order: Order, sealed: impl Future<Output = Result<Sealed, ScanError>>) {
+    let Order { options: ScanOptions { call: scan_request, check }, pipe, ordered } = order;
     let preparation = Rc::new(Cell::new(Preparation::default()));
     let (sink, sink_watch) = Sink::new(pipe.deliveries.clone(), check, Rc::clone(&preparation));
     let sink: report_sink::Client = capnp_rpc::new_client(sink);
@@ -113,7 +109,7 @@ async fn run(
     let called = Rc::clone(&is_called);
     let begin = async move {
         let Sealed { watch_set, seal } = sealed.await?;
-        // A set that was sealed before took this scan no time.
+        // A set that was sealed before the order took this scan no time.
         let all = ordered.elapsed();
         preparation.set(Preparation { all, seal: seal.min(all) });
         called.set(true);

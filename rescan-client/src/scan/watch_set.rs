@@ -1,5 +1,7 @@
 //! A watch set on the server, for any number of scans.
 
+use std::time::Instant;
+
 use rescan_core::request::RangeRequest;
 use tokio::sync::{mpsc, watch};
 
@@ -56,17 +58,25 @@ impl WatchSet {
     ///
     /// [`CallError::Disconnected`] if the connection's thread has ended.
     pub async fn scan(&self, range: RangeRequest) -> Result<ScanStream, CallError> {
-        self.scan_with(self.options.clone().range(range)).await
+        self.scan_with(self.options.clone().range(range), Instant::now()).await
     }
 
     /// Scans as a request asks that watches the same.
     pub(crate) async fn scan_as(&self, request: &ScanRequest) -> Result<ScanStream, CallError> {
-        self.scan_with(ScanOptions::of(request)).await
+        self.scan_with(ScanOptions::of(request), Instant::now()).await
     }
 
-    async fn scan_with(&self, options: ScanOptions) -> Result<ScanStream, CallError> {
+    /// Uploads a request's entries and scans for them once. The scan's times include the upload, even where the server has
+    /// compiled the set before the scan's order arrives.
+    pub(crate) async fn scan_once(connection: &Connection, request: ScanRequest) -> Result<ScanStream, CallError> {
+        let ordered = Instant::now();
+        let set = Self::send(connection, request).await?;
+        set.scan_with(set.options.clone(), ordered).await
+    }
+
+    async fn scan_with(&self, options: ScanOptions, ordered: Instant) -> Result<ScanStream, CallError> {
         let (inflow, pipe) = stream::open(&self.connection);
-        let sent = self.orders.send(Order { options, pipe }).await;
+        let sent = self.orders.send(Order { options, pipe, ordered }).await;
         sent.map_err(|_order| CallError::thread_gone())?;
         Ok(ScanStream::new(inflow))
     }
