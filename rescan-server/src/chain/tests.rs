@@ -1,4 +1,4 @@
-//! What has broken other tools that read a live node's block files. Each test is one of those traps.
+//! Traps that have broken other readers of a live node's block files, one per test.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
@@ -28,20 +28,20 @@ use crate::cancel::Cancel;
 mod following;
 mod layouts;
 mod node;
-mod remembering;
+mod restarts;
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_of_with_what_can_be_done_about_it() {
-    let told = |errno: i32| {
+fn the_error_for_an_unreadable_file_names_the_next_step() {
+    let text = |errno: i32| {
         let (path, source) = (PathBuf::from("/blocks/blk00007.dat"), io::Error::from_raw_os_error(errno));
         rescan_core::causes::with_causes(&ChainError::Unreadable { path, offset: 88, source })
     };
-    assert!(told(24).starts_with("cannot read /blocks/blk00007.dat near offset 88: raise the limit of open files"));
-    assert!(told(13).contains("run rescan-server as the node's user"));
-    assert!(told(5).contains("check the disk"));
+    assert!(text(24).starts_with("cannot read /blocks/blk00007.dat near offset 88: raise the limit of open files"));
+    assert!(text(13).contains("run rescan-server as the node's user"));
+    assert!(text(5).contains("check the disk"));
 }
 
-/// A blocks directory and a state directory of their own.
+/// A blocks directory and a state directory.
 struct Scene {
     dir: tempfile::TempDir,
     access: Access,
@@ -74,14 +74,14 @@ impl Scene {
         Chain::open(self.config()).unwrap()
     }
 
-    /// The chain as a first look at the files finds it, without a state file.
-    fn fresh_look(&self) -> Arc<ActiveChain> {
+    /// The chain of a first refresh without a state file.
+    fn fresh_chain(&self) -> Arc<ActiveChain> {
         let state_dir = tempfile::tempdir().unwrap();
         let config = ChainConfig { state_dir: state_dir.path().to_owned(), ..self.config() };
-        look(&Chain::open(config).unwrap())
+        refreshed(&Chain::open(config).unwrap())
     }
 
-    /// Gives all block files one and the same time long ago: as if nothing was written since the last time they were aged.
+    /// Sets one old time on all block files, as if none was written since the last call.
     fn age(&self) {
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         for entry in fs::read_dir(self.blocks_dir()).unwrap() {
@@ -90,7 +90,7 @@ impl Scene {
     }
 }
 
-fn look(chain: &Chain) -> Arc<ActiveChain> {
+fn refreshed(chain: &Chain) -> Arc<ActiveChain> {
     chain.refresh(&Cancel::new()).unwrap()
 }
 
@@ -102,12 +102,12 @@ fn chain_of(blocks: u32) -> ChainBuilder {
 }
 
 fn tip_of(snapshot: &ActiveChain) -> (u32, BlockHash) {
-    let tip = snapshot.tip().expect("there is a chain");
+    let tip = snapshot.tip().expect("the chain is not empty");
     (tip.height.0, tip.hash)
 }
 
-/// Asserts that `snapshot` is the builder's active chain from `lowest` on, and that the bytes it points to are its blocks,
-/// whether they are read or mapped.
+/// Asserts that `snapshot` is the builder's active chain from `lowest` on, and that its positions hold the blocks, read
+/// and mapped.
 fn assert_is_active(scene: &Scene, snapshot: &ActiveChain, chain: &ChainBuilder, lowest: u32) {
     assert_eq!(tip_of(snapshot), (chain.tip_height(), chain.tip_hash()));
     let key = read_key(&scene.blocks_dir()).unwrap();

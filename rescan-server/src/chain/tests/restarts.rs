@@ -1,14 +1,14 @@
-//! What the state file keeps from one start to the next, and what becomes of it where it is of no use.
+//! The state file across restarts, and unusable state files.
 
 use rescan_core::blocks::obfuscation::ObfuscationKey;
 
 use super::*;
 use crate::chain::state_file::StateFile;
 
-/// Opens, looks, and says how many headers that read.
+/// Opens and refreshes a chain; returns it with the number of headers read.
 fn start(scene: &Scene) -> (Chain, u64) {
     let chain = scene.open();
-    look(&chain);
+    refreshed(&chain);
     let read = chain.progress().headers_read;
     (chain, read)
 }
@@ -50,7 +50,7 @@ fn a_second_start_reads_one_header_a_file_and_those_that_are_new() {
 }
 
 #[test]
-fn a_pruned_and_a_gapped_chain_are_remembered_too() {
+fn a_pruned_and_a_gapped_chain_are_restored_too() {
     for (omitted, pruned_below) in [(0..=0, 150), (50..=99, 0)] {
         let scene = Scene::new();
         let mut chain = chain_of(300);
@@ -70,7 +70,7 @@ fn a_pruned_and_a_gapped_chain_are_remembered_too() {
 }
 
 #[test]
-fn copies_and_stale_blocks_are_remembered() {
+fn copies_and_stale_blocks_are_restored() {
     let scene = Scene::new();
     let mut chain = chain_of(30);
     let twice = chain.hash_at(4);
@@ -84,7 +84,7 @@ fn copies_and_stale_blocks_are_remembered() {
     let (opened, _) = start(&scene);
     assert_eq!(opened.newest().unwrap().copies(Height(4)), copies);
     drop(opened);
-    // The stale branch wins later: its first block is known only from the state file.
+    // The stale branch wins later; its first block is known only from the state file.
     let stale = chain.stale().next().unwrap().1.block_hash();
     chain.activate(stale).mine(2);
     let writer_dir = tempfile::tempdir().unwrap();
@@ -95,8 +95,7 @@ fn copies_and_stale_blocks_are_remembered() {
     assert_is_active(&scene, &opened.newest().unwrap(), &chain, 0);
 }
 
-/// Of two branches whose fork is gone, neither has more work: which of them is active must not depend on the order in which
-/// a tree was filled.
+/// Of two branches without their fork, neither has more work. The selection must not depend on the order of insertion.
 #[test]
 fn of_two_runs_without_a_root_the_earlier_record_stays_over_a_second_start() {
     let scene = Scene::new();
@@ -176,7 +175,7 @@ fn a_state_file_of_another_version_or_network_is_replaced() {
 }
 
 #[test]
-fn a_second_server_on_one_state_is_told_so() {
+fn a_second_server_on_one_state_is_an_error() {
     let scene = Scene::new();
     chain_of(3).write(&scene.blocks_dir()).unwrap();
     let first = scene.open();
@@ -184,13 +183,13 @@ fn a_second_server_on_one_state_is_told_so() {
     assert!(matches!(error, ChainError::StateLocked(_)), "{error}");
     assert!(error.to_string().contains("--state-dir"), "{error}");
     let elsewhere = ChainConfig { state_dir: scene.dir.path().join("other"), ..scene.config() };
-    look(&Chain::open(elsewhere).unwrap());
+    refreshed(&Chain::open(elsewhere).unwrap());
     drop(first);
-    look(&scene.open());
+    refreshed(&scene.open());
 }
 
 #[test]
-fn without_a_place_for_the_state_the_chain_is_read_each_time() {
+fn without_a_state_directory_the_chain_is_read_each_time() {
     let scene = Scene::new();
     let chain = chain_of(9);
     chain.write(&scene.blocks_dir()).unwrap();
@@ -210,7 +209,7 @@ fn a_state_file_that_cannot_be_replaced_is_left_and_the_chain_is_served() {
     scene.age();
     drop(start(&scene));
     let path = state_path(&scene);
-    // The new state cannot be written where a directory lies; permissions would not stop a superuser.
+    // A directory in place of the new file; permissions would not stop root.
     fs::create_dir(path.with_extension("new")).unwrap();
     let before = fs::read(&path).unwrap();
     chain.mine(1);
@@ -222,13 +221,13 @@ fn a_state_file_that_cannot_be_replaced_is_left_and_the_chain_is_served() {
 }
 
 #[test]
-fn positions_that_moved_between_two_starts_are_found_again() {
+fn positions_that_changed_between_two_starts_are_found_again() {
     let scene = Scene::new();
     let mut chain = chain_of(40);
     chain.file_bytes_max(3000).write(&scene.blocks_dir()).unwrap();
     scene.age();
     drop(start(&scene));
-    // A reindexed or copied directory: same blocks, other places.
+    // A reindexed or copied directory: same blocks at other positions.
     fs::remove_dir_all(scene.blocks_dir()).unwrap();
     chain.file_bytes_max(5000).shuffle_window(9, 20).write(&scene.blocks_dir()).unwrap();
     let (opened, _) = start(&scene);
