@@ -1,5 +1,7 @@
 //! The shape of the source: which crate may know which, how long a file gets, where `unsafe` is.
 
+mod arrows;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
