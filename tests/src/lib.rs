@@ -7,7 +7,11 @@
 //!
 //! It holds no tests: those are in `it/`, those beside a real node in `live/`, and those that launch a program are in the package that builds it.
 
-#[expect(missing_docs, reason = "a test double: each part is named after the part of the protocol it plays")]
+#[expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a test double: its parts are named after the protocol, and it may panic"
+)]
 pub mod fake;
 mod json_rpc;
 mod live_node;
