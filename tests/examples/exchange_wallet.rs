@@ -1,4 +1,5 @@
-//! What a scan for a busy exchange's wallet costs the server: a match in every block, 100,000 scripts, 500,000 coins.
+//! The server's cost of a scan for a busy exchange's wallet: a match in every block, 100,000
+//! scripts, 500,000 coins.
 //!
 //! ```sh
 //! cargo build --release --bins && cargo run --release -p rescan-tests --example exchange_wallet
@@ -100,7 +101,7 @@ fn write_chain(blocks_dir: &std::path::Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A block that pays the wallet, in one transaction that spends what the block before paid it.
+/// A block that pays the wallet, in one transaction that spends outputs of the block before.
 fn next_block(before: &Block, height: u32) -> Block {
     let paid = (0..PAID_PER_BLOCK).map(|number| TxOut {
         value: Amount::from_sat(u64::from(number) + 1),

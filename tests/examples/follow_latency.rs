@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// From the question to `connected`, and to the end of what is told of the block, for each block.
+/// From the question to `connected`, and to the last event of the block, for each block.
 async fn measure(
     blocks: u32,
     pays_each: bool,

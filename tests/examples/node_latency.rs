@@ -5,10 +5,12 @@
 //! cargo run --release -p rescan-tests --example node_latency [BLOCKS]
 //! ```
 //!
-//! A node mines a block every 200 ms, asked over HTTP, so that no start of a process is in the figures. The clock stops with
-//! the `connected` event. It runs from just before the node was asked to mine; from the node's notice, as another waiter hears
-//! it (`waitfornewblock`, which waits for what `waitTipChanged` waits for; its answer has a way of its own, so that it is late by
-//! that); and from the node's answer to whoever had it mine. Where the event came before those, that counts as 0.
+//! A node mines a block every 200 ms, called over HTTP, so the figures include no process start.
+//! The clock stops with the `connected` event. It starts at three moments. First, just before the
+//! call to mine. Second, at the node's notice to another waiter (`waitfornewblock`, which waits for
+//! the same event as `waitTipChanged`; its answer takes a separate route and is late by that).
+//! Third, at the node's answer to the call to mine. If the event came before one of these, that
+//! time counts as 0.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -30,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How many keychains of 1,000 indexes are watched: receiving and change.
 const KINDS: [ScriptKind; 2] = [ScriptKind::P2wpkh, ScriptKind::P2tr];
 
-/// When what happened to one block.
+/// The moments of one block.
 struct Times {
     asked: Instant,
     noticed: Instant,
@@ -102,7 +104,8 @@ async fn mine(rpc: &mut JsonRpc, script: ScriptBuf) -> Result<BlockHash, Box<dyn
     Ok(hash.ok_or("the node made no block")?)
 }
 
-/// Takes what comes up to where the wallet has caught up with its last block, and says when that was told and what it is.
+/// Reads events until the wallet has caught up with its last block, and returns that moment and the
+/// block.
 async fn hear(follower: &mut Follower) -> Result<(Instant, BlockHash), Box<dyn Error>> {
     let mut connected = Instant::now();
     loop {

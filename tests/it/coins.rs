@@ -1,4 +1,4 @@
-//! Coins instead of history: what is unspent at the end of the range, and nothing of how it came to be.
+//! Coins instead of history: the unspent coins at the end of the range, without their history.
 
 use bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
 use rescan_client::coins::{Coin, CoinLedger};

@@ -1,4 +1,4 @@
-//! Every wallet of both real datadirs hears over the socket what Bitcoin Core itself says of it.
+//! Over the socket, every wallet of both real datadirs gets Bitcoin Core's own answer.
 
 use rescan_client::report::{Outcome, Summary};
 use rescan_client::{ScanRequest, Verify};
@@ -54,7 +54,8 @@ fn every_wallet_hears_cores_own_answer_however_it_is_scanned() {
     }
 }
 
-/// A wallet that will not show what it watches takes whole blocks, and they are the blocks of Core's active chain.
+/// A wallet that keeps its watch set private takes whole blocks, and they are the blocks of Core's
+/// active chain.
 #[test]
 fn shipped_blocks_are_cores_active_chain() {
     for which in Which::ALL {

@@ -10,7 +10,7 @@ use rescan_tests::{Manner, Scene, patiently, scan};
 const MATCHED: u32 = 106;
 const UNMATCHED: u32 = 103;
 
-/// A wallet that is paid in one block, 106 of 110, and what asks for that.
+/// A wallet that is paid in one block, 106 of 110, and its request.
 fn paid_once(chain: &mut ChainBuilder) -> ScanRequest {
     let wallet = TestWallet::new("alice");
     chain.mine(MATCHED - 1);

@@ -1,5 +1,5 @@
-//! Files that are edited beneath a running server: what was heard is true, what is gone is said to be, and once the
-//! files are whole again, the answer is.
+//! Files that are edited beneath a running server: reports stay true, missing data is reported, and
+//! the answer returns once the files are whole again.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -145,7 +145,7 @@ fn a_directory_that_is_away_is_named_and_its_blocks_are_there_when_it_is_back() 
             assert!(text.contains(&blocks.display().to_string()), "{text}");
         };
         while_changed(&scene, || fs::rename(&blocks, &aside).unwrap(), names, || fs::rename(&aside, &blocks).unwrap());
-        // What is left of a mount point once its disk is gone.
+        // The empty mount point of a disk that is gone.
         let unmount = || {
             fs::rename(&blocks, &aside).unwrap();
             fs::create_dir(&blocks).unwrap();
@@ -243,7 +243,8 @@ fn a_scan_under_way_when_its_directory_goes_ends_with_a_word() {
         patiently(async {
             let client = scene.server.client().await;
             let held = client.scan(watch()).await.unwrap();
-            // It walks once it answers for its chain; what it tells does not fit between here and there.
+            // The scan has started once it returns its chain; its reports do not fit into the
+            // buffers between server and client.
             held.handle().block_ids(vec![]).await.unwrap();
             fs::rename(&blocks, &aside).unwrap();
             let told = ScanRecord::of(held).await;

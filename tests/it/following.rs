@@ -106,7 +106,8 @@ fn a_running_scan_keeps_its_chain_while_another_sees_the_new_one() {
         scene.append();
         let second = scan(&scene.server.client().await, watch().from_height(Height(150))).await;
         assert_eq!(second.summary().tip.hash, scene.chain.hash_at(151));
-        // What came in the meantime is not part of the first, and takes nothing from it.
+        // Blocks that arrived in the meantime are not part of the first, and remove nothing from
+        // it.
         let rest = ScanRecord::of(first).await;
         assert_eq!((rest.reports.len(), rest.summary().outcome), (149, Outcome::Complete));
         assert_eq!(rest.summary().tip.hash, scene.chain.hash_at(150));
@@ -145,7 +146,7 @@ fn a_scan_that_is_cancelled_after_its_chain_was_left_says_that_it_was() {
         for _ in 0..2 {
             let Some(Ok(ScanEvent::Report(_))) = first.next().await else { panic!("reports come first") };
         }
-        // Of what was told, only block 1 stays.
+        // Of the reported blocks, only block 1 stays.
         scene.chain.reorg(149);
         scene.append();
         assert_eq!(scan(&scene.server.client().await, watch()).await.heights(), [1]);

@@ -1,4 +1,4 @@
-//! Scans that stop and are gone on with: what all of them tell is what one that never stopped tells.
+//! Scans that stop and are resumed: together they report the same as a scan that never stopped.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_fixtures::{assemble, closure};
 use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
-/// What a wallet keeps between two scans.
+/// The state that a wallet keeps between two scans.
 #[derive(Clone)]
 struct Kept {
     /// The lowest block that was covered.
@@ -33,7 +33,7 @@ impl Kept {
         Self { from, history: History::new(), last_used: none.clone(), watched_through: none, locator: Vec::new() }
     }
 
-    /// Takes in what a scan told up to a summary or a mark.
+    /// Applies the events up to a summary or a mark.
     fn take(
         &mut self,
         reports: &[BlockReport],
@@ -57,7 +57,7 @@ impl Kept {
         self.take(&found.reports, &summary.keychains, &summary.watched_through, &summary.locator);
     }
 
-    /// The request, gone on with: what was used was revealed, and what is left are coins from before.
+    /// The resumed request: used indexes count as revealed, and the coins left are earlier coins.
     fn going_on(&self, request: &ScanRequest) -> ScanRequest {
         let mut request = request.clone();
         for (keychain, last_used) in request.keychains.iter_mut().zip(&self.last_used) {

@@ -1,4 +1,4 @@
-//! A thousand wallets in one pass hear what a thousand scans would have told them.
+//! A thousand wallets in one pass get the same reports as from a thousand scans.
 
 use bitcoin::{Amount, TxOut};
 use rescan_client::history::History;
@@ -23,8 +23,8 @@ fn owner(number: usize) -> usize {
     if number < WALLETS - TWINS { number } else { number - (WALLETS - TWINS) }
 }
 
-/// All first uses in the first block, and so on; every fourth wallet then spends what it was paid last, two wallets in
-/// each transaction.
+/// All first uses in the first block, and so on; every fourth wallet then spends its latest
+/// receipt, two wallets in each transaction.
 fn build(owners: &[TestWallet]) -> ChainBuilder {
     let mut chain = ChainBuilder::new();
     let mut last_paid: Vec<Option<Coin>> = vec![None; owners.len()];

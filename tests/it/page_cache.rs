@@ -17,7 +17,8 @@ use rustix::fs::{Advice, fadvise};
 
 const CHAIN_BYTES: u64 = 40_000_000;
 const FILE_BYTES: u32 = 12_000_000;
-/// What may be off: a cell at each end of what was cached, and what the kernel does not drop at once.
+/// The tolerance: a page at each end of the cached range, and pages that the kernel does not drop
+/// at once.
 const SLACK_BYTES: u64 = 4 << 20;
 
 /// A chain in several files, served, all of which was read once.

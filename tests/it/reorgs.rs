@@ -47,7 +47,7 @@ fn mine_paying(chain: &mut ChainBuilder, blocks: u32, outputs: u32) {
     }
 }
 
-/// What a wallet keeps of a report: where, and which transactions.
+/// The parts of a report that a wallet keeps: block and transactions.
 fn kept(reports: &[BlockReport]) -> impl Iterator<Item = (u32, BlockHash, usize)> {
     reports.iter().map(|report| (report.height.0, report.hash, report.transactions.len()))
 }
@@ -56,9 +56,9 @@ fn blocks_of(chain: &ChainBuilder, heights: impl Iterator<Item = u32>) -> Vec<(u
     heights.map(|height| (height, chain.hash_at(height), 1)).collect()
 }
 
-/// Holds a scan back, has the last blocks of its chain replaced, at each depth from the least in turn and always above `fork`,
-/// and lets it go on. What it told below stands, what it told above does not, and going on gives what is there instead.
-/// How many reports were taken back.
+/// Stalls a scan, replaces the last blocks of its chain at each depth in ascending order, always
+/// above `fork`, and lets it run on. Reports below the fork stay valid, reports above do not, and
+/// resuming returns the new blocks. Returns the number of reverted reports.
 fn every_depth_above(fork: u32, depth_min: u32) -> usize {
     let mut chain = ChainBuilder::new();
     mine_paying(&mut chain, fork, OUTPUTS_BELOW);

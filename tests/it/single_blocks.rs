@@ -1,4 +1,5 @@
-//! One block a call over Bitcoin Core's own chains: a wallet that keeps its coins itself finds what a scan reports.
+//! One block a call over Bitcoin Core's own chains: a wallet that keeps its coins itself finds the
+//! same as a scan.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use rescan_fixtures::core_datadir::Which;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{Manner, ScanRecord, Scene, TestServer, patiently, scan};
 
-/// What matches, by height: the transactions of each block, each with its matching outputs and inputs.
+/// The matches by height: the transactions of each block, each with its matching outputs and
+/// inputs.
 type Found = BTreeMap<u32, Vec<(Txid, Vec<u32>, Vec<u32>)>>;
 
 fn told_by(scanned: &ScanRecord) -> Found {
@@ -27,7 +29,7 @@ fn told_by(scanned: &ScanRecord) -> Found {
     found
 }
 
-/// What of a block concerns the wallet. Coins that it makes are added.
+/// The part of a block that concerns the wallet. Adds the coins that it makes.
 fn matches_in(
     block: &Block,
     height: u32,

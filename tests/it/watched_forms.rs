@@ -1,4 +1,4 @@
-//! Everything that can be watched, each held against what a slow and plain reading of the chain finds.
+//! Everything that can be watched, each compared with a slow and plain reading of the chain.
 
 use bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
 use rescan_client::report::{KeychainUse, Origin};
@@ -76,7 +76,8 @@ fn every_kind_of_ranged_descriptor_is_found_with_its_index() {
     });
 }
 
-/// A chain that pays `scripts` in order, one a block from height 101 on, and what watching `descriptor` finds of it.
+/// A chain that pays `scripts` in order, one a block from height 101 on, and the result for
+/// `descriptor`.
 fn found_of(descriptor: &str, scripts: &[ScriptBuf]) -> (Vec<u32>, Vec<KeychainUse>) {
     let mut chain = ChainBuilder::new();
     chain.mine(100);

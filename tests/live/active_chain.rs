@@ -9,7 +9,7 @@ use rescan_client::{Client, ScanRequest};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{LiveNode, Manner, TestServer, eventually, patiently, scan};
 
-/// For what takes milliseconds on an idle machine.
+/// The limit for operations that take milliseconds on an idle machine.
 const SOON: Duration = Duration::from_secs(120);
 
 fn script() -> ScriptBuf {

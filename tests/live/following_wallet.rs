@@ -10,12 +10,12 @@ use rescan_client::report::BlockId;
 use rescan_client::{Checkpoint, Client, FollowEvent, ScanRequest};
 use tokio::sync::oneshot;
 
-/// What the wallet believes.
+/// The wallet's view of the chain.
 #[derive(Clone, Debug, Default)]
 struct View {
     /// The height of its tip.
     height: Option<u32>,
-    /// What that block is; not known where the one above it has just gone.
+    /// The hash of that block; unknown if the block above it has just been disconnected.
     tip: Option<BlockHash>,
     /// The blocks that touch it.
     blocks: BTreeMap<u32, BlockHash>,
@@ -53,7 +53,7 @@ impl View {
     }
 }
 
-/// A follower on a thread of its own, and what it has come to believe.
+/// A follower on a thread of its own, and its view.
 pub(crate) struct FollowingWallet {
     view: Arc<Mutex<View>>,
     stop: Option<oneshot::Sender<()>>,
@@ -91,7 +91,7 @@ impl FollowingWallet {
         view.height == Some(height) && view.blocks.keys().copied().eq(heights.iter().copied())
     }
 
-    /// What it believes, for whoever reads of a failure.
+    /// Its view, for failure messages.
     pub(crate) fn told(&self) -> String {
         format!("{:?}", self.view.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -114,7 +114,7 @@ impl Drop for FollowingWallet {
         if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
             && !std::thread::panicking()
         {
-            // What it was told contradicted itself.
+            // The events contradicted each other.
             std::panic::resume_unwind(panic);
         }
     }

@@ -13,14 +13,15 @@ use crate::scene::{LiveScene, PATIENCE};
 /// A log would be the file that grows past the limit.
 const NO_LOG: &str = "-nodebuglogfile";
 
-/// How many scans look at what the node left behind.
+/// The number of scans of the files that the node left behind.
 const LOOKS: u32 = 3;
 
 /// In how many places a record is cut.
 const CUTS: usize = 7;
 
-/// What is on disk of the record, in bytes from its first: a part of the magic, of the size; both; a part of the header; all of
-/// it; a part of the coinbase; and all but the lock time, without which the coinbase has another id.
+/// The bytes of the record that are on disk: a part of the magic; a part of the size; both; a part
+/// of the header; all of it; a part of the coinbase; and all but the lock time, without which the
+/// coinbase has another id.
 fn cuts(record_bytes: u64) -> [u64; CUTS] {
     [2, 6, 8, 50, 88, 160, record_bytes - 4]
 }
@@ -56,8 +57,8 @@ fn die_after(scene: &mut LiveScene, written: impl Fn(u64) -> u64) {
     assert_ne!(half, &before[end..cut], "nothing was written");
 }
 
-/// Sees that scans give the chain up to this tip, and nothing of the block above it: those of the server that followed, of one
-/// that begins beside what was left, and that the followers were told of nothing.
+/// Asserts that scans return the chain up to this tip, and nothing of the block above it. This
+/// holds for the server that followed and for a newly started one. The followers got no event.
 async fn answers_as_before(scene: &LiveScene, tip: BlockHash, paid: &[u32]) {
     let newcomer = TestServer::beside_node(&scene.node, Manner::default());
     for server in [&scene.server, &newcomer] {
@@ -82,7 +83,7 @@ fn a_node_that_ends_in_the_middle_of_a_block_is_answered_up_to_the_block_before_
             patiently(async {
                 scene.pay(1);
                 scene.agrees().await;
-                // What it knows of its files is written before it answers to this.
+                // The node writes its file information before it answers this call.
                 scene.node.rpc(&["gettxoutsetinfo"]);
                 let (tip, paid) = (scene.node.tip(), scene.paid_heights(0));
                 die_after(&mut scene, |record_bytes| cuts(record_bytes)[place]);

@@ -1,4 +1,5 @@
-//! A real node, a server of its files, and a wallet whose whole history is told by who mined what.
+//! A real node, a server of its files, and a wallet whose whole history follows from the mined
+//! blocks.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,13 +14,13 @@ use rescan_tests::{LiveNode, Manner, ScanRecord, TestServer, eventually, scan};
 /// How long the server may take to come to the node's chain.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A node at work and what is beside it.
+/// A running node, its server and its wallets.
 pub(crate) struct LiveScene {
     /// Wallets that follow from the start on. They leave before the server does.
     pub(crate) followers: Vec<FollowingWallet>,
     pub(crate) node: LiveNode,
     pub(crate) server: TestServer,
-    /// What the wallet watches: the coinbases of some blocks pay it.
+    /// The watched script: the coinbases of some blocks pay it.
     pub(crate) script: ScriptBuf,
     /// Those blocks, active or not.
     paid: HashSet<BlockHash>,
@@ -68,7 +69,7 @@ impl LiveScene {
         left
     }
 
-    /// What a scan for the wallet asks.
+    /// The request of a scan for the wallet.
     pub(crate) fn watch(&self) -> ScanRequest {
         ScanRequest::new().script(self.script.clone())
     }

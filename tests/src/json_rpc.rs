@@ -1,4 +1,5 @@
-//! A connection to a node's JSON-RPC port, for where the start of `bitcoin-cli` would be most of what is measured.
+//! A connection to a node's JSON-RPC port, for measurements in which the start of `bitcoin-cli`
+//! would dominate.
 //!
 //! It speaks as much HTTP as the node's own server needs: one call at a time, on one connection.
 
@@ -9,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::live_node::LiveNode;
 
-/// What base64 writes six bits as.
+/// The base64 alphabet.
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// A node that takes calls.
@@ -20,11 +21,11 @@ pub struct JsonRpc {
 }
 
 impl JsonRpc {
-    /// Connects, with what the node's cookie file allows.
+    /// Connects with the credentials of the node's cookie file.
     ///
     /// # Errors
     ///
-    /// What the operating system says.
+    /// If the operating system fails.
     pub async fn connect(node: &LiveNode) -> Result<Self> {
         let cookie = std::fs::read(node.datadir().join("regtest").join(".cookie"))?;
         let stream = TcpStream::connect(("127.0.0.1", node.rpc_port())).await?;
@@ -36,7 +37,7 @@ impl JsonRpc {
     ///
     /// # Errors
     ///
-    /// What the operating system says; an answer that is an error, or is not understood.
+    /// If the operating system fails, or the answer is an error or malformed.
     pub async fn call(&mut self, method: &str, parameters: &str) -> Result<String> {
         let body = format!(r#"{{"jsonrpc":"1.0","id":0,"method":"{method}","params":{parameters}}}"#);
         let (authorization, length) = (&self.authorization, body.len());

@@ -1,7 +1,9 @@
-//! What whole-product tests are made of: a real server on a private socket, in this process or as one of its own.
+//! The parts of whole-product tests: a real server on a private socket, in this process or as one
+//! of its own.
 //!
-//! [`TestServer`] runs the server's library on a thread; [`ServerProcess`] runs its program, for tests of signals, logs
-//! and memory. [`Scene`] is a scenario on disk that goes on while it is served. [`ScanRecord`] is what a wallet hears.
+//! [`TestServer`] runs the server's library on a thread; [`ServerProcess`] runs its program, for
+//! tests of signals, logs and memory. [`Scene`] is a scenario on disk that can grow while it is
+//! served. [`ScanRecord`] keeps the events of a scan.
 //!
 //! [`LiveNode`] is a real node on a regtest chain, where one is to be had; [`load`] is clients that misbehave.
 //!

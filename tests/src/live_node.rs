@@ -1,4 +1,5 @@
-//! A real Bitcoin Core node on a regtest chain of its own, for tests of what only it does.
+//! A real Bitcoin Core node on a regtest chain of its own, for tests of behaviour that only a real
+//! node shows.
 //!
 //! Its programs are those that `BITCOIN_NODE` and `BITCOIN_CLI` name, as `tests/bitcoin-node.sh` prints them; a test that
 //! finds them unset says aloud that it was skipped. The node speaks to no other node, listens on the loopback's RPC port alone, and dies with its [`LiveNode`].
@@ -159,7 +160,7 @@ impl LiveNode {
         self.child.is_some()
     }
 
-    /// What it answers to an RPC, as `bitcoin-cli` prints it.
+    /// Its answer to an RPC, as `bitcoin-cli` prints it.
     ///
     /// # Panics
     ///
@@ -184,8 +185,9 @@ impl LiveNode {
         hashes
     }
 
-    /// Mines blocks that pay nobody whom a test watches, and not what blocks of other calls pay: a block made anew in the same
-    /// second for the same script would be the one that was invalidated.
+    /// Mines blocks that pay an unwatched script, a different one in each call. Otherwise a block
+    /// mined again in the same second for the same script would be identical to the invalidated
+    /// one.
     ///
     /// # Panics
     ///
@@ -239,13 +241,13 @@ impl LiveNode {
         self.rpc(&["reconsiderblock", &hash.to_string()]);
     }
 
-    /// What it logged, if it keeps a log.
+    /// Its log, if it keeps one.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.datadir().join("regtest").join("debug.log")).unwrap_or_default()
     }
 
-    /// The last of what it logged, for whoever reads of a failure.
+    /// The end of its log, for failure messages.
     #[must_use]
     pub fn end_of_log(&self) -> String {
         let log = self.log();
@@ -284,7 +286,7 @@ impl LiveNode {
     fn try_rpc(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(&self.client);
         command.arg(format!("-datadir={}", self.datadir().display())).arg(format!("-rpcport={}", self.port));
-        // It would rather ask over the IPC socket, where it finds one, and that is what others are tested on.
+        // `bitcoin-cli` prefers the IPC socket if it finds one; other tests cover that socket.
         command.args(["-regtest", "-ipcconnect=0"]).args(arguments.iter().map(OsStr::new));
         command.stdin(Stdio::null()).output().expect("BITCOIN_CLI names a program")
     }
@@ -304,7 +306,7 @@ impl Drop for LiveNode {
 ///
 /// # Panics
 ///
-/// If it does not in that time; `what` says what was waited for.
+/// If it does not in that time; `what` names the awaited event.
 pub async fn eventually<T, L>(what: &str, patience: Duration, mut look: impl FnMut() -> L) -> T
 where
     L: Future<Output = Option<T>>,
@@ -325,7 +327,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it has an address").port()
 }
 
-/// The string that is the value of a field in what `bitcoin-cli` prints.
+/// The string value of a field in the output of `bitcoin-cli`.
 fn quoted_after<'a>(text: &'a str, field: &str) -> Option<&'a str> {
     text.split(field).nth(1)?.split('"').nth(1)
 }

@@ -1,4 +1,4 @@
-//! What a wallet hears of a scan, from the first event to the last.
+//! The events of a scan, from the first to the last.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct ScanRecord {
     pub told_coins: Vec<Coin>,
     /// The marks, as they came, where they were asked for, each with how many reports came before it.
     pub marks: Vec<(usize, ResumePoint)>,
-    /// What came after all that.
+    /// The events after all that.
     pub end: Result<Summary, ScanError>,
 }
 
@@ -110,7 +110,7 @@ impl ScanRecord {
         }
     }
 
-    /// What broke.
+    /// The error.
     ///
     /// # Panics
     ///

@@ -10,9 +10,9 @@ use crate::test_server::{Manner, TestServer};
 /// A chain, its files, and the server of them.
 #[derive(Debug)]
 pub struct Scene {
-    /// What the node has seen.
+    /// The node's blocks.
     pub chain: ChainBuilder,
-    /// What of it is on disk.
+    /// The part of it that is on disk.
     pub files: WrittenChain,
     /// Who serves that.
     pub server: TestServer,
@@ -46,7 +46,7 @@ impl Scene {
         Self { chain, files, server }
     }
 
-    /// Appends to the files what the chain has made since they were written.
+    /// Appends the chain's new blocks to the files.
     ///
     /// # Panics
     ///
@@ -65,8 +65,8 @@ impl Scene {
         self.files.span(&self.chain.hash_at(height)).expect("the block is on disk")
     }
 
-    /// Flips a bit in the txid that the first input of the last transaction of the block at `height` spends. What the
-    /// block pays to whom stays as it is, and so does its form; its merkle root does not.
+    /// Flips a bit in the txid that the first input of the last transaction of the block at
+    /// `height` spends. The block's payments and its form stay the same; its merkle root does not.
     ///
     /// # Panics
     ///
@@ -84,7 +84,7 @@ impl Scene {
 
     /// A scenario of `blocks` blocks above the first, each of which pays `script` in so many outputs of its coinbase.
     ///
-    /// What a wallet is told of such a chain is about a hundred bytes an output: enough of it to fill every buffer
+    /// The reports of such a chain take about a hundred bytes an output. They fill every buffer
     /// between a server and a wallet that does not read.
     #[must_use]
     pub fn talkative(script: &Script, blocks: u32, outputs: u32) -> ChainBuilder {

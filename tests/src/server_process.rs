@@ -1,4 +1,4 @@
-//! The server as a process of its own, for what only a process has: signals, a log, memory that can be measured.
+//! The server as a process of its own, for tests of signals, the log and memory.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ impl ServerProcess {
         connect(&self.socket).await
     }
 
-    /// What it holds in memory of its own, file maps left out, in bytes (`RssAnon`).
+    /// Its anonymous memory, without file maps, in bytes (`RssAnon`).
     ///
     /// # Panics
     ///
@@ -96,7 +96,7 @@ impl ServerProcess {
         self.kibibytes("RssAnon:") * 1024
     }
 
-    /// What it has mapped or could touch, in bytes (`VmSize`): what a limit of address space counts.
+    /// Its address space, in bytes (`VmSize`): the quantity that an address space limit counts.
     ///
     /// # Panics
     ///
@@ -128,7 +128,7 @@ impl ServerProcess {
         prlimit(Some(Pid::from_child(&self.child)), of, limit).expect("a limit is set");
     }
 
-    /// What it logged so far.
+    /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()

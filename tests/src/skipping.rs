@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-/// Says which test was skipped, and what it `needs`: past the test harness, which holds back what a test that passes has
-/// printed.
+/// Prints which test was skipped, and the thing that it `needs`. It bypasses the test harness,
+/// which captures the output of passing tests.
 pub fn say_skipped(needs: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Nobody listens to it then.

@@ -25,14 +25,14 @@ pub struct Manner {
     pub workers: usize,
     /// Whether finished block files are mapped, or read.
     pub is_mapped: bool,
-    /// What scans leave in the page cache.
+    /// The page cache policy of scans.
     pub page_cache: PageCache,
-    /// What clients may use.
+    /// The limits for clients.
     pub limits: SessionLimits,
 }
 
 impl Default for Manner {
-    /// Two workers that read: what a test may damage files beneath.
+    /// Two workers that read, without maps: a test may damage the files beneath them.
     fn default() -> Self {
         Self { workers: 2, is_mapped: false, page_cache: PageCache::Restore, limits: SessionLimits::default() }
     }
@@ -87,7 +87,7 @@ impl TestServer {
         (server, unpacked)
     }
 
-    /// What `-datadir` would be to a node.
+    /// The directory that `-datadir` would name for a node.
     #[must_use]
     pub fn datadir(&self) -> PathBuf {
         self.beside.as_ref().map_or_else(|| self.directory.path().join("datadir"), |(datadir, _)| datadir.clone())
@@ -99,7 +99,7 @@ impl TestServer {
         self.datadir().join("regtest").join("blocks")
     }
 
-    /// Where it remembers what it learned of them.
+    /// The directory of the server's index of them.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
         self.directory.path().join("state")

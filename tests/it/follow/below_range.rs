@@ -67,7 +67,7 @@ fn what_was_told_is_taken_back_and_comes_anew_once_the_chain_is_there_again() {
         let left = [116, 115, 114, 113].map(|height| format!("disconnected {height}"));
         assert_eq!(words(&events), [&withdrawn[..], &left[..]].concat());
         assert!(following.view.transactions.is_empty());
-        // Another branch takes the place of what was left, and of two blocks below it.
+        // Another branch replaces the stale blocks, and two blocks below them.
         chain.restore();
         chain.scene.chain.reorg(6);
         pay(&mut chain.scene.chain, 3);

@@ -1,4 +1,4 @@
-//! Blocks as they come, and what they tell of a wallet.
+//! New blocks, and their events for a wallet.
 
 use rescan_client::FollowEvent;
 use rescan_client::report::Summary;
@@ -87,7 +87,7 @@ fn what_is_watched_is_sent_again_only_if_the_wallet_has_changed() {
     patiently(async {
         let client = scene.server.client().await;
         let mut following = Following::at_tip(&client, &request, &scene).await;
-        // The first one tells the server what the scan has found.
+        // The first one sends the scan's result to the server.
         let mut sent = Vec::new();
         for index in [None, None, None, Some(1), None, None] {
             if let Some(index) = index {

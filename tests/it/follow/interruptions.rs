@@ -49,7 +49,7 @@ fn a_following_that_is_broken_off_goes_on_from_its_saved_checkpoint() {
             following.follower.checkpoint().save(&file).unwrap();
             told = following.view;
             drop(following.follower);
-            // While nobody follows, what was told last is left, and more comes.
+            // While nobody follows, the last reported blocks become stale, and others come.
             scene.chain.reorg(round + 1);
             pay(&mut scene.chain, round + 2);
             scene.chain.mine(1);

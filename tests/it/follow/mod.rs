@@ -1,4 +1,5 @@
-//! Wallets that follow: whatever the chain does, applying what they are told as it comes leaves what a fresh scan tells.
+//! Wallets that follow: whatever the chain does, applying the events in order leaves the result of
+//! a fresh scan.
 
 mod below_range;
 mod blocks;
@@ -48,7 +49,7 @@ struct Matches {
     spent: BTreeMap<u32, Option<Amount>>,
 }
 
-/// What a wallet has that applies blindly whatever it is told.
+/// The state of a wallet that applies every event blindly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct View {
     transactions: BTreeMap<(u32, BlockHash, Txid), Matches>,
@@ -103,7 +104,7 @@ impl View {
     }
 }
 
-/// What a scan of the chain as it is now tells.
+/// The result of a scan of the present chain.
 async fn fresh(client: &Client, request: &ScanRequest) -> BTreeMap<(u32, BlockHash, Txid), Matches> {
     let mut view = View::default();
     for (report, told) in scan(client, request.clone()).await.transactions() {
@@ -132,7 +133,7 @@ impl Following {
         following
     }
 
-    /// From what an earlier one kept: how far it came, and what it knew of transactions.
+    /// From an earlier wallet's state: its position, and its transactions.
     fn resume(client: &Client, request: &ScanRequest, checkpoint: Checkpoint, earlier: View) -> Self {
         let view = View { transactions: earlier.transactions, ..View::default() };
         Self { follower: client.follow(request.clone(), checkpoint).unwrap(), view }
@@ -159,7 +160,7 @@ impl Following {
     }
 }
 
-/// A word for each event that changes what a wallet has, in their order.
+/// The name of each event that changes a wallet, in order.
 fn words(events: &[FollowEvent]) -> Vec<String> {
     let word = |event: &FollowEvent| match event {
         FollowEvent::Reverted(gone) => Some(format!("withdrawn {}", gone.height)),

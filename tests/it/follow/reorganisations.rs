@@ -96,7 +96,8 @@ fn a_chain_that_is_left_deeper_than_is_remembered_begins_anew() {
     });
 }
 
-/// The request of a wallet that has given out what this view has: that a use is taken back does not take its address back.
+/// The request of a wallet that has revealed the addresses of this view: a reverted use does not
+/// withdraw its address.
 fn with_revealed(mut request: ScanRequest, view: &View) -> ScanRequest {
     let received = view.transactions.values().flat_map(|matches| matches.received.values());
     let index = |origin: &Origin| match *origin {

@@ -23,7 +23,7 @@ struct Args {
     /// How long the clients go on
     #[arg(long, default_value_t = 120)]
     seconds: u64,
-    /// What all chance comes from
+    /// The seed of all randomness
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Print one JSON object instead of a table

@@ -1,4 +1,4 @@
-//! A server that does what a test tells it to, right or wrong, on a thread of its own.
+//! A server that follows a test's script, right or wrong, on a thread of its own.
 
 mod objects;
 mod says;
@@ -29,7 +29,7 @@ use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 use self::objects::FakeServer;
 pub use self::says::{block_id, complete, flat_ending, flat_info, info, progress, report, summary};
 
-/// What a scan does, step by step.
+/// The steps of a scan.
 pub enum Step {
     Reports(Vec<BlockReport>),
     Coins(Vec<Coin>),
@@ -52,7 +52,7 @@ pub enum Step {
 /// A call about a single block: its height, hash, scripts and outpoints.
 pub type Matched = (u32, Vec<u8>, Vec<Vec<u8>>, Vec<OutPoint>);
 
-/// What the server was told.
+/// The requests that the server received.
 #[derive(Default)]
 pub struct Seen {
     pub keychains: Vec<GivenKeychain>,
@@ -88,11 +88,12 @@ pub enum Seal {
 }
 
 pub struct Script {
-    /// The server's description as a message, so that it can say what this version cannot.
+    /// The server's description as a message, which can contain values that this version cannot
+    /// make.
     pub info: Vec<u8>,
     pub seal: Seal,
     pub steps: Vec<Step>,
-    /// What it says of every single block; nothing for ever where none.
+    /// Its answer for every single block; without one it never answers.
     pub block_match: Option<BlockMatch>,
 }
 
@@ -128,7 +129,7 @@ fn start(script: Script, connect: impl FnOnce() -> UnixStream + Send + 'static) 
     Fake { seen, scan_dropped, scan_begun, reached, thread }
 }
 
-/// What the test waits for.
+/// The event for which the test waits.
 struct Cues {
     dropped: Option<oneshot::Sender<()>>,
     begin: Option<oneshot::Sender<()>>,

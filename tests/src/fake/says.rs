@@ -1,4 +1,4 @@
-//! What the server says of itself and of its chain, unless a test has it say something else.
+//! The server's description of itself and of its chain, unless a test replaces it.
 
 use rescan_client::bitcoin::hashes::Hash;
 use rescan_client::bitcoin::{Amount, BlockHash, Network, ScriptBuf, Txid};

@@ -1,5 +1,5 @@
-//! What clients do that they should not, or should do less of. Each behaviour goes on until its deadline, bounded in
-//! what it opens, and says how often it did what it does.
+//! The misbehaviour of clients. Each behaviour runs until its deadline, opens a bounded number of
+//! things, and returns its counts.
 
 use std::io;
 use std::path::Path;
@@ -33,7 +33,7 @@ const HOLD: Duration = Duration::from_secs(2);
 /// Calls that are sent in one go.
 const CALLS: u32 = 100_000;
 
-/// What a client does.
+/// A client's behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     /// 200 connections that say nothing.
@@ -48,7 +48,7 @@ pub enum Behaviour {
     Vanishes,
     /// Sends bytes that mean nothing.
     RandomBytes,
-    /// Sends messages that mean something, in an order that does not, and drops what it got in any order.
+    /// Sends valid messages in an invalid order, and drops the answers in any order.
     RandomMessages,
     /// Reads, and is never finished with any of 100,000 calls.
     NeverFinishes,
@@ -60,7 +60,7 @@ pub enum Behaviour {
     OtherUser,
 }
 
-/// What a behaviour came to.
+/// The counts of a behaviour.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// How often it was done.
@@ -71,7 +71,7 @@ pub struct Tally {
     pub skipped: Option<String>,
 }
 
-/// Against whom, what to ask and until when.
+/// The server, the request and the deadline.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Against<'a> {
     pub(super) socket: &'a Path,
@@ -127,7 +127,7 @@ impl Behaviour {
         }
     }
 
-    /// Connections, scans and large messages that it may have at a time: what memory it may cost.
+    /// Its limits of connections, scans and large messages at a time, which bound its memory.
     #[must_use]
     pub fn cost(self) -> Cost {
         let few = FEW as u64; // usize has at most 64 bits
@@ -141,7 +141,7 @@ impl Behaviour {
             }
             Self::RandomMessages => Cost { connections: few, scans: 8 * few, large_messages: 0 },
             Self::RandomBytes | Self::NeverFinishes => Cost { connections: few, ..Cost::default() },
-            // What a message brings is there twice while it is taken in.
+            // The server holds a message's content twice while it reads it.
             Self::HalfMessages | Self::LargestMessage => Cost { connections: few, large_messages: 2 * few, scans: 0 },
             Self::OtherUser => Cost::default(),
         }
@@ -165,7 +165,7 @@ impl Behaviour {
     }
 }
 
-/// What a behaviour may have open at a time.
+/// The number of things that a behaviour may have open at a time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
     /// Connections.
@@ -249,7 +249,7 @@ fn vanishes(against: &Against<'_>) -> Tally {
     wallet::together((0..FEW).map(visits).collect())
 }
 
-/// Sends what it sends until the server takes no more, and reads nothing.
+/// Sends until the server accepts no more, and reads nothing.
 fn never_reads(stream: &mut std::os::unix::net::UnixStream, against: &Against<'_>) -> Visit {
     let deadline = against.deadline.min(Instant::now() + HOLD);
     let mut bytes = raw::bootstrap(0);

@@ -108,7 +108,7 @@ pub(super) fn largest(stream: &mut UnixStream, against: &Against<'_>) -> Visit {
             }
         }
     }
-    // An answer that names question 3: the call was taken for what it is.
+    // An answer that names question 3: the server understood the call.
     if !answered(stream, &mut heard, 3, deadline) {
         return Err("the largest message is not answered".to_owned());
     }

@@ -1,8 +1,9 @@
-//! Clients that misbehave, against one server, and what it keeps of its promises meanwhile.
+//! Misbehaving clients against one server, and the server's promises meanwhile.
 //!
-//! While some clients do what they should not, a well-behaved wallet scans again and again: its answer must be right each
-//! time. What the server's process has of the machine is looked at throughout: its memory stays within the documented
-//! bound, and afterwards it has what it had before. All over this machine's own Unix sockets, bounded in count and time.
+//! While some clients misbehave, a well-behaved wallet scans again and again: its answer must be
+//! right each time. The server process is measured throughout: its memory stays within the
+//! documented bound, and returns to its earlier level afterwards. All over this machine's own Unix
+//! sockets, bounded in count and time.
 
 mod behaviour;
 mod messages;
@@ -34,7 +35,7 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 /// Scans of the well-behaved wallet before anybody else comes.
 const SCANS_ALONE: usize = 5;
 
-/// What the server may keep afterwards that it had not before: what its allocator holds for the next who asks.
+/// The memory that the server may keep afterwards: the allocator holds it for the next clients.
 pub const KEEPS_BYTES_MAX: u64 = 64 << 20;
 
 /// Memory of a server without clients and blocks.
@@ -52,14 +53,14 @@ const COIN_BYTES: u64 = 100;
 /// Memory of each connection, its buffers and the calls that it has open.
 const CONNECTION_BYTES: u64 = 64 << 10;
 
-/// A server, and what to do to it.
+/// A server, and the load on it.
 #[derive(Debug)]
 pub struct Load {
     /// Where it listens.
     pub socket: PathBuf,
     /// Its process, if it can be looked at.
     pub pid: Option<u32>,
-    /// What the well-behaved wallet asks.
+    /// The well-behaved wallet's request.
     pub request: ScanRequest,
     /// How many transactions that comes to.
     pub transactions: u64,
@@ -69,7 +70,7 @@ pub struct Load {
     pub behaviours: Vec<Behaviour>,
     /// For how long.
     pub time: Duration,
-    /// What all chance comes from.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 
@@ -122,7 +123,7 @@ impl Load {
         self.pid.map_or(Ok(Sample::default()), Sample::of)
     }
 
-    /// What the process has once it has what it had, or after a while that is long enough for it.
+    /// The process's resources once they are back at the earlier level, or after a time limit.
     fn settled(&self, before: &Sample) -> io::Result<Sample> {
         let began = Instant::now();
         loop {

@@ -1,9 +1,9 @@
-//! What a server process has of the machine, as the kernel says.
+//! A server process's resources, from the kernel.
 
 use std::fs;
 use std::io;
 
-/// What a process has at one moment, or the most of several.
+/// A process's resources at one moment, or the maximum of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     /// Memory of its own, file maps left out, in bytes (`RssAnon`).

@@ -1,4 +1,5 @@
-//! A client that writes messages of the transport itself, so that it can do what no library would let it.
+//! A client that writes the transport's messages itself, which lets it break the protocol as no
+//! library can.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,14 +12,14 @@ use capnp::traits::{HasTypeId, ImbueMut};
 use capnp_rpc::rpc_capnp::{message, message_target, payload};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan as scan_capnp, watch_set};
 
-/// What a call is addressed to.
+/// The target of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Target {
     /// The object that an earlier call gives, in its first pointer.
     Promised(u32),
     /// Whatever the bootstrap call gives.
     Bootstrap(u32),
-    /// What the server has under this number.
+    /// The server's export with this number.
     Exported(u32),
 }
 
@@ -87,7 +88,8 @@ pub(super) fn finish(question: u32, releases: bool) -> Vec<u8> {
     })
 }
 
-/// Stands for a capability while a message is written; what it is on the wire, the message's capability table says.
+/// A placeholder for a capability while a message is written; the message's capability table
+/// defines it on the wire.
 struct Placeholder;
 
 impl block_sink::Server for Placeholder {}
@@ -162,7 +164,7 @@ pub(super) fn write_until(stream: &mut UnixStream, bytes: &[u8], deadline: Insta
     Ok(written)
 }
 
-/// Reads what is there; whether the server has hung up.
+/// Reads the available bytes; returns whether the server has hung up.
 pub(super) fn drain(stream: &mut UnixStream, into: &mut Vec<u8>) -> bool {
     let mut buffer = [0; 64 << 10];
     loop {

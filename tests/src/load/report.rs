@@ -1,14 +1,14 @@
-//! What a load came to: which promises were kept, as a table for people and as JSON.
+//! The report of a load: the promises kept and broken, as a table for people and as JSON.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::{Behaviour, KEEPS_BYTES_MAX, Sample, Scans, Tally};
 
-/// What a load came to.
+/// The result of a load.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What all chance came from.
+    /// The seed of all randomness.
     pub seed: u64,
     /// How long it went on.
     pub time: Duration,
@@ -31,14 +31,14 @@ pub struct Report {
 /// One thing that was measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// What.
+    /// The promise.
     pub name: &'static str,
     /// Before, at the most, afterwards.
     pub values: [u64; 3],
 }
 
 impl Sample {
-    /// Whether there is no more than there was before: of memory, what the allocator keeps is allowed for.
+    /// Whether usage is no higher than before; for memory, the allocator's caches are allowed for.
     #[must_use]
     pub fn is_back_at(&self, before: &Self) -> bool {
         self.not_back_at(before).is_empty()
@@ -56,7 +56,7 @@ impl Sample {
         compare("threads", self.threads, before.threads, 1);
         compare("descriptors", self.descriptors, before.descriptors, 0);
         compare("maps of files", self.file_maps, before.file_maps, 0);
-        // Each thread has a stack and its guard, and the allocator splits what it keeps into areas.
+        // Each thread has a stack and its guard, and the allocator divides its memory into arenas.
         compare("maps", self.maps, before.maps, 32);
         more
     }
@@ -80,7 +80,7 @@ impl Report {
         broken
     }
 
-    /// What the process had.
+    /// The process's resources.
     #[must_use]
     pub fn rows(&self) -> [Row; 5] {
         let row =

@@ -13,7 +13,7 @@ use super::behaviour::{Against, Tally};
 pub struct Scans {
     /// How long each took.
     pub durations: Vec<Duration>,
-    /// What was wrong.
+    /// The errors.
     pub broken: Vec<String>,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn many(against: &Against<'_>, (clients, scans_each): (usize, usize))
     together((0..clients).map(client).collect())
 }
 
-/// Runs clients beside one another, and adds up what they come to.
+/// Runs clients beside one another, and adds up their counts.
 pub(super) fn together(clients: Vec<impl Future<Output = Tally>>) -> Tally {
     block_on(join_all(clients)).into_iter().fold(Tally::default(), |mut all, one| {
         all.times += one.times;
