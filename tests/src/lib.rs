@@ -5,9 +5,11 @@
 //! tests of signals, logs and memory. [`Scene`] is a scenario on disk that can grow while it is
 //! served. [`ScanRecord`] keeps the events of a scan.
 //!
-//! [`LiveNode`] is a real node on a regtest chain, where one is to be had; [`load`] is clients that misbehave.
+//! [`LiveNode`] is a real node on a regtest chain, if one is installed; [`load`] runs clients that
+//! misbehave.
 //!
-//! It holds no tests: those are in `it/`, those beside a real node in `live/`, and those that launch a program are in the package that builds it.
+//! It holds no tests: those are in `it/`, those beside a real node in `live/`. Tests that launch a
+//! program are in the package that builds it.
 
 #[expect(
     missing_docs,
