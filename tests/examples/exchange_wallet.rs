@@ -8,7 +8,7 @@
 //! It writes a chain whose every block pays the wallet 900 times and spends 100 of its coins, starts the `rescan-server`
 //! beside it, scans for coins and for history, and prints the most anonymous memory that the server had on the way.
 
-#![expect(clippy::print_stdout, reason = "its output is what it is for")]
+#![expect(clippy::print_stdout, reason = "its purpose is its output")]
 
 use std::error::Error;
 use std::path::PathBuf;

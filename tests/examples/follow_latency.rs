@@ -1,15 +1,15 @@
-//! How long after a block is on disk a wallet that follows hears of it.
+//! The time from a block on disk to its event at a wallet that follows.
 //!
 //! ```sh
 //! cargo run --release -p rescan-tests --example follow_latency [BLOCKS]
 //! ```
 //!
-//! A block that pays the wallet is appended to a block file, and whoever is told first of it by the node (here: another
-//! connection, which asks) has the server look. The clock runs from that question to the `connected` event, and to the
-//! event after which all of the block is told. With `poll` in place of a number nobody asks, and the wait's own look finds
-//! the block.
+//! A block that pays the wallet is appended to a block file, and a call on another connection makes
+//! the server refresh, as a node's notice would. The clock runs from that call to the `connected`
+//! event, and to the last event of the block. With `poll` in place of a number there is no such
+//! call, and the poller finds the block.
 
-#![expect(clippy::print_stdout, reason = "its output is what it is for")]
+#![expect(clippy::print_stdout, reason = "its purpose is its output")]
 
 use std::error::Error;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! How long after a real node has a new block a wallet that follows hears of it.
+//! The time from a new block at a real node to its event at a wallet that follows.
 //!
 //! ```sh
 //! export $(tests/bitcoin-node.sh)
@@ -12,7 +12,7 @@
 //! Third, at the node's answer to the call to mine. If the event came before one of these, that
 //! time counts as 0.
 
-#![expect(clippy::print_stdout, reason = "its output is what it is for")]
+#![expect(clippy::print_stdout, reason = "its purpose is its output")]
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ use rescan_tests::{JsonRpc, LiveNode, Manner, TestServer};
 /// Blocks of which the times are taken.
 const BLOCKS: u32 = 200;
 
-/// Between two blocks: everything has come to rest by then.
+/// The pause between two blocks: everything is idle by its end.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// How many keychains of 1,000 indexes are watched: receiving and change.

@@ -21,7 +21,7 @@ fn plainly(coins: &[Coin]) -> Vec<(OutPoint, Amount, u32, ScriptBuf)> {
 fn assert_totals(found: &ScanRecord, context: &str) {
     let summary = found.summary();
     assert_eq!(summary.outcome, Outcome::Complete, "{context}");
-    assert!(found.reports.is_empty(), "history was told of {context}");
+    assert!(found.reports.is_empty(), "history was reported for {context}");
     let total: Amount = found.told_coins.iter().map(|coin| coin.value).sum();
     assert_eq!((summary.unspent_count, summary.unspent), (found.told_coins.len() as u64, total), "{context}");
 }

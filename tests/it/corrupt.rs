@@ -1,4 +1,4 @@
-//! Flipped bits on disk: where a wallet hears of them, and where nothing is lost.
+//! Flipped bits on disk: which requests report them, and which are answered completely.
 
 use rescan_client::position::Height;
 use rescan_client::report::{FailureKind, Outcome};
@@ -52,7 +52,7 @@ fn a_flipped_bit_in_a_reported_block_is_corrupt_with_file_and_offset() {
             assert_eq!(at.offset, u64::from(span.offset));
             assert_eq!(at.path, scene.server.blocks_dir().join(format!("blk{:05}.dat", span.file.0)));
         }
-        // The disk is trusted where the wallet says so.
+        // With `Verify::None` the disk is trusted.
         let found = scan(client, request.clone().verify(Verify::None)).await;
         assert_eq!(found.heights(), [MATCHED]);
     });

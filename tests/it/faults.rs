@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rescan_client::report::Outcome;
+use rescan_client::report::{FailureKind, Outcome};
 use rescan_client::{ScanError, ScanRequest, Verify};
 use rescan_core::position::FileNumber;
 use rescan_fixtures::chain_builder::{ChainBuilder, Record};
@@ -35,7 +35,7 @@ fn each_way_to_read() -> impl Iterator<Item = Scene> {
     [false, true].into_iter().map(|is_mapped| Scene::serve(chain(), Manner { is_mapped, ..Manner::default() }))
 }
 
-/// All that a wallet can hear of a chain that is whole.
+/// A complete scan of the whole chain.
 fn assert_whole(scene: &Scene, found: &ScanRecord) {
     assert_eq!(found.summary().outcome, Outcome::Complete);
     assert_eq!(found.summary().tip.hash, scene.chain.tip_hash());
@@ -44,7 +44,7 @@ fn assert_whole(scene: &Scene, found: &ScanRecord) {
     assert_eq!(heard, made);
 }
 
-/// Nothing that a wallet heard is of a block that the chain does not have.
+/// No report is of a block outside the chain.
 fn assert_true(scene: &Scene, found: &ScanRecord) {
     assert!(found.reports.iter().all(|report| scene.is_active(&report.hash)), "a false report");
 }
@@ -84,7 +84,8 @@ fn another_block_at_the_place_of_the_last_is_seen_though_length_and_time_stay() 
         patiently(async {
             let client = scene.server.client().await;
             assert_whole(&scene, &scan(&client, watch()).await);
-            // A node that crashed before the last block was settled hears of a sibling first when it is back.
+            // A node that crashed before it settled the last block may receive a sibling first
+            // after its restart.
             scene.chain.rewind(1);
             scene.chain.coinbase_to(&script()).mine_block();
             let sibling = scene.chain.tip_hash();
@@ -92,7 +93,7 @@ fn another_block_at_the_place_of_the_last_is_seen_though_length_and_time_stay() 
             assert_eq!(bytes.len(), usize::try_from(tail.size).unwrap());
             scene.files.files().overwrite(tail.file, tail.offset.into(), &bytes).unwrap();
             File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
-            // The first to ask may be told that the chain was left; nobody is told of the block that is not there.
+            // The first scan may end with a reorganisation; no scan reports the overwritten block.
             let first = scan(&client, watch()).await;
             assert_true(&scene, &first);
             assert_whole(&scene, &scan(&client, watch()).await);
@@ -119,7 +120,8 @@ fn a_file_that_shrinks_and_grows_again_gives_what_it_has_each_time() {
     for mut scene in each_way_to_read() {
         let path = a_finished_file(&mut scene);
         let whole = fs::read(&path).unwrap();
-        // The end of a finished file may be a block whose last bytes are wrong: that is told as such.
+        // The end of a finished file may be a block with wrong last bytes, which is reported as
+        // such.
         let is_gone = |found: &ScanRecord| match &found.end {
             Err(ScanError::Failed(failure)) => {
                 assert_eq!(failure.at.as_ref().map(|at| &at.path), Some(&path), "{failure}");
@@ -141,6 +143,7 @@ fn a_directory_that_is_away_is_named_and_its_blocks_are_there_when_it_is_back() 
     for scene in each_way_to_read() {
         let (blocks, aside) = (scene.server.blocks_dir(), scene.server.beside("unmounted"));
         let names = |found: &ScanRecord| {
+            assert_eq!(found.failure().kind, FailureKind::Unreadable);
             let text = found.failure().to_string();
             assert!(text.contains(&blocks.display().to_string()), "{text}");
         };

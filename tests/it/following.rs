@@ -1,4 +1,4 @@
-//! A node that goes on while its files are served.
+//! A node that adds blocks while its files are served.
 
 use std::fs;
 use std::path::Path;
@@ -167,8 +167,8 @@ fn a_server_that_is_started_again_goes_by_what_it_remembers() {
     scene.server.start();
     patiently(async { assert_eq!(scan(&scene.server.client().await, watch()).await.reports.len(), 10) });
     scene.server.stop();
-    // The magic before block 2 goes, and the file's time says that nothing happened: whoever walks the records anew
-    // does not find the block; whoever remembers where it is does.
+    // The magic before block 2 is overwritten, and the file keeps its old modification time. A new
+    // walk over the records does not find the block; the server's index does.
     let span = scene.span_at(2);
     assert_eq!(span.file, scene.span_at(3).file, "it is not its file's last, which is always looked at");
     scene.files.files().overwrite(span.file, u64::from(span.offset) - 8, &[0; 4]).unwrap();
@@ -190,7 +190,7 @@ fn a_server_that_is_started_again_goes_by_what_it_remembers() {
     });
 }
 
-/// Says that a file last changed long ago.
+/// Sets a file's modification time to long ago.
 fn set_time(path: &Path) {
     let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
     fs::File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();

@@ -78,7 +78,8 @@ impl Kept {
     }
 }
 
-/// A transaction, as it is whoever tells it: whether a spent coin was found or given depends on where a scan began.
+/// A transaction without the parts that depend on the start of the scan: a spent coin is found in
+/// one scan and given to another.
 #[derive(Debug, PartialEq, Eq)]
 struct Plain {
     height: u32,

@@ -89,8 +89,8 @@ fn a_thousand_wallets_in_one_pass_hear_what_each_hears_alone() {
         });
     }
     // 200 wallets have one receipt, 200 two, 200 three, and 200 one of two within the gap.
-    assert!(told > 1_400, "{told} transactions were told of");
-    assert!(together.reports.iter().any(|report| report.is_late), "no use came before what revealed it");
+    assert!(told > 1_400, "only {told} transactions were reported");
+    assert!(together.reports.iter().any(|report| report.is_late), "no use is below the use that revealed it");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn both_arms(page_cache: PageCache) -> impl Iterator<Item = Place> {
 }
 
 fn total(place: &Place) -> u64 {
-    place.cached().expect("fincore told before").iter().sum()
+    place.cached().expect("fincore ran before").iter().sum()
 }
 
 #[test]

@@ -12,16 +12,17 @@ use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
 const DEPTH_MAX: u32 = 100;
 
-/// How often the script is given where the scan is to be held. Each match tells of every one, so that a few blocks fill
-/// all that lies between the server and a wallet that does not read.
+/// The number of times that the request names the script. Each match lists all of them, so a few
+/// blocks fill every buffer between the server and a wallet that does not read.
 const GIVEN: usize = 1_000;
 
-/// Outputs of a block that pay the script, 16 kB to be told for each: with so many, the second block above the fork is not
-/// told to the end before the wallet reads. The first may be, since the transport lets a message more than its window
-/// under way: then the scan is over before its chain is left.
+/// Outputs of a block that pay the script, 16 kB of report for each. With this many, the report of
+/// the second block above the fork is incomplete before the wallet reads. The first may be
+/// complete, since the transport allows one message beyond its window. In that case the scan ends
+/// before its chain becomes stale.
 const OUTPUTS_ABOVE: u32 = 20;
 
-/// The same below the fork: few, so that the scan comes beyond it before it is held.
+/// The same below the fork: few, because the scan must pass them before it stalls.
 const OUTPUTS_BELOW: u32 = 3;
 
 fn script() -> ScriptBuf {

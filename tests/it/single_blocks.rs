@@ -65,7 +65,7 @@ async fn walk(client: &Client, scripts: HashSet<ScriptBuf>) -> Found {
         if let MatchContent::Block(data) = &matched.content {
             let block: Block = consensus::deserialize(data).unwrap();
             let matches = matches_in(&block, height, &scripts, &mut coins);
-            assert!(!matches.is_empty(), "block {height} came, and nothing in it matches");
+            assert!(!matches.is_empty(), "block {height} was returned, but nothing in it matches");
             found.insert(height, matches);
         }
         let Some(next) = matched.next else { return found };

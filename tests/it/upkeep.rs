@@ -1,4 +1,4 @@
-//! A chain that is kept up without anybody asking, where there is no node to ask.
+//! A chain that the poller keeps current without any call and without a node.
 
 use std::time::Duration;
 

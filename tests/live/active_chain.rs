@@ -32,7 +32,7 @@ async fn info_where(client: &Client, what: &str, is_so: impl Fn(&ServerInfo) -> 
     .await
 }
 
-/// Waits until the server serves the node's tip, at its word.
+/// Waits until the server serves the tip that the node announced.
 async fn reaches(client: &Client, tip: (u32, BlockHash)) -> ServerInfo {
     let is_there = |info: &ServerInfo| {
         info.chain.source == ChainSource::Node && info.chain.tip.is_some_and(|it| (it.height.0, it.hash) == tip)
@@ -98,7 +98,7 @@ fn a_branch_that_the_node_left_is_not_served_though_it_is_heavier_on_disk() {
         reaches(&client, node.tip()).await;
         assert_eq!(answer(&client).await, ((1..=91).collect(), node.tip().1));
         let tip = node.tip();
-        // It stays left while nobody can ask the node.
+        // The branch stays invalid while the node cannot be reached.
         node.stop();
         let is_alone = |info: &ServerInfo| info.chain.source == ChainSource::Files;
         let info = info_where(&client, "the link drops", is_alone).await;
@@ -188,7 +188,7 @@ fn a_node_that_a_crash_takes_far_back_is_followed_down_and_up_again_while_it_rew
             assert_eq!(answer(&client).await, ((1..=height).collect(), node.tip().1));
         }
     });
-    // One that starts anew, and has only its state file, says the same.
+    // A newly started server, with only its state file, has the same tip.
     server.stop();
     server.start();
     patiently(async {

@@ -52,7 +52,7 @@ fn a_chain_that_falls_below_a_followers_range_is_taken_back_and_followed_when_it
             scene.believed_by(&late, from).await;
             scene.agrees().await;
         }
-        // One that takes nothing meanwhile comes to the same.
+        // A wallet that reads nothing meanwhile gets the same result.
         loop {
             let event = futures::StreamExt::next(&mut follower).await.unwrap().unwrap();
             if matches!(&event, FollowEvent::CaughtUp(summary) if summary.tip.hash == scene.node.tip().1) {

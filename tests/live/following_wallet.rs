@@ -1,4 +1,4 @@
-//! A wallet that follows, and believes every word it is told.
+//! A wallet that follows, and applies every event blindly.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -41,7 +41,8 @@ fn record_of(hash: BlockHash, blocks_dir: &Path) -> (u64, u64) {
     (u64::from(span.offset) - 8, span.end())
 }
 
-/// Has the node end after that many bytes of its next block, and sees that so many are on disk.
+/// Ends the node after that many bytes of its next block, and asserts that exactly these are on
+/// disk.
 fn die_after(scene: &mut LiveScene, written: impl Fn(u64) -> u64) {
     let blocks_dir = scene.node.blocks_dir();
     // Blocks that pay the wallet are all of one size.
@@ -110,7 +111,7 @@ fn a_node_that_ends_in_the_middle_of_a_block_and_forgets_those_before_is_followe
             die_after(&mut scene, |record_bytes| cuts(record_bytes)[place]);
             answers_as_before(&scene, tip.1, &paid).await;
             scene.node.restart();
-            assert_eq!(scene.node.tip().0, 0, "it had written what it knew of its files, and this shows nothing");
+            assert_eq!(scene.node.tip().0, 0, "the node had written its file information: the test shows nothing");
             scene.agrees().await;
             for _ in 0..3 {
                 scene.mine(4);

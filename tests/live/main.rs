@@ -1,5 +1,5 @@
-//! The product beside a real Bitcoin Core node, on regtest. Every test says aloud that it was skipped where `BITCOIN_NODE` and
-//! `BITCOIN_CLI` do not name one.
+//! The product beside a real Bitcoin Core node, on regtest. Without `BITCOIN_NODE` and
+//! `BITCOIN_CLI` every test prints that it was skipped.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod active_chain;

@@ -1,11 +1,11 @@
-//! A node that leaves blocks, is ended at any moment, and comes back with less than it had.
+//! A node that invalidates blocks, is killed at any moment, and restarts with fewer blocks.
 
 use rescan_client::report::Outcome;
 use rescan_tests::{Manner, ScanRecord, patiently};
 
 use crate::scene::LiveScene;
 
-/// How deep a reorganisation is, at the most.
+/// The depth of the deepest reorganisation, in blocks.
 const DEPTH_MAX: u32 = 20;
 
 #[test]
@@ -21,12 +21,12 @@ fn reorganisations_of_any_depth_under_a_running_scan_leave_nothing_false() {
             let found = ScanRecord::of(running).await;
             match found.summary().outcome {
                 Outcome::Complete | Outcome::ReorganisedFrom(_) => {}
-                outcome => panic!("{outcome:?} where {depth} blocks were left"),
+                outcome => panic!("{outcome:?} after {depth} blocks became stale"),
             }
             scene.agrees().await;
             if depth % 3 == 0 {
-                // The branch that was left has less work than the one it was left for: to take it back changes nothing,
-                // until that one is left in turn.
+                // The stale branch has less work than the active one: reconsidering it changes
+                // nothing until the active one is invalidated in turn.
                 scene.node.reconsider(&left);
                 scene.agrees().await;
                 let other = scene.node.hash_at(scene.node.tip().0 - depth);
@@ -67,9 +67,9 @@ fn a_node_that_was_killed_and_rewrites_its_finished_files_is_answered_as_it_is_n
         drop(ScanRecord::of(running).await);
         scene.node.restart();
         let back_to = scene.node.tip().0;
-        assert!(back_to < 800, "the node had written everything, and goes back to {back_to}: nothing is tested");
+        assert!(back_to < 800, "the node had written everything up to {back_to}: the test shows nothing");
         scene.agrees().await;
-        // Other blocks at the places of those that were lost, in files that had been finished.
+        // Other blocks at the offsets of the lost ones, in files that had been finished.
         scene.pay(300);
         scene.agrees().await;
     });

@@ -11,7 +11,7 @@ use rescan_client::{Client, ScanRequest};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{LiveNode, Manner, ScanRecord, TestServer, eventually, scan};
 
-/// How long the server may take to come to the node's chain.
+/// The time limit for the server to reach the node's chain.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running node, its server and its wallets.
@@ -27,7 +27,7 @@ pub(crate) struct LiveScene {
 }
 
 impl LiveScene {
-    /// A node with these further arguments, served like that; none where no node is to be had.
+    /// A node with these additional arguments, and its server; `None` if no node is installed.
     pub(crate) fn start(arguments: &[&str], manner: Manner) -> Option<Self> {
         let node = LiveNode::start(arguments)?;
         let server = TestServer::beside_node(&node, manner);
@@ -60,8 +60,8 @@ impl LiveScene {
         self.paid.extend(self.node.mine_to(blocks, &self.script));
     }
 
-    /// Has the node leave its last `depth` blocks, and mines one more than that, so that the branch left has less work.
-    /// The first block that was left.
+    /// Invalidates the node's last `depth` blocks and mines one more than that, which leaves the
+    /// stale branch with less work. Returns the first stale block.
     pub(crate) fn reorganise(&mut self, depth: u32) -> BlockHash {
         let left = self.node.hash_at(self.node.tip().0 - depth + 1);
         self.node.invalidate(&left);
@@ -79,8 +79,8 @@ impl LiveScene {
         (first..=self.node.tip().0).filter(|height| self.paid.contains(&self.node.hash_at(*height))).collect()
     }
 
-    /// Waits until the server has come to the node's chain, and sees that a scan gives that chain's answer, and that every
-    /// follower comes to the same.
+    /// Waits until the server has the node's chain, and asserts that a scan returns that chain's
+    /// answer and that every follower ends with the same.
     pub(crate) async fn agrees(&self) {
         let client = self.server.client().await;
         let found = self.scanned_at_the_tip(&client, self.watch()).await;

@@ -1,8 +1,9 @@
 //! A real Bitcoin Core node on a regtest chain of its own, for tests of behaviour that only a real
 //! node shows.
 //!
-//! Its programs are those that `BITCOIN_NODE` and `BITCOIN_CLI` name, as `tests/bitcoin-node.sh` prints them; a test that
-//! finds them unset says aloud that it was skipped. The node speaks to no other node, listens on the loopback's RPC port alone, and dies with its [`LiveNode`].
+//! Its programs are the ones that `BITCOIN_NODE` and `BITCOIN_CLI` name, as `tests/bitcoin-node.sh`
+//! prints them; without them a test prints that it was skipped. The node connects to no other node,
+//! listens on the loopback's RPC port alone, and dies with its [`LiveNode`].
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -42,7 +43,8 @@ pub struct LiveNode {
 }
 
 impl LiveNode {
-    /// A running node with these further arguments, and only genesis; none where no node is to be had, which is said aloud.
+    /// A running node with these additional arguments, and only genesis. Without an installed node
+    /// it prints that the test was skipped, and returns `None`.
     ///
     /// # Panics
     ///
@@ -87,7 +89,7 @@ impl LiveNode {
         self.port
     }
 
-    /// Has the next start use these further arguments in place of those before.
+    /// Replaces the additional arguments from the next start on.
     pub fn set_arguments(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     }
@@ -210,7 +212,7 @@ impl LiveNode {
         let height = info.split("\"blocks\":").nth(1).and_then(|rest| rest.split(',').next()).map(str::trim);
         let hash = quoted_after(&info, "\"bestblockhash\"").and_then(|hash| BlockHash::from_str(hash).ok());
         let height = height.and_then(|height| height.parse().ok());
-        (height.expect("the node says its height"), hash.expect("the node says its tip"))
+        (height.expect("a height"), hash.expect("a tip"))
     }
 
     /// The active block at a height.
@@ -223,7 +225,7 @@ impl LiveNode {
         self.rpc(&["getblockhash", &height.to_string()]).parse().expect("a block hash")
     }
 
-    /// Has it leave a block and all above it, however much work they have.
+    /// Invalidates a block and all above it, whatever their work.
     ///
     /// # Panics
     ///
@@ -302,7 +304,7 @@ impl Drop for LiveNode {
     }
 }
 
-/// Waits until `look` gives something, at most for `patience`.
+/// Waits until `look` returns a value, at most for `patience`.
 ///
 /// # Panics
 ///
@@ -316,12 +318,12 @@ where
         if let Some(found) = look().await {
             return found;
         }
-        assert!(begun.elapsed() < patience, "waited in vain: {what}");
+        assert!(begun.elapsed() < patience, "timed out: {what}");
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
 }
 
-/// A port that nobody listens on now.
+/// A free port.
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback has a free port");
     listener.local_addr().expect("it has an address").port()

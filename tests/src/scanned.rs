@@ -9,15 +9,15 @@ use rescan_client::history::History;
 use rescan_client::report::{BlockReport, Failure, FullBlock, Refusal, ResumePoint, Summary, TransactionReport};
 use rescan_client::{BlockEvent, BlockStream, Client, ScanError, ScanEvent, ScanRequest, ScanStream};
 
-/// Long enough for the longest test beside a node, on a machine that is busy with ten other things: whoever waits for a test that hangs
-/// waits for that.
+/// The time limit of a test: enough for the longest test beside a node, on a busy machine. A test
+/// that hangs takes this long.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Runs a wallet's part of a test, and fails if that takes for ever.
+/// Runs a wallet's part of a test, with a time limit.
 ///
 /// # Panics
 ///
-/// Then, and if there is no runtime to be had.
+/// At the time limit, or if the runtime cannot be made.
 pub fn patiently<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { tokio::time::timeout(PATIENCE, test).await.expect("the test takes for ever") })

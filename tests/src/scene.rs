@@ -1,4 +1,4 @@
-//! A scenario that is on disk, served, and goes on.
+//! A scenario that is on disk, is served, and can grow.
 
 use bitcoin::{Amount, BlockHash, Script, TxOut, consensus};
 use rescan_core::position::RecordSpan;

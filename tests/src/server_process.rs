@@ -65,7 +65,7 @@ impl ServerProcess {
                 break;
             }
         }
-        // Somebody has to go on reading, or the server waits for room in its log.
+        // Its log must be read continuously, or the server blocks on a full pipe.
         let kept = Arc::clone(&log);
         let draining = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&kept, &line)));
         Self { child, socket: place.socket(), log, draining: Some(draining) }
@@ -81,7 +81,7 @@ impl ServerProcess {
     ///
     /// # Panics
     ///
-    /// If there is none to be had.
+    /// If the server refuses it.
     pub async fn client(&self) -> Client {
         connect(&self.socket).await
     }
@@ -117,7 +117,7 @@ impl ServerProcess {
         u64::try_from(open.count()).expect("a count")
     }
 
-    /// Has the kernel give it no more of something than `max`.
+    /// Sets a resource limit of `max` for the process.
     ///
     /// # Panics
     ///
@@ -145,7 +145,7 @@ impl ServerProcess {
 
     fn kibibytes(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux says so");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the line is in /proc/PID/status");
         line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
     }
 

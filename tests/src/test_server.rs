@@ -43,7 +43,8 @@ impl Default for Manner {
 pub struct TestServer {
     directory: TempDir,
     manner: Manner,
-    /// The datadir and the IPC socket of a node, where it serves those of one in place of a directory of its own.
+    /// The datadir and the IPC socket of a node, if it serves that node's files instead of its own
+    /// directory.
     beside: Option<(PathBuf, PathBuf)>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
@@ -53,7 +54,7 @@ impl TestServer {
     ///
     /// # Panics
     ///
-    /// If the operating system gives no directory.
+    /// If the directory cannot be made.
     #[must_use]
     pub fn new(manner: Manner) -> Self {
         // Not where TMPDIR says: a socket's path has at most 107 bytes.
@@ -121,7 +122,7 @@ impl TestServer {
         self.socket().to_str().expect("the path is ASCII").to_owned()
     }
 
-    /// A file beside the datadir that nobody else knows of.
+    /// A path beside the datadir that nothing else uses.
     #[must_use]
     pub fn beside(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -143,7 +144,7 @@ impl TestServer {
         self.running = Some((stop, thread));
     }
 
-    /// Has it stop, and waits until it has.
+    /// Stops the server and waits for its end.
     ///
     /// # Panics
     ///
@@ -154,16 +155,11 @@ impl TestServer {
         thread.join().expect("it ended in order");
     }
 
-    /// Works like this from the next start on.
-    pub fn set_manner(&mut self, manner: Manner) {
-        self.manner = manner;
-    }
-
     /// A new connection.
     ///
     /// # Panics
     ///
-    /// If there is none to be had.
+    /// If the server refuses it.
     pub async fn client(&self) -> Client {
         connect(&self.socket()).await
     }

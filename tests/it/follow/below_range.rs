@@ -1,4 +1,5 @@
-//! Chains that end below the range for a while, as beside a node that was told to leave blocks, or that lost them in a crash.
+//! Chains that end below the range for a while, as after `invalidateblock`, or after a node lost
+//! blocks in a crash.
 
 use std::fs;
 use std::time::Duration;
@@ -141,7 +142,7 @@ fn one_that_goes_on_while_the_chain_is_below_its_range_takes_back_what_it_was_to
         while !again.view.transactions.is_empty() {
             again.take_until(|event| matches!(event, FollowEvent::Reverted(_))).await;
         }
-        // The range is above the chain, which one that never was in it would be told.
+        // The range is above the chain; a wallet that was never in it would get an error.
         is_told_nothing(&mut again).await;
         let (checkpoint, told) = (again.follower.checkpoint().clone(), again.view);
         drop(again.follower);

@@ -20,11 +20,14 @@ fn a_follower_that_takes_nothing_while_fifty_blocks_come_takes_them_all_at_once(
                 scene.chain.reorg(3);
             }
             scene.append();
-            // The server sees each of them, and has nobody to tell.
+            // The server sees each of them, but no wallet follows.
             client.locate(vec![scene.chain.tip_hash()]).await.unwrap();
         }
         let events = following.catch_up(&scene).await;
-        assert!(!words(&events).iter().any(|word| word.starts_with("disconnected")), "what came and went is not told");
+        assert!(
+            !words(&events).iter().any(|word| word.starts_with("disconnected")),
+            "a block that came and went is reported"
+        );
         assert_eq!(following.view.height, Some(scene.chain.tip_height()));
         assert_eq!(following.view.transactions, fresh(&client, &request).await);
     });

@@ -64,7 +64,7 @@ impl View {
         match event {
             FollowEvent::Reverted(gone) => {
                 let key = (gone.height.0, gone.block_hash, gone.txid);
-                assert!(self.transactions.remove(&key).is_some(), "{key:?} was never told");
+                assert!(self.transactions.remove(&key).is_some(), "{key:?} was never reported");
             }
             FollowEvent::Restarted => *self = Self::default(),
             FollowEvent::Report(report) => {
@@ -83,7 +83,7 @@ impl View {
             }
             FollowEvent::Connected(block) => {
                 let tip = self.height.expect("it has caught up");
-                assert_eq!(tip + 1, block.height.0, "a gap, or a block told twice");
+                assert_eq!(tip + 1, block.height.0, "a gap, or a block twice");
                 self.height = Some(block.height.0);
                 self.blocks.push(*block);
             }
@@ -139,7 +139,7 @@ impl Following {
         Self { follower: client.follow(request.clone(), checkpoint).unwrap(), view }
     }
 
-    /// Takes events until everything up to the scene's tip is told and settled.
+    /// Reads events until everything up to the scene's tip is reported and settled.
     async fn catch_up(&mut self, scene: &Scene) -> Vec<FollowEvent> {
         let tip = scene.chain.tip_hash();
         let is_there = |event: &FollowEvent| matches!(event, FollowEvent::CaughtUp(summary) if summary.tip.hash == tip);

@@ -1,7 +1,7 @@
-//! Drives a server with clients that misbehave, and says whether it kept its promises.
+//! Drives a server with clients that misbehave, and reports the promises that it kept.
 //!
 //! By itself it makes a chain and starts a server for it; with `--socket` it drives one that runs already.
-#![expect(clippy::print_stdout, reason = "its report is what it is for")]
+#![expect(clippy::print_stdout, reason = "its purpose is its report")]
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ const BLOCKS: u32 = 1_000;
 #[derive(Debug, Parser)]
 #[command(about = "Drives a rescan-server with clients that misbehave, and says whether it kept its promises")]
 struct Args {
-    /// How long the clients go on
+    /// The duration of the load
     #[arg(long, default_value_t = 120)]
     seconds: u64,
     /// The seed of all randomness

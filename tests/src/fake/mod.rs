@@ -36,7 +36,7 @@ pub enum Step {
     Settled(ResumePoint),
     Blocks(Vec<FullBlock>),
     End(Ending),
-    /// Ends with a message as it lies in memory, whatever it says.
+    /// Ends with this message, unchecked.
     EndRaw(Vec<u8>),
     UntilCancelled,
     /// Tells the test that it came here.
@@ -69,7 +69,7 @@ pub struct Seen {
 
 pub struct Fake {
     pub seen: Arc<Mutex<Seen>>,
-    /// Resolves when the client lets go of the scan.
+    /// Resolves when the client drops the scan.
     pub scan_dropped: oneshot::Receiver<()>,
     /// Resolves when a scan is asked for.
     pub scan_begun: oneshot::Receiver<()>,
@@ -83,7 +83,7 @@ pub struct Fake {
 pub enum Seal {
     Done,
     Refused(Refusal),
-    /// Deriving goes on for ever.
+    /// The derivation never ends.
     Never,
 }
 

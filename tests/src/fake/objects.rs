@@ -30,7 +30,7 @@ pub(super) struct FakeServer {
 }
 
 impl FakeServer {
-    /// Plays the script into a sink, and gives the capability of that scan.
+    /// Plays the script into a sink, and returns the capability of that scan.
     fn play(&self, sink: Sink) -> scan::Client {
         let cancelled = Rc::new(Notify::new());
         let steps = self.script.borrow_mut().take().expect("one scan a script");

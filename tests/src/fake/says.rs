@@ -52,7 +52,7 @@ pub fn info() -> ServerInfo {
     }
 }
 
-/// The id that the fake gives the block at a height; those of 1,000 and above are outside its chain.
+/// The id of the fake's block at a height; heights of 1,000 and above are outside its chain.
 pub fn block_id(height: Height) -> Option<BlockId> {
     (height.0 < 1_000).then(|| BlockId { height, hash: BlockHash::from_byte_array([7; 32]), time: height.0 + 5 })
 }

@@ -46,7 +46,7 @@ impl Stage {
     pub(super) async fn play(self, steps: Vec<Step>, sink: Sink) {
         for step in steps {
             if self.step(step, &sink).await.is_err() {
-                // The client has let go of the scan.
+                // The client has dropped the scan.
                 return;
             }
         }
@@ -80,7 +80,7 @@ impl Stage {
                 push.send().await?;
             }
             (Step::Reports(_) | Step::Coins(_) | Step::Settled(_) | Step::Blocks(_), _) => {
-                panic!("this is not what the sink takes")
+                panic!("the sink takes no such item")
             }
             (Step::End(ending), _) => sink.end(|result| wire::write_ending(&ending, result).unwrap()).await?,
             (Step::EndRaw(flat), Sink::Reports(sink)) => {

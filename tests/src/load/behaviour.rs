@@ -179,7 +179,7 @@ pub struct Cost {
 /// How one client's visit ended, if it tells something of the server.
 pub(super) type Visit = Result<(), String>;
 
-/// A few clients at a time that do the same again and again, each time on a connection of its own.
+/// A few clients at a time that repeat one action, each time on a new connection.
 fn a_few(against: &Against<'_>, visit: impl Fn(std::os::unix::net::UnixStream, &mut StdRng) -> Visit + Sync) -> Tally {
     let times = AtomicU64::new(0);
     let client = |number: usize| {

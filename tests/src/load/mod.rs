@@ -62,7 +62,7 @@ pub struct Load {
     pub pid: Option<u32>,
     /// The well-behaved wallet's request.
     pub request: ScanRequest,
-    /// How many transactions that comes to.
+    /// The expected number of transactions.
     pub transactions: u64,
     /// How many coins that leaves, which each scan has to remember.
     pub coins: u64,

@@ -15,9 +15,9 @@ use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan as scan_ca
 /// The target of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Target {
-    /// The object that an earlier call gives, in its first pointer.
+    /// The object that an earlier call returns, in its first pointer.
     Promised(u32),
-    /// Whatever the bootstrap call gives.
+    /// The result of the bootstrap call.
     Bootstrap(u32),
     /// The server's export with this number.
     Exported(u32),
@@ -66,7 +66,7 @@ fn call(
     })
 }
 
-/// Says where a message goes.
+/// Writes the target of a message.
 pub(super) fn address(target: Target, mut builder: message_target::Builder<'_>) {
     match target {
         Target::Exported(id) => builder.set_imported_cap(id),
@@ -79,7 +79,7 @@ pub(super) fn address(target: Target, mut builder: message_target::Builder<'_>) 
     }
 }
 
-/// Says that the client is through with a call.
+/// Writes a `Finish` for a call.
 pub(super) fn finish(question: u32, releases: bool) -> Vec<u8> {
     rpc_message(|message| {
         let mut finish = message.init_finish();
@@ -109,7 +109,7 @@ pub(super) fn blocks(question: u32, target: Target, sink: u32) -> Vec<u8> {
     })
 }
 
-/// Calls `Rescan.scan` for the whole chain, with the watch set that the call `watch_set` gives.
+/// Calls `Rescan.scan` for the whole chain, with the watch set that the call `watch_set` returns.
 pub(super) fn scan(question: u32, target: Target, watch_set: u32, sink: u32) -> Vec<u8> {
     call(question, target, (RESCAN, 2), USUAL_WORDS, |mut params| {
         let mut descriptors = params.reborrow().init_cap_table(2);

@@ -33,7 +33,7 @@ impl Scans {
     }
 }
 
-/// Scans until `goes_on` says otherwise, each time on a connection of its own, at least once.
+/// Scans while `goes_on` returns true, each time on a new connection, at least once.
 pub(super) fn scans(against: &Against<'_>, goes_on: impl Fn(&Scans) -> bool) -> Scans {
     block_on(async {
         let mut scans = Scans::default();
@@ -54,7 +54,7 @@ pub(super) fn scans(against: &Against<'_>, goes_on: impl Fn(&Scans) -> bool) -> 
     })
 }
 
-/// Clients with so many scans each at a time, all of which must come to the right answer.
+/// Clients with this many concurrent scans each, all of which must return the right answer.
 pub(super) fn many(against: &Against<'_>, (clients, scans_each): (usize, usize)) -> Tally {
     let client = async |_number: usize| {
         let mut tally = Tally::default();
@@ -91,7 +91,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     runtime.block_on(work)
 }
 
-/// How many transactions a scan reports; it must end with a summary that says the same.
+/// The number of transactions that a scan reports; its summary must have the same count.
 async fn scan(client: &Client, request: &ScanRequest) -> Result<u64, String> {
     let mut stream = client.scan(request.clone()).await.map_err(|error| error.to_string())?;
     let mut found = 0;
