@@ -3,20 +3,25 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rescan_client::Client;
 use rescan_fixtures::core_datadir::{CoreDatadir, Which};
 use rescan_fixtures::private_access::mapped_access;
-use rescan_server::Server;
 use rescan_server::blocks::block_file::Access;
 use rescan_server::blocks::page_cache::PageCache;
 use rescan_server::chain::ChainConfig;
 use rescan_server::config::ServerConfig;
 use rescan_server::session::guard::limits::SessionLimits;
+use rescan_server::{ServeError, Server};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::live_node::LiveNode;
+
+/// How long the lock of a stopped server may stay with a child that was just forked.
+const BIND_PATIENCE: Duration = Duration::from_secs(5);
+const BIND_PAUSE: Duration = Duration::from_millis(10);
 
 /// How a server works; no choice of workers or access may change an answer.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +139,7 @@ impl TestServer {
     ///
     /// If it does not start.
     pub fn start(&mut self) {
-        let server = Server::bind(self.config()).expect("the server binds");
+        let server = self.bind();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -142,6 +147,18 @@ impl TestServer {
             runtime.block_on(server.run(shutdown)).expect("it serves");
         });
         self.running = Some((stop, thread));
+    }
+
+    /// A child that another test spawns holds the lock of a stopped server from its fork to its exec: binds again until the
+    /// lock is free.
+    fn bind(&self) -> Server {
+        let begun = Instant::now();
+        loop {
+            match Server::bind(self.config()) {
+                Err(ServeError::Bind(_)) if begun.elapsed() < BIND_PATIENCE => std::thread::sleep(BIND_PAUSE),
+                bound => return bound.expect("the server binds"),
+            }
+        }
     }
 
     /// Stops the server and waits for its end.
