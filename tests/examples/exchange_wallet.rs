@@ -5,8 +5,9 @@
 //! cargo build --release --bins && cargo run --release -p rescan-tests --example exchange_wallet
 //! ```
 //!
-//! It writes a chain whose every block pays the wallet 900 times and spends 100 of its coins, starts the `rescan-server`
-//! beside it, scans for coins and for history, and prints the most anonymous memory that the server had on the way.
+//! It writes a chain whose every block pays the wallet 900 times and spends 100 of its coins,
+//! starts the `rescan-server` beside it, scans for coins and for history, and prints the most
+//! anonymous memory that the server had on the way.
 
 #![expect(clippy::print_stdout, reason = "its purpose is its output")]
 

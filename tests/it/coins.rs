@@ -22,8 +22,8 @@ fn assert_totals(found: &ScanRecord, context: &str) {
     let summary = found.summary();
     assert_eq!(summary.outcome, Outcome::Complete, "{context}");
     assert!(found.reports.is_empty(), "history was reported for {context}");
-    let total: Amount = found.told_coins.iter().map(|coin| coin.value).sum();
-    assert_eq!((summary.unspent_count, summary.unspent), (found.told_coins.len() as u64, total), "{context}");
+    let total: Amount = found.coin_events.iter().map(|coin| coin.value).sum();
+    assert_eq!((summary.unspent_count, summary.unspent), (found.coin_events.len() as u64, total), "{context}");
 }
 
 #[test]
@@ -38,13 +38,13 @@ fn the_coins_of_every_wallet_are_those_of_cores_own_utxo_set() {
                 assert_totals(&found, &context);
                 let cores = wallet.coins.iter();
                 let cores = cores.map(|coin| (coin.outpoint(), coin.value, coin.height, coin.script_pubkey.clone()));
-                assert_eq!(plainly(&found.told_coins), cores.collect::<Vec<_>>(), "{context}");
+                assert_eq!(plainly(&found.coin_events), cores.collect::<Vec<_>>(), "{context}");
                 // And with all that Core does not say: block, index in it, keychain and index.
                 let history = scan(&client, request(wallet)).await;
                 let mut ledger = CoinLedger::new();
                 history.history().reports().for_each(|report| ledger.apply(report));
                 let left: Vec<Coin> = ledger.sorted().into_iter().cloned().collect();
-                assert_eq!(found.told_coins, left, "{context}");
+                assert_eq!(found.coin_events, left, "{context}");
                 assert_eq!(found.summary().keychains, history.summary().keychains, "{context}");
             }
         });
@@ -91,7 +91,7 @@ fn what_crosses_grows_with_the_coins_and_not_with_the_history() {
             let client = scene.server.client().await;
             let (coins, coin_bytes) = received_for(&client, watch().coins()).await;
             assert_totals(&coins, "the three that stay");
-            assert_eq!(coins.told_coins.iter().map(|coin| coin.value.to_sat()).collect::<Vec<_>>(), [7_000; 3]);
+            assert_eq!(coins.coin_events.iter().map(|coin| coin.value.to_sat()).collect::<Vec<_>>(), [7_000; 3]);
             let (history, history_bytes) = received_for(&client, watch()).await;
             assert_eq!(history.summary().transactions, 3 + u64::from(pairs) * 11 / 10);
             crossed.push((coin_bytes, history_bytes));
@@ -120,7 +120,7 @@ fn coins_are_those_at_the_end_of_the_range_and_only_of_coins_that_it_made() {
     chain.mine(1);
     let scene = Scene::serve(chain, Manner::default());
     let watch = || ScanRequest::new().keychain(wallet.descriptor(ScriptKind::P2tr)).coins();
-    let outpoints = |found: &ScanRecord| found.told_coins.iter().map(|coin| coin.outpoint).collect::<Vec<_>>();
+    let outpoints = |found: &ScanRecord| found.coin_events.iter().map(|coin| coin.outpoint).collect::<Vec<_>>();
     patiently(async {
         let client = scene.server.client().await;
         let whole = scan(&client, watch()).await;
@@ -148,13 +148,13 @@ fn a_coin_beyond_the_gap_is_told_once_the_rule_reaches_it_and_not_before() {
         let client = scene.server.client().await;
         let found = scan(&client, watch()).await;
         assert_totals(&found, "nothing within reach");
-        assert_eq!(found.told_coins, []);
+        assert_eq!(found.coin_events, []);
         scene.chain.fund(&script(2), Amount::from_sat(2_000));
         scene.chain.mine(1);
         scene.append();
         let found = scan(&client, watch()).await;
         assert_totals(&found, "three within reach");
-        let origins: Vec<Origin> = found.told_coins.iter().flat_map(|coin| coin.origins.clone()).collect();
+        let origins: Vec<Origin> = found.coin_events.iter().flat_map(|coin| coin.origins.clone()).collect();
         assert_eq!(origins, [7, 5, 2].map(|index| Origin::Keychain { keychain: 0, index: Some(index) }));
     });
 }

@@ -34,7 +34,8 @@ fn assert_is_cores_tip(summary: &Summary, datadir: &CoreDatadir) {
     assert_eq!((summary.tip.height.0, summary.tip.hash), (expected.tip_height, expected.tip_hash));
 }
 
-/// Datadir `A` is XORed, `C` is not; each has every number of workers, both ways to read, and every way to verify.
+/// Datadir `A` is XORed, `C` is not; each has every number of workers, both ways to read, and every
+/// way to verify.
 #[test]
 fn every_wallet_hears_cores_own_answer_however_it_is_scanned() {
     let manners = [(1, true, Verify::None), (2, false, Verify::All), (8, true, Verify::Reported)];

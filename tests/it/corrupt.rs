@@ -19,7 +19,8 @@ fn paid_once(chain: &mut ChainBuilder) -> ScanRequest {
     ScanRequest::new().keychain(wallet.descriptor(ScriptKind::P2tr))
 }
 
-/// Serves that chain, laid out as `lay_out` has it, with a bit flipped in the block at `height`; read in each way there is.
+/// Serves that chain, laid out as `lay_out` has it, with a bit flipped in the block at `height`;
+/// read in each way there is.
 fn flipped_at(
     height: u32,
     lay_out: impl Fn(&mut ChainBuilder),

@@ -194,7 +194,8 @@ fn a_hole_in_the_place_of_blocks_is_no_block_and_those_around_it_stand() {
             assert_eq!(found.summary().outcome, Outcome::PrunedBelow(rescan_client::position::Height(BLOCKS / 2 + 1)));
             fs::write(&path, &whole).unwrap();
             assert_whole(&scene, &scan(&client, watch()).await);
-            // The node writes the block once more, somewhere else, and a hole between takes no more from it.
+            // The node writes the block once more, somewhere else, and a hole between takes no more
+            // from it.
             let record = Record::Block(scene.chain.hash_at(BLOCKS / 2));
             scene.files.files().write_hole(700).unwrap();
             scene.files.write(&scene.chain, &[record]).unwrap();

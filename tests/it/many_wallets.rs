@@ -15,8 +15,8 @@ const TWINS: usize = 10;
 
 const GAP_LIMIT: u32 = 3;
 
-/// Which indexes a wallet uses, in chain order: none, one, from the gap's end backwards, so that the first is found only
-/// once the second has revealed it, and beyond the gap.
+/// Which indexes a wallet uses, in chain order: none, one, from the gap's end backwards, so that
+/// the first is found only once the second has revealed it, and beyond the gap.
 const USES: [&[u32]; 5] = [&[0], &[2, 0], &[7, 5, 2], &[], &[1, 5]];
 
 fn owner(number: usize) -> usize {
@@ -107,13 +107,13 @@ fn coins_of_many_wallets_go_to_each_that_has_them() {
         let client = scene.server.client().await;
         let together = scan(&client, wallets.watched_by(ScanRequest::new()).coins()).await;
         let mut coins = vec![Vec::new(); wallets.len()];
-        for (number, coin) in together.told_coins.iter().flat_map(|coin| wallets.split_coin(coin)) {
+        for (number, coin) in together.coin_events.iter().flat_map(|coin| wallets.split_coin(coin)) {
             coins[number].push(coin);
         }
         for (number, owner) in owners.iter().chain(&owners).enumerate() {
             let keychain = GivenKeychain::new(owner.descriptor(ScriptKind::P2wpkh)).gap_limit(GAP_LIMIT);
             let alone = scan(&client, ScanRequest::new().keychain(keychain).coins()).await;
-            assert_eq!(coins[number], alone.told_coins, "wallet {number}");
+            assert_eq!(coins[number], alone.coin_events, "wallet {number}");
         }
         assert!(coins.iter().any(|coins| coins.len() > 1));
     });

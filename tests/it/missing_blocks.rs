@@ -7,7 +7,8 @@ use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{Manner, Scene, patiently, scan};
 
-/// A chain of 130 blocks that pays a wallet in the fifth and in each of the last 20, in files of a few blocks.
+/// A chain of 130 blocks that pays a wallet in the fifth and in each of the last 20, in files of a
+/// few blocks.
 fn long_paid_chain() -> (ChainBuilder, ScanRequest) {
     let wallet = TestWallet::new("bob");
     let mut chain = ChainBuilder::new();

@@ -1,4 +1,5 @@
-//! The page cache is the node's: a scan leaves it as it found it, as `fincore` of util-linux sees it.
+//! The page cache is the node's: a scan leaves it as it found it, as `fincore` of util-linux sees
+//! it.
 
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 

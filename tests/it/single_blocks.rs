@@ -17,7 +17,7 @@ use rescan_tests::{Manner, ScanRecord, Scene, TestServer, patiently, scan};
 /// inputs.
 type Found = BTreeMap<u32, Vec<(Txid, Vec<u32>, Vec<u32>)>>;
 
-fn told_by(scanned: &ScanRecord) -> Found {
+fn reported_by(scanned: &ScanRecord) -> Found {
     let mut found = Found::new();
     for report in scanned.history().reports() {
         let transactions = report.transactions.iter().map(|transaction| {
@@ -53,7 +53,8 @@ fn matches_in(
     matches
 }
 
-/// A rescan of the whole chain, one request a block. The scripts are those that the wallet has used.
+/// A rescan of the whole chain, one request a block. The scripts are those that the wallet has
+/// used.
 async fn walk(client: &Client, scripts: HashSet<ScriptBuf>) -> Found {
     let mut found = Found::new();
     let mut coins = Vec::new();
@@ -86,13 +87,14 @@ fn a_wallet_that_asks_block_by_block_finds_what_a_scan_reports() {
                 let used = scanned.transactions().flat_map(|(_, transaction)| &transaction.received);
                 let scripts: HashSet<ScriptBuf> = used.map(|received| received.script_pubkey.clone()).collect();
                 let found = walk(&client, scripts).await;
-                assert_eq!(found, told_by(&scanned), "{name} in {which:?}");
+                assert_eq!(found, reported_by(&scanned), "{name} in {which:?}");
             }
         });
     }
 }
 
-/// A coin is made and spent within one block: the call knows no outpoint, and the spend alone would not be found.
+/// A coin is made and spent within one block: the call knows no outpoint, and the spend alone would
+/// not be found.
 #[test]
 fn a_coin_that_its_own_block_spends_is_found_by_its_script() {
     let alice = TestWallet::new("alice");

@@ -1,4 +1,5 @@
-//! Whoever asks after the node has moved gets the node's chain as it is, without waiting for a notice to arrive.
+//! Whoever asks after the node has moved gets the node's chain as it is, without waiting for a
+//! notice to arrive.
 
 use rescan_client::report::Outcome;
 use rescan_client::{Checkpoint, FollowEvent, ScanRequest};

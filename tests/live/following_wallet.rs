@@ -92,7 +92,7 @@ impl FollowingWallet {
     }
 
     /// Its view, for failure messages.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!("{:?}", self.view.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,4 +1,5 @@
-//! A node that ends while it writes a block: a part of the record is on disk, for certain, and nothing of the rest.
+//! A node that ends while it writes a block: a part of the record is on disk, for certain, and
+//! nothing of the rest.
 
 use std::fs;
 use std::path::Path;

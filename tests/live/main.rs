@@ -4,8 +4,8 @@
 
 mod active_chain;
 mod at_once;
+mod file_changes;
 mod following_wallet;
-mod going_on;
 mod half_written;
 mod node;
 mod reorganising;

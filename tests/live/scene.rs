@@ -43,8 +43,8 @@ impl LiveScene {
         self.followers.push(FollowingWallet::start(self.server.socket(), self.watch()));
     }
 
-    /// Mines blocks, of which every other pays the wallet. The first does not: a block that pays the same as one that was left
-    /// in the same second would be that one.
+    /// Mines blocks, of which every other pays the wallet. The first does not: a block that pays
+    /// the same as one that was left in the same second would be that one.
     pub(crate) fn mine(&mut self, blocks: u32) {
         for block in 0..blocks {
             if block % 2 == 0 {
@@ -112,7 +112,7 @@ impl LiveScene {
 async fn comes_to_believe(follower: &FollowingWallet, tip: BlockHash, paid: &[u32]) {
     let begun = std::time::Instant::now();
     while !follower.believes(tip, paid) {
-        assert!(begun.elapsed() < PATIENCE, "a follower believes {}, not {tip} {paid:?}", follower.told());
+        assert!(begun.elapsed() < PATIENCE, "a follower believes {}, not {tip} {paid:?}", follower.describe());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -135,9 +135,10 @@ impl LiveNode {
         child.wait().expect("its end can be waited for");
     }
 
-    /// Asks it for a block that pays `script`, and has the kernel end it in the middle of writing that: no file of its grows
-    /// past `file_bytes_max`, up to which a write is done, and the rest of it is the node's end (SIGXFSZ). It must keep no
-    /// log (`-nodebuglogfile`), or that would be the file.
+    /// Asks it for a block that pays `script`, and has the kernel end it in the middle of writing
+    /// that: no file of its grows past `file_bytes_max`, up to which a write is done, and the rest
+    /// of it is the node's end (SIGXFSZ). It must keep no log (`-nodebuglogfile`), or that would be
+    /// the file.
     ///
     /// # Panics
     ///

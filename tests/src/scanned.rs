@@ -29,8 +29,9 @@ pub struct ScanRecord {
     /// The reports, as they came.
     pub reports: Vec<BlockReport>,
     /// The coins, as they came, where they were asked for.
-    pub told_coins: Vec<Coin>,
-    /// The marks, as they came, where they were asked for, each with how many reports came before it.
+    pub coin_events: Vec<Coin>,
+    /// The marks, as they came, where they were asked for, each with how many reports came before
+    /// it.
     pub marks: Vec<(usize, ResumePoint)>,
     /// The events after all that.
     pub end: Result<Summary, ScanError>,
@@ -69,11 +70,11 @@ impl ScanRecord {
     ///
     /// If the stream breaks its contract.
     pub async fn of(mut stream: ScanStream) -> Self {
-        let (mut reports, mut told_coins, mut marks) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut reports, mut coin_events, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         let end = loop {
             match stream.next().await.expect("a summary or an error ends the stream") {
                 Ok(ScanEvent::Report(report)) => reports.push(report),
-                Ok(ScanEvent::Coin(coin)) => told_coins.push(coin),
+                Ok(ScanEvent::Coin(coin)) => coin_events.push(coin),
                 Ok(ScanEvent::Settled(mark)) => marks.push((reports.len(), mark)),
                 Ok(ScanEvent::Finished(summary)) => break Ok(summary),
                 Ok(_) => {}
@@ -81,7 +82,7 @@ impl ScanRecord {
             }
         };
         assert!(stream.next().await.is_none(), "something follows the end");
-        Self { reports, told_coins, marks, end }
+        Self { reports, coin_events, marks, end }
     }
 
     /// Its summary.

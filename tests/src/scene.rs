@@ -82,7 +82,8 @@ impl Scene {
         self.files.files().flip(span, u32::try_from(offset).expect("a block is small"), 1).expect("a bit is flipped");
     }
 
-    /// A scenario of `blocks` blocks above the first, each of which pays `script` in so many outputs of its coinbase.
+    /// A scenario of `blocks` blocks above the first, each of which pays `script` in so many
+    /// outputs of its coinbase.
     ///
     /// The reports of such a chain take about a hundred bytes an output. They fill every buffer
     /// between a server and a wallet that does not read.
@@ -98,7 +99,8 @@ impl Scene {
         chain
     }
 
-    /// A scenario of `blocks` blocks of 100 kB above the first 110, of which a hundredth pays `script`, in 30 outputs each.
+    /// A scenario of `blocks` blocks of 100 kB above the first 110, of which a hundredth pays
+    /// `script`, in 30 outputs each.
     #[must_use]
     pub fn laden(script: &Script, blocks: u32) -> ChainBuilder {
         let mut chain = ChainBuilder::new();

@@ -21,7 +21,8 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Runs `program` on the directory of `place`, whose own server does not run, and waits until it serves.
+    /// Runs `program` on the directory of `place`, whose own server does not run, and waits until
+    /// it serves.
     ///
     /// # Panics
     ///

@@ -1,6 +1,7 @@
-//! Chores of the workspace. `cargo xtask codegen` regenerates the Rust code of the Cap'n Proto schemas: of our own protocol,
-//! and of the calls to a node in `rescan-server`. `cargo xtask codegen --check` fails if the committed code differs from
-//! the schema's. `cargo xtask packaging --out DIR` writes the files of a package beside the programs.
+//! Chores of the workspace. `cargo xtask codegen` regenerates the Rust code of the Cap'n Proto
+//! schemas: of our own protocol, and of the calls to a node in `rescan-server`. `cargo xtask
+//! codegen --check` fails if the committed code differs from the schema's. `cargo xtask packaging
+//! --out DIR` writes the files of a package beside the programs.
 
 mod packaging;
 
@@ -76,8 +77,8 @@ impl Schema {
         format!("{}/{}", self.generated_dir, self.generated_name)
     }
 
-    /// Compares the committed code, if the compiler here has the version that wrote it. Another version encodes the schema's
-    /// nodes differently, so a difference would mean nothing.
+    /// Compares the committed code, if the compiler here has the version that wrote it. Another
+    /// version encodes the schema's nodes differently, so a difference would mean nothing.
     fn check(&self, root: &Path) -> Result<String> {
         let generated = self.committed();
         let committed = read(&root.join(&generated))?;

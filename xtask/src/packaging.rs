@@ -1,5 +1,6 @@
-//! `cargo xtask packaging --out DIR`: the files of a package beside the two programs. The crate `rescan-packaging` writes
-//! man pages and completions from the definitions of the command lines. None of them is committed.
+//! `cargo xtask packaging --out DIR`: the files of a package beside the two programs. The crate
+//! `rescan-packaging` writes man pages and completions from the definitions of the command lines.
+//! None of them is committed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -42,7 +42,8 @@ fn paid(paying: u32) -> ChainBuilder {
     chain
 }
 
-/// A transaction as a fresh scan has it too: whether a spent coin was found or given depends on where a scan began.
+/// A transaction as a fresh scan has it too: whether a spent coin was found or given depends on
+/// where a scan began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Matches {
     received: BTreeMap<u32, Received>,

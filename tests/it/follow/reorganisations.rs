@@ -1,4 +1,5 @@
-//! Blocks that are left: of any depth, from before the following, deeper than is remembered, and at random.
+//! Blocks that are left: of any depth, from before the following, deeper than is remembered, and at
+//! random.
 
 use bitcoin::BlockHash;
 use rescan_client::report::Origin;

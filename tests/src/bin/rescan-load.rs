@@ -1,6 +1,7 @@
 //! Drives a server with clients that misbehave, and reports the promises that it kept.
 //!
-//! By itself it makes a chain and starts a server for it; with `--socket` it drives one that runs already.
+//! By itself it makes a chain and starts a server for it; with `--socket` it drives one that runs
+//! already.
 #![expect(clippy::print_stdout, reason = "its purpose is its report")]
 
 use std::num::NonZeroUsize;

@@ -1,7 +1,7 @@
 //! A server that follows a test's script, right or wrong, on a thread of its own.
 
+mod answers;
 mod objects;
-mod says;
 mod stage;
 
 use std::cell::RefCell;
@@ -26,8 +26,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
+pub use self::answers::{block_id, complete, flat_ending, flat_info, info, progress, report, summary};
 use self::objects::FakeServer;
-pub use self::says::{block_id, complete, flat_ending, flat_info, info, progress, report, summary};
 
 /// The steps of a scan.
 pub enum Step {

@@ -23,8 +23,8 @@ const IDLE: usize = 200;
 /// Clients with scans of their own, and scans of each.
 const BUSY: (usize, usize) = (16, 4);
 
-/// Clients at a time of each of the other behaviours. With those above they stay below the 256 connections of a server,
-/// even where it is slow to notice that some have left.
+/// Clients at a time of each of the other behaviours. With those above they stay below the 256
+/// connections of a server, even where it is slow to notice that some have left.
 const FEW: usize = 2;
 
 /// How long one that holds something up holds it.
@@ -83,7 +83,7 @@ pub(super) struct Against<'a> {
 }
 
 impl Against<'_> {
-    fn goes_on(&self) -> bool {
+    fn continues(&self) -> bool {
         Instant::now() < self.deadline
     }
 
@@ -148,7 +148,7 @@ impl Behaviour {
     }
 
     /// Does it until the deadline.
-    pub(super) fn go_on(self, against: &Against<'_>) -> Tally {
+    pub(super) fn run_until_deadline(self, against: &Against<'_>) -> Tally {
         match self {
             Self::Idle => idle(against),
             Self::Scans => wallet::many(against, BUSY),
@@ -185,7 +185,7 @@ fn a_few(against: &Against<'_>, visit: impl Fn(std::os::unix::net::UnixStream, &
     let client = |number: usize| {
         let mut rng = StdRng::seed_from_u64(against.seed.wrapping_add(number as u64)); // usize has at most 64 bits
         let mut broken = Vec::new();
-        while against.goes_on() && broken.len() < 3 {
+        while against.continues() && broken.len() < 3 {
             match raw::connect(against.socket) {
                 Ok(stream) => broken.extend(visit(stream, &mut rng).err()),
                 Err(error) => broken.push(format!("cannot connect: {error}")),
@@ -207,7 +207,7 @@ fn idle(against: &Against<'_>) -> Tally {
     let mut tally = Tally::default();
     let mut connections = Vec::new();
     let mut rng = StdRng::seed_from_u64(against.seed);
-    while against.goes_on() {
+    while against.continues() {
         while connections.len() < IDLE {
             match raw::connect(against.socket) {
                 Ok(stream) => connections.push(stream),
@@ -229,7 +229,7 @@ fn vanishes(against: &Against<'_>) -> Tally {
     let visits = async |number: usize| {
         let mut rng = StdRng::seed_from_u64(against.seed.wrapping_add(number as u64)); // usize has at most 64 bits
         let mut tally = Tally::default();
-        while against.goes_on() {
+        while against.continues() {
             let Ok(client) = Client::connect(against.socket).await else {
                 tally.broken.push("a client that comes back is not taken".to_owned());
                 break;
@@ -275,7 +275,7 @@ fn one_byte_a_second(stream: &mut std::os::unix::net::UnixStream, against: &Agai
             Err(error) if !is_patience(&error) => break,
             _ => against.hold(Duration::from_secs(1)),
         }
-        if !against.goes_on() {
+        if !against.continues() {
             break;
         }
     }
@@ -314,7 +314,7 @@ fn never_finishes(stream: &mut std::os::unix::net::UnixStream, against: &Against
         }
         let is_over = raw::drain(stream, &mut heard);
         heard.clear();
-        if is_over || !against.goes_on() {
+        if is_over || !against.continues() {
             return Ok(());
         }
         drop(stream.set_nonblocking(false));
@@ -348,7 +348,7 @@ fn other_user(against: &Against<'_>) -> Tally {
         }
     }
     let mut tally = Tally::default();
-    while against.goes_on() {
+    while against.continues() {
         match raw::connect(against.socket) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
             Err(error) => tally.broken.push(format!("expected no permission, found: {error}")),

@@ -12,8 +12,8 @@ use super::raw_client::{self as raw, RESCAN, SCAN, Target, WATCH_SET};
 /// Messages of one visit.
 const MESSAGES_MAX: u32 = 400;
 
-/// A connection on which valid messages come in any order: calls of every method to objects that may or may not be there,
-/// finished, released and answered as chance has it.
+/// A connection on which valid messages come in any order: calls of every method to objects that
+/// may or may not be there, finished, released and answered as chance has it.
 pub(super) fn random(stream: &mut UnixStream, rng: &mut StdRng, against: &Against<'_>) -> Visit {
     let mut bytes = raw::bootstrap(0);
     for question in 1..rng.random_range(2..MESSAGES_MAX) {
@@ -80,7 +80,8 @@ fn random_message(question: u32, rng: &mut StdRng) -> Vec<u8> {
     }
 }
 
-/// The largest message that is legal, which is answered, and one a word larger, which ends the connection.
+/// The largest message that is legal, which is answered, and one a word larger, which ends the
+/// connection.
 pub(super) fn largest(stream: &mut UnixStream, against: &Against<'_>) -> Visit {
     let max = usize::try_from(against.limits.message_bytes_max).unwrap_or(usize::MAX);
     let of_size = |question: u32, words: usize| {

@@ -29,7 +29,8 @@ use crate::test_server::connect;
 /// How often the server's process is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How long a server may take to give everything back: threads for blocking calls end after 10 s without work.
+/// How long a server may take to give everything back: threads for blocking calls end after 10 s
+/// without work.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 
 /// Scans of the well-behaved wallet before anybody else comes.
@@ -98,7 +99,7 @@ impl Load {
         let against = Against { deadline: Instant::now() + self.time, ..begun };
         let is_over = AtomicBool::new(false);
         let (tallies, beside, most) = std::thread::scope(|scope| {
-            let run = |behaviour: Behaviour| scope.spawn(move || (behaviour, behaviour.go_on(&against)));
+            let run = |behaviour: Behaviour| scope.spawn(move || (behaviour, behaviour.run_until_deadline(&against)));
             let running: Vec<_> = self.behaviours.iter().copied().map(run).collect();
             let beside = scope.spawn(|| wallet::scans(&against, |_| Instant::now() < against.deadline));
             let most = scope.spawn(|| {

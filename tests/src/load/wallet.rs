@@ -33,8 +33,8 @@ impl Scans {
     }
 }
 
-/// Scans while `goes_on` returns true, each time on a new connection, at least once.
-pub(super) fn scans(against: &Against<'_>, goes_on: impl Fn(&Scans) -> bool) -> Scans {
+/// Scans while `continues` returns true, each time on a new connection, at least once.
+pub(super) fn scans(against: &Against<'_>, continues: impl Fn(&Scans) -> bool) -> Scans {
     block_on(async {
         let mut scans = Scans::default();
         loop {
@@ -47,7 +47,7 @@ pub(super) fn scans(against: &Against<'_>, goes_on: impl Fn(&Scans) -> bool) -> 
                 },
                 Err(error) => scans.broken.push(format!("cannot connect: {error}")),
             }
-            if !goes_on(&scans) || scans.broken.len() > 3 {
+            if !continues(&scans) || scans.broken.len() > 3 {
                 return scans;
             }
         }

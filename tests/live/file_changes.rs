@@ -16,7 +16,8 @@ fn mapped() -> Manner {
 
 #[test]
 fn scans_beside_a_node_that_mines_and_rolls_its_files_over_are_right_at_every_moment() {
-    // A finished file is truncated to its data: were it mapped further than that, this process would end.
+    // A finished file is truncated to its data: were it mapped further than that, this process
+    // would end.
     for arguments in [[SMALL_FILES, "-blocksxor=0"], [SMALL_FILES, "-blocksxor=1"]] {
         let Some(mut scene) = LiveScene::start(&arguments, mapped()) else { return };
         patiently(async {
@@ -26,7 +27,8 @@ fn scans_beside_a_node_that_mines_and_rolls_its_files_over_are_right_at_every_mo
                 let running = client.scan(scene.watch()).await.unwrap();
                 scene.mine(50);
                 let found = ScanRecord::of(running).await;
-                // It was pinned to a chain of some moment in between, whose answer is a beginning of the last one's.
+                // It was pinned to a chain of some moment in between, whose answer is a beginning
+                // of the last one's.
                 assert_eq!(found.summary().outcome, Outcome::Complete);
                 let to = found.summary().range.last().0;
                 assert!(to >= before, "{to} is below {before}");
@@ -80,7 +82,8 @@ fn a_node_that_reads_its_files_anew_is_followed_through_it() {
         scene.node.stop();
         scene.node.set_arguments(&[SMALL_FILES, "-reindex"]);
         scene.node.restart();
-        // It answers before it has read them all, and until then its tip moves on beneath every comparison.
+        // It answers before it has read them all, and until then its tip moves on beneath every
+        // comparison.
         let has_read = async || (scene.node.tip() == tip).then_some(());
         eventually("the node has read its files anew", PATIENCE, has_read).await;
         scene.agrees().await;

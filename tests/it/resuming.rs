@@ -18,7 +18,7 @@ use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 /// The state that a wallet keeps between two scans.
 #[derive(Clone)]
 struct Kept {
-    /// The lowest block that was covered.
+    /// The lowest block that was scanned.
     from: Height,
     history: History,
     last_used: Vec<Option<u32>>,
@@ -58,7 +58,7 @@ impl Kept {
     }
 
     /// The resumed request: used indexes count as revealed, and the coins left are earlier coins.
-    fn going_on(&self, request: &ScanRequest) -> ScanRequest {
+    fn resumed(&self, request: &ScanRequest) -> ScanRequest {
         let mut request = request.clone();
         for (keychain, last_used) in request.keychains.iter_mut().zip(&self.last_used) {
             keychain.last_revealed = keychain.last_revealed.max(*last_used);
@@ -73,8 +73,8 @@ impl Kept {
         request.outpoints.retain(|given| !live.contains_key(&given.outpoint));
         let live = live.into_iter().map(|(outpoint, output)| GivenOutpoint { outpoint, output: Some(output) });
         request.outpoints.extend(live);
-        let covered = Scanned { from: self.from, watched_through: self.watched_through.clone() };
-        request.after(self.locator.clone()).scanned(covered)
+        let scanned = Scanned { from: self.from, watched_through: self.watched_through.clone() };
+        request.after(self.locator.clone()).scanned(scanned)
     }
 }
 
@@ -118,7 +118,7 @@ fn request_of(case: &Case) -> ScanRequest {
 async fn in_parts(client: &Client, request: &ScanRequest, from: Height, stops: &[u32]) -> Kept {
     let mut kept = Kept::nothing(from, request.keychains.len());
     for (number, stop) in stops.iter().enumerate() {
-        let part = if number == 0 { request.clone().from_height(from) } else { kept.going_on(request) };
+        let part = if number == 0 { request.clone().from_height(from) } else { kept.resumed(request) };
         kept.take_all(&scan(client, part.to_height(Height(*stop))).await);
     }
     kept
@@ -171,8 +171,9 @@ fn index_of(used: &KeychainUse) -> Option<u32> {
     }
 }
 
-/// Sixty blocks of 100 kB, so that a scan settles them in several steps; every fifth pays an index, from 33 down to 0,
-/// each within the gap of the one that comes after it, and every other of these coins is spent a few blocks later.
+/// Sixty blocks of 100 kB, so that a scan settles them in several steps; every fifth pays an index,
+/// from 33 down to 0, each within the gap of the one that comes after it, and every other of these
+/// coins is spent a few blocks later.
 fn laden_upside_down(wallet: &TestWallet) -> ChainBuilder {
     let mut chain = ChainBuilder::new();
     chain.xor([1, 2, 3, 4, 5, 6, 7, 8]).mine(110);
@@ -210,7 +211,7 @@ fn every_mark_is_a_place_to_go_on_from() {
             assert_eq!(mark.block.hash, scene.chain.hash_at(mark.block.height.0));
             let mut kept = Kept::nothing(mark.from, 1);
             kept.take(&marked.reports[..*reports], &mark.keychains, &mark.watched_through, &mark.locator);
-            kept.take_all(&scan(&client, kept.going_on(&request)).await);
+            kept.take_all(&scan(&client, kept.resumed(&request)).await);
             assert_eq!(plainly(&kept.history), plainly(&whole), "from the mark at height {}", mark.block.height);
         }
         // And with every stop that there is.
@@ -244,7 +245,7 @@ fn after_the_tip_there_is_nothing_to_walk_and_the_summary_is_complete() {
         kept.take_all(&scan(&client, request.clone()).await);
         assert_eq!(kept.last_used, [Some(1)]);
         let tip = scene.chain.tip_hash();
-        for request in [kept.going_on(&request), request.clone().after(vec![tip])] {
+        for request in [kept.resumed(&request), request.clone().after(vec![tip])] {
             let on = scan(&client, request).await;
             let summary = on.summary();
             assert_eq!((summary.outcome, summary.blocks_scanned, on.reports.len()), (Outcome::Complete, 0, 0));
@@ -266,7 +267,7 @@ fn a_wallet_that_widens_its_gap_is_told_what_the_covered_part_holds_even_at_the_
         let mut kept = Kept::nothing(Height(0), 1);
         kept.take_all(&scan(&client, request(2)).await);
         assert_eq!(kept.history.transaction_count(), 1);
-        let on = scan(&client, kept.going_on(&request(3))).await;
+        let on = scan(&client, kept.resumed(&request(3))).await;
         assert!(on.reports.iter().all(|report| report.is_late), "the tip is walked again: {:?}", on.reports);
         assert_eq!((on.summary().transactions, on.summary().blocks_scanned), (1, 0));
         kept.take_all(&on);
@@ -282,7 +283,7 @@ fn what_cannot_be_gone_on_from_is_refused_and_told_apart() {
     let keychain = || GivenKeychain::new(wallet.descriptor(ScriptKind::P2wpkh));
     let watch = || ScanRequest::new().keychain(keychain());
     let locator = vec![scene.chain.hash_at(50)];
-    let covered = |from, keychains| Scanned { from: Height(from), watched_through: vec![Some(9); keychains] };
+    let scanned = |from, keychains| Scanned { from: Height(from), watched_through: vec![Some(9); keychains] };
     let mut foreign = ChainBuilder::new();
     foreign.coinbase_to(&wallet.script(ScriptKind::P2tr, 0)).mine(3);
     // All but genesis, which all chains of a network share.
@@ -290,11 +291,11 @@ fn what_cannot_be_gone_on_from_is_refused_and_told_apart() {
     let mistakes = [
         ("a foreign locator", watch().after(foreign), RefusalReason::NotInChain),
         ("an empty locator", watch().after(vec![]), RefusalReason::NotInChain),
-        ("no keychain covered", watch().after(locator.clone()).scanned(covered(0, 0)), RefusalReason::BadCoverage),
-        ("one too many covered", watch().after(locator.clone()).scanned(covered(0, 2)), RefusalReason::BadCoverage),
+        ("no keychain scanned", watch().after(locator.clone()).scanned(scanned(0, 0)), RefusalReason::BadCoverage),
+        ("one too many scanned", watch().after(locator.clone()).scanned(scanned(0, 2)), RefusalReason::BadCoverage),
         (
-            "covered from where it begins",
-            watch().after(locator.clone()).scanned(covered(51, 1)),
+            "scanned from where it begins",
+            watch().after(locator.clone()).scanned(scanned(51, 1)),
             RefusalReason::BadCoverage,
         ),
         ("no gap", ScanRequest::new().keychain(keychain().gap_limit(0)), RefusalReason::BadGapLimit),
@@ -310,8 +311,8 @@ fn what_cannot_be_gone_on_from_is_refused_and_told_apart() {
             let found = scan(&client, request).await;
             assert_eq!(found.refusal().reason, reason, "{mistake}: {}", found.refusal());
         }
-        let on = scan(&client, watch().after(locator).scanned(covered(50, 1))).await;
-        assert_eq!(on.summary().outcome, Outcome::Complete, "one block may be covered");
+        let on = scan(&client, watch().after(locator).scanned(scanned(50, 1))).await;
+        assert_eq!(on.summary().outcome, Outcome::Complete, "one block may be scanned");
     });
 }
 
@@ -338,7 +339,7 @@ fn after_a_reorganisation_the_fork_is_found_and_gone_on_from() {
         assert_eq!(client.locate(seen[..1].to_vec()).await.unwrap(), None);
         kept.history.truncate(Height(fork.height.0 + 1));
         kept.locator = seen;
-        let on = scan(&client, kept.going_on(&request)).await;
+        let on = scan(&client, kept.resumed(&request)).await;
         assert_eq!(on.heights(), [scene.chain.tip_height()]);
         kept.take_all(&on);
         assert_eq!(plainly(&kept.history), plainly(&scan(&client, request).await.history()));
