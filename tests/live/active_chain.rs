@@ -1,4 +1,4 @@
-//! The active chain is the node's, whatever the files would say, and comes with it.
+//! The active chain follows the node's, even where the block files suggest another chain.
 
 use std::time::Duration;
 

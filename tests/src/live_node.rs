@@ -124,7 +124,7 @@ impl LiveNode {
         assert!(status.success(), "the node ended with {status}: {}", self.end_of_log());
     }
 
-    /// Ends it by SIGKILL, with whatever it had not written yet.
+    /// Kills the node by SIGKILL; unwritten data is lost.
     ///
     /// # Panics
     ///
@@ -226,7 +226,7 @@ impl LiveNode {
         self.rpc(&["getblockhash", &height.to_string()]).parse().expect("a block hash")
     }
 
-    /// Invalidates a block and all above it, whatever their work.
+    /// Invalidates a block and all above it, regardless of their work.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Wallets that follow: whatever the chain does, applying the events in order leaves the result of
+//! Wallets that follow: after any chain change, applying the events in order leaves the result of
 //! a fresh scan.
 
 mod below_range;
