@@ -125,7 +125,7 @@ fn a_scan_whose_chain_is_left_says_from_which_height_and_nothing_false_stands() 
         let left = scene.chain.hash_at(145);
         scene.chain.reorg(10);
         scene.append();
-        // Whoever scans next has the server look at its files.
+        // The next scan makes the server look at its files.
         let second = scan(&scene.server.client().await, watch()).await;
         assert_eq!(second.heights(), (1..=140).collect::<Vec<_>>());
         let pinned = handle.block_ids(vec![Height(145)]).await.unwrap();

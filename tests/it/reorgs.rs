@@ -76,7 +76,7 @@ fn every_depth_above(fork: u32, depth_min: u32) -> usize {
             scene.chain.rewind(depth);
             mine_paying(&mut scene.chain, depth + 1, OUTPUTS_ABOVE);
             scene.append();
-            // Whoever asks next has the server look at its files.
+            // The next request makes the server look at its files.
             let common = client.locate(left).await.unwrap().unwrap();
             assert_eq!((common.height.0, common.hash), (fork, scene.chain.hash_at(fork)));
 
@@ -90,7 +90,7 @@ fn every_depth_above(fork: u32, depth_min: u32) -> usize {
             assert_eq!(
                 kept(&told.reports[..stands]).collect::<Vec<_>>(),
                 blocks_of(&scene.chain, 1..=last.min(fork)),
-                "what is below the fork stands, at depth {depth}"
+                "blocks below the fork stand, at depth {depth}"
             );
             assert!(told.reports[stands..].iter().all(|report| !scene.is_active(&report.hash)));
             taken_back += told.reports.len() - stands;

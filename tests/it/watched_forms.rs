@@ -8,7 +8,7 @@ use rescan_fixtures::oracle::{self, Watched};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{Manner, ScanRecord, Scene, patiently, scan};
 
-/// Pays each kind of script twice and spends one of the two, in a block of its own or in the same.
+/// Pays each kind of script twice and spends one of the two, in a separate block or in the same.
 fn busy_chain(wallet: &TestWallet) -> ChainBuilder {
     let mut chain = ChainBuilder::new();
     chain.mine(100);

@@ -1,4 +1,4 @@
-//! Whoever asks after the node has moved gets the node's chain as it is, without waiting for a
+//! A request after the node has moved gets the node's chain as it is, without waiting for a
 //! notice to arrive.
 
 use rescan_client::report::Outcome;

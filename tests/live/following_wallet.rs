@@ -53,7 +53,7 @@ impl View {
     }
 }
 
-/// A follower on a thread of its own, and its view.
+/// A follower on a dedicated thread, and its view.
 pub(crate) struct FollowingWallet {
     view: Arc<Mutex<View>>,
     stop: Option<oneshot::Sender<()>>,
@@ -61,7 +61,7 @@ pub(crate) struct FollowingWallet {
 }
 
 impl FollowingWallet {
-    /// Begins to follow over a connection of its own.
+    /// Begins to follow over a separate connection.
     pub(crate) fn start(socket: std::path::PathBuf, request: ScanRequest) -> Self {
         let view = Arc::new(Mutex::new(View::default()));
         let (stop, stopped) = oneshot::channel();

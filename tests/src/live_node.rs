@@ -55,7 +55,7 @@ impl LiveNode {
             say_skipped("a node: export $(tests/bitcoin-node.sh) sets BITCOIN_NODE and BITCOIN_CLI");
             return None;
         };
-        // Not where TMPDIR says: a socket's path has at most 107 bytes.
+        // Not under TMPDIR: a socket's path has at most 107 bytes.
         let directory = tempfile::tempdir_in("/tmp").expect("a temporary directory");
         std::fs::create_dir(directory.path().join("datadir")).expect("a directory in it");
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -206,7 +206,7 @@ impl LiveNode {
     ///
     /// # Panics
     ///
-    /// If it does not say.
+    /// If the node does not report it.
     #[must_use]
     pub fn tip(&self) -> (u32, BlockHash) {
         let info = self.rpc(&["getblockchaininfo"]);

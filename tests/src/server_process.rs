@@ -1,4 +1,4 @@
-//! The server as a process of its own, for tests of signals, the log and memory.
+//! The server as a separate process, for tests of signals, the log and memory.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ impl ServerProcess {
     ///
     /// # Panics
     ///
-    /// If the kernel does not say.
+    /// If the kernel does not report it.
     #[must_use]
     pub fn anonymous_memory(&self) -> u64 {
         self.kibibytes("RssAnon:") * 1024
@@ -101,7 +101,7 @@ impl ServerProcess {
     ///
     /// # Panics
     ///
-    /// If the kernel does not say.
+    /// If the kernel does not report it.
     #[must_use]
     pub fn address_space(&self) -> u64 {
         self.kibibytes("VmSize:") * 1024
@@ -111,7 +111,7 @@ impl ServerProcess {
     ///
     /// # Panics
     ///
-    /// If the kernel does not say.
+    /// If the kernel does not report it.
     #[must_use]
     pub fn open_files(&self) -> u64 {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs");

@@ -62,7 +62,7 @@ impl TestServer {
     /// If the directory cannot be made.
     #[must_use]
     pub fn new(manner: Manner) -> Self {
-        // Not where TMPDIR says: a socket's path has at most 107 bytes.
+        // Not under TMPDIR: a socket's path has at most 107 bytes.
         let directory = tempfile::tempdir_in("/tmp").expect("a temporary directory");
         Self { directory, manner, beside: None, running: None }
     }

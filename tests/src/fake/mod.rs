@@ -43,7 +43,7 @@ pub enum Step {
     UntilCancelled,
     /// Tells the test that it came here.
     Reached,
-    /// Lets go of the sink.
+    /// Drops the sink.
     LetGo,
     /// Closes the connection.
     HangUp,

@@ -36,7 +36,7 @@ const CALLS: u32 = 100_000;
 /// A client's behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
-    /// 200 connections that say nothing.
+    /// 200 connections that send nothing.
     Idle,
     /// 64 scans at once.
     Scans,

@@ -6,7 +6,7 @@ use std::io;
 /// A process's resources at one moment, or the maximum of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// Memory of its own, file maps left out, in bytes (`RssAnon`).
+    /// Anonymous memory, without file maps, in bytes (`RssAnon`).
     pub anonymous_bytes: u64,
     /// Threads.
     pub threads: u64,
