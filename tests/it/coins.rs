@@ -39,7 +39,7 @@ fn the_coins_of_every_wallet_are_those_of_cores_own_utxo_set() {
                 let cores = wallet.coins.iter();
                 let cores = cores.map(|coin| (coin.outpoint(), coin.value, coin.height, coin.script_pubkey.clone()));
                 assert_eq!(plainly(&found.coin_events), cores.collect::<Vec<_>>(), "{context}");
-                // And with fields that Core does not return: block, index in it, keychain and index.
+                // Beyond Core: block, index in it, keychain and index.
                 let history = scan(&client, request(wallet)).await;
                 let mut ledger = CoinLedger::new();
                 history.history().reports().for_each(|report| ledger.apply(report));

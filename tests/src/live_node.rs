@@ -309,7 +309,7 @@ impl Drop for LiveNode {
 ///
 /// # Panics
 ///
-/// If it does not in that time; `what` names the awaited event.
+/// If it does not in that time. The message names the awaited event.
 pub async fn eventually<T, L>(what: &str, patience: Duration, mut look: impl FnMut() -> L) -> T
 where
     L: Future<Output = Option<T>>,
