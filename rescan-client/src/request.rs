@@ -56,11 +56,11 @@ pub struct ScanRequest {
     pub verify: Verify,
     /// The kind of answer: history, or the coins that are unspent at the end.
     pub deliver: Deliver,
-    /// What comes with each reported transaction. It is checked as it arrives.
+    /// Proofs to send with each reported transaction. They are checked on arrival.
     pub extras: Extras,
-    /// How often a [`ResumePoint`](rescan_core::report::ResumePoint) comes, from which the scan could be gone on with; never where none.
+    /// The interval between two [`ResumePoint`](rescan_core::report::ResumePoint)s; none are sent if it is `None`.
     pub mark_every: Option<Duration>,
-    /// What earlier scans of the same keychains have been through, where this one goes on.
+    /// The part that earlier scans of the same keychains covered, if this one resumes them.
     pub scanned: Option<Scanned>,
 }
 
@@ -125,7 +125,7 @@ impl ScanRequest {
         self
     }
 
-    /// Asks for what is unspent at the end instead of history: [`ScanEvent::Coin`](crate::ScanEvent::Coin)s, and no reports.
+    /// Asks for the coins that are unspent at the end, as [`ScanEvent::Coin`](crate::ScanEvent::Coin)s, and no reports.
     #[must_use]
     pub fn coins(mut self) -> Self {
         self.deliver = Deliver::Coins;
@@ -146,22 +146,21 @@ impl ScanRequest {
         self
     }
 
-    /// Asks to be told about that often up to where everything was reported: see
-    /// [`ScanEvent::Settled`](crate::ScanEvent::Settled).
+    /// Asks for a [`ScanEvent::Settled`](crate::ScanEvent::Settled) about this often.
     #[must_use]
     pub fn mark_every(mut self, interval: Duration) -> Self {
         self.mark_every = Some(interval);
         self
     }
 
-    /// Goes on where earlier scans of the same keychains ended.
+    /// Resumes earlier scans of the same keychains.
     #[must_use]
     pub fn scanned(mut self, scanned: Scanned) -> Self {
         self.scanned = Some(scanned);
         self
     }
 
-    /// The request without what is watched, which goes to the server ahead of it.
+    /// The request without its watch set, which is sent ahead of it.
     pub(crate) fn call(&self) -> request::ScanOptions {
         request::ScanOptions {
             range: self.range.clone(),

@@ -1,7 +1,7 @@
 //! A checkpoint as a file: one line with its format, version and the SHA-256 of the rest, and one line of JSON.
 //!
-//! It is written beside its place and renamed into it, so that whatever happens, the place holds the old one or the new
-//! one, whole. It tells which coins a wallet has, so only its owner may read it.
+//! It is written to a temporary file beside its path and renamed: the path always holds a whole file, the old or the new.
+//! It names the coins of a wallet, so only its owner may read it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -40,8 +40,7 @@ impl Checkpoint {
         }
     }
 
-    /// Puts the checkpoint at `path`, in place of the one that may be there: durably, and in one step. Gives its size in
-    /// bytes.
+    /// Writes the checkpoint to `path` and replaces an existing one, durably and atomically. Returns its size in bytes.
     ///
     /// # Errors
     ///

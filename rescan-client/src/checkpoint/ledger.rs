@@ -4,8 +4,7 @@
 //! So a spend is remembered for as long as its coin may still be reported: in the undo of its block, or, once that is
 //! dropped, among the buried until all indexes that its coin belongs to are watched over everything that is settled.
 //!
-//! Invariant: whatever the order of reports and however often they came, the state is that of each of them once, in
-//! chain order.
+//! Invariant: the state equals that of each report applied once, in chain order. Order and repetition do not matter.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +14,7 @@ use rescan_core::position::Height;
 use rescan_core::report::{BlockReport, Origin, Spent, merge_origins};
 use rescan_core::watching::matching::can_be_coin;
 
-/// How many of the last blocks can be taken back: two days of them. Bitcoin Core keeps as many undisturbed by pruning
+/// How many of the last blocks can be reverted: two days of them. Bitcoin Core keeps as many undisturbed by pruning
 /// (`MIN_BLOCKS_TO_KEEP`, `src/validation.h`).
 pub(super) const UNDO_BLOCKS: u32 = rescan_core::protocol::REORG_BLOCKS_MAX;
 
@@ -38,7 +37,7 @@ pub(super) struct Ledger {
     pub(super) dropped_uses: Uses,
     /// Spends in blocks that the undo no longer has, of coins that may still be reported.
     pub(super) buried: BTreeMap<OutPoint, Buried>,
-    /// The highest index of each keychain that was watched over all that is settled.
+    /// The highest index of each keychain that was watched over all settled blocks.
     pub(super) watched_through: Vec<Option<u32>>,
     /// Where in the undo a coin is spent; follows from `undo`.
     spent_in: HashMap<OutPoint, BlockKey>,
@@ -105,8 +104,8 @@ impl Ledger {
         }
     }
 
-    /// Takes back every block above `fork`, and any other at its height. What was in them, the last first; none if the undo
-    /// does not reach that deep: nothing is changed then.
+    /// Reverts every block above `fork`, and any other block at its height. Returns their contents, the last first. `None`,
+    /// with nothing changed, if the undo data does not reach that deep.
     pub(super) fn rewind(&mut self, fork: BlockKey) -> Option<Vec<(BlockKey, Txid)>> {
         if !self.reaches(fork.0) {
             return None;
@@ -125,12 +124,12 @@ impl Ledger {
         Some(withdrawn)
     }
 
-    /// Whether every report above a height can be taken back.
+    /// Whether every report above a height can be reverted.
     pub(super) fn reaches(&self, height: Height) -> bool {
         self.dropped.is_none_or(|dropped| dropped <= height)
     }
 
-    /// Everything up to `height` is reported, with the keychains watched that far: drops what is no longer needed.
+    /// Records that all reports up to `height` came, with the keychains watched that far, and drops unneeded undo data.
     pub(super) fn settle(&mut self, height: Height, watched_through: &[Option<u32>]) {
         self.watched_through = watched_through.to_vec();
         self.undo_from = self.undo_from.max(Height(height.0.saturating_sub(UNDO_BLOCKS - 1)));
@@ -209,7 +208,7 @@ impl Ledger {
         }
     }
 
-    /// Gives back what a block spent, its own coins included. Everything that lies above has been taken back before.
+    /// Restores the coins that a block spent, its own included. All blocks above it were reverted before.
     fn take_back(&mut self, undo: BlockUndo) {
         for (outpoint, spent) in undo.spent {
             self.spent_in.remove(&outpoint);

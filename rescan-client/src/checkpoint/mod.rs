@@ -164,17 +164,16 @@ impl Checkpoint {
         known.filter(|hash| seen.insert(*hash)).take(LOCATE_HASHES_MAX).collect()
     }
 
-    /// Goes back to `fork`, the highest block that this checkpoint knows and that is in the active chain: takes back all
-    /// reports above it, so that the coins they spent are alive again, and says which, the last first. None where no
-    /// known block is in the chain.
+    /// Rewinds to `fork`, the highest block of this checkpoint in the active chain. Reverts all reports above it, restores
+    /// the coins they spent, and returns the reverted ones, the last first. `fork` is `None` if no known block is active.
     ///
-    /// Reports above [`scanned_to`](Checkpoint::scanned_to) are taken back too, in silence where they still stand: they
-    /// come again.
+    /// Reports above [`scanned_to`](Checkpoint::scanned_to) are reverted too, in silence if they are still valid: they come
+    /// again.
     ///
     /// # Errors
     ///
-    /// [`TooDeepError`] where reports above the fork are older than what is kept to take back: the checkpoint is as it was, and
-    /// the way on is [`start_over`](Checkpoint::start_over).
+    /// [`TooDeepError`] if reports above the fork are older than the undo data. The checkpoint is unchanged; continue with
+    /// [`start_over`](Checkpoint::start_over).
     pub(crate) fn rewind_to(&mut self, fork: Option<BlockId>) -> Result<Vec<Reverted>, TooDeepError> {
         let too_deep = TooDeepError { fork: fork.map(|fork| fork.height) };
         let key = fork.map_or((Height::GENESIS, BlockHash::all_zeros()), |fork| (fork.height, fork.hash));
@@ -275,8 +274,8 @@ impl CoveredTo {
 }
 
 impl Resume {
-    /// A coin that an earlier scan found is a given outpoint to this one. Makes its spend belong to what the coin belongs
-    /// to, as if one scan had found both.
+    /// A coin that an earlier scan found is a given outpoint of this one. Gives its spend the origins of the coin, as if
+    /// one scan had found both.
     pub(crate) fn restore_origins(&self, report: &mut BlockReport) {
         let carried = |origin: &Origin| match *origin {
             Origin::Outpoint(number) => {

@@ -75,7 +75,7 @@ fn checkpoint() -> Checkpoint {
     Checkpoint::new(BlockHash::all_zeros(), &base())
 }
 
-/// What two moves in a block come to: a coin of an index, and the spend of one of those alive.
+/// Two moves in a block: a new coin of an index, and the spend of a live one.
 type Move = (bool, u32, usize);
 
 /// A chain above `below`: a block for each of `moves` that is not none.
@@ -132,7 +132,7 @@ fn txids(reports: &[BlockReport]) -> Vec<(Height, BlockHash, Txid)> {
     reports.iter().flat_map(each).collect()
 }
 
-/// Reports of the indexes from `split` on, and of the others: what a late pass brings, and what came in time.
+/// Reports of the indexes from `split` on, as a backfill pass sends them, and of the others, which came in time.
 fn split_late(chain: &[BlockReport], split: u32) -> (Vec<BlockReport>, Vec<BlockReport>) {
     let is_late =
         |origins: &[Origin]| matches!(origins[0], Origin::Keychain { index: Some(index), .. } if index >= split);

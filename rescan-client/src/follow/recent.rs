@@ -1,4 +1,4 @@
-//! The last blocks of the chain that a follower has told, and those that it is about to tell.
+//! The last blocks that a follower has announced, and the blocks that it is about to announce.
 //!
 //! Invariant: heights follow one another without a gap, from the lowest that is remembered to the last that is ahead.
 
@@ -29,13 +29,13 @@ pub(super) struct RecentBlocks {
     lowest: Height,
     /// Ascending.
     ahead: VecDeque<BlockId>,
-    /// From where on another chain was to be taken in, and was not yet.
+    /// The lowest height of an alignment that was begun and not finished.
     unsure: Option<Height>,
 }
 
 impl RecentBlocks {
-    /// The last blocks of a scan's chain, up to the `tip` that it caught up with. Where a node has pruned the lowest of them
-    /// away, its server may not know them, and there are fewer.
+    /// The last blocks of a scan's chain, up to the `tip` that it reached. There are fewer if the node has pruned the lowest
+    /// of them.
     pub(super) async fn recall(scan: &ScanHandle, tip: BlockId) -> Result<Self, CallError> {
         let lowest = tip.height.0.saturating_sub(RECENT_BLOCKS_MAX - 1);
         let found = scan.block_ids((lowest..=tip.height.0).map(Height).collect()).await?;
@@ -54,9 +54,9 @@ impl RecentBlocks {
         Ok(Self { told, lowest, ahead: VecDeque::new(), unsure: None })
     }
 
-    /// The lowest height at which another chain may have another block, for its blocks from there on to be
-    /// [taken in](Self::align): above what is `covered`, which it has too; where nothing is, any that is remembered. What was to
-    /// be taken in before and was not is part of it.
+    /// The lowest height at which another chain may differ; [`align`](Self::align) takes its blocks from there. It lies
+    /// above the `covered` height, which both chains share, or else is the lowest remembered one. An alignment that was
+    /// begun and not finished is included.
     pub(super) fn begin_to_align(&mut self, covered: Option<Height>) -> Height {
         let first = self.first_unsure(covered);
         self.unsure = Some(first);
@@ -68,8 +68,8 @@ impl RecentBlocks {
         self.unsure.map_or(first, |unsure| unsure.min(first))
     }
 
-    /// Takes in the `blocks` of a chain from [`begin_to_align`](Self::begin_to_align) on. Gives those that this chain has and
-    /// that one has not, the last first; none if more than are remembered were left, and then nothing is changed.
+    /// Switches to the `blocks` of a chain, from [`begin_to_align`](Self::begin_to_align) on. Returns the blocks that were
+    /// disconnected, the last first. `None`, with nothing changed, if the fork lies below all that are remembered.
     pub(super) fn align(&mut self, covered: Option<Height>, blocks: Vec<BlockId>) -> Option<Vec<BlockId>> {
         let first = self.first_unsure(covered);
         let place = |block: &BlockId| block.height.0.checked_sub(first.0).and_then(|place| usize::try_from(place).ok());
@@ -78,7 +78,7 @@ impl RecentBlocks {
             Some(place) => blocks.get(place).is_some_and(|pinned| pinned.hash == block.hash),
         };
         let kept = self.told.iter().take_while(stands).count();
-        // All that are remembered were left; the one below them is known to stand only if it is covered.
+        // All remembered blocks were disconnected. The one below them is known to be active only if it is covered.
         if kept == 0 && (covered.is_none() || first < self.lowest) {
             return None;
         }
@@ -89,19 +89,19 @@ impl RecentBlocks {
         Some(left)
     }
 
-    /// Leaves the blocks above a height, and gives them, the last first.
+    /// Disconnects the blocks above a height, and returns them, the last first.
     pub(super) fn leave_above(&mut self, height: Height) -> Vec<BlockId> {
         let kept = self.told.iter().take_while(|block| block.height <= height).count();
         self.forget_ahead();
         self.told.drain(kept..).rev().collect()
     }
 
-    /// The last block that was told.
+    /// The last block that was announced.
     pub(super) fn tip(&self) -> Option<BlockId> {
         self.told.back().copied()
     }
 
-    /// The next block that is ahead, up to a height; from here on it is one that was told.
+    /// The next block ahead, up to a height. It counts as announced from now on.
     pub(super) fn connect_next(&mut self, height: Height) -> Option<BlockId> {
         if self.ahead.front()?.height > height {
             return None;
@@ -115,12 +115,12 @@ impl RecentBlocks {
         Some(block)
     }
 
-    /// The blocks that were told, the last first.
+    /// The announced blocks, the last first.
     pub(super) fn hashes(&self) -> Vec<BlockHash> {
         self.told.iter().rev().map(|block| block.hash).collect()
     }
 
-    /// Whatever was ahead is to be asked for again.
+    /// Drops the blocks ahead; they are requested again.
     pub(super) fn forget_ahead(&mut self) {
         self.ahead.clear();
     }
@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    /// A block of a branch; what branches have in common is of branch 0.
+    /// A block of a branch. Blocks that branches share are of branch 0.
     fn block(height: u32, branch: u8) -> BlockId {
         let hash = [&height.to_le_bytes()[..], &[branch; 28]].concat();
         let hash = BlockHash::from_slice(&hash).expect("32 bytes");

@@ -16,7 +16,7 @@ impl Numbers {
     }
 }
 
-/// What a wallet watches here: keychains of two indexes each, and scripts; every script is a small number.
+/// The watch set of a wallet in these tests: keychains of two indexes each, and scripts. Every script is a small number.
 #[derive(Clone, Default)]
 struct Watched {
     keychains: Vec<[u64; 2]>,
@@ -60,7 +60,7 @@ impl Watched {
         origins
     }
 
-    /// What a scan for these entries says of a block whose transactions pay and spend the scripts.
+    /// The report that a scan for these entries sends of a block whose transactions pay and spend the scripts.
     fn report(&self, block: &[[Vec<u64>; 2]]) -> Option<BlockReport> {
         let transactions = (0..).zip(block).map(|(tx_index, [pays, spends])| {
             let pays = (0..).zip(pays).map(|(vout, script)| Received {

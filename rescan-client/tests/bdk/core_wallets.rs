@@ -2,10 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bdk_wallet::Wallet;
+use bdk_wallet::bitcoin::constants::genesis_block;
 use bdk_wallet::bitcoin::hashes::Hash;
-use bdk_wallet::bitcoin::{Amount, Block, BlockHash, OutPoint};
-use rescan_client::Client;
+use bdk_wallet::bitcoin::{Amount, Block, BlockHash, Network, OutPoint};
+use bdk_wallet::chain::indexer::keychain_txout::KeychainTxOutIndex;
+use bdk_wallet::chain::local_chain::LocalChain;
+use bdk_wallet::chain::{ConfirmationBlockTime, TxGraph};
+use bdk_wallet::{KeychainKind, Wallet};
+use rescan_client::bdk::{BdkRescanClient, WalletRequest};
+use rescan_client::position::Height;
+use rescan_client::report::Progress;
+use rescan_client::{Client, RangeStart};
 use rescan_fixtures::core_datadir::{CoreDatadir, ExpectedWallet, Which};
 use rescan_fixtures::plain_reader::read_blocks;
 use rescan_tests::{Manner, TestServer};
@@ -103,4 +110,36 @@ async fn a_scan_and_a_sync_of_a_wallet_that_is_up_to_date_change_nothing() {
         full_scan(&client, wallet).await;
         assert_eq!(state(wallet), before);
     }
+}
+
+/// A wallet on the structures of `bdk_chain`, whose keychains have names of its own.
+#[tokio::test]
+async fn keychains_of_any_type_are_scanned_without_a_wallet() {
+    let (server, core) = TestServer::of_core(Which::A, Manner::default());
+    let client = server.client().await;
+    let expected = &core.expected().wallets["vault"];
+    let (mut chain, _) = LocalChain::from_genesis_hash(genesis_block(Network::Regtest).block_hash());
+    let mut graph = TxGraph::<ConfirmationBlockTime>::default();
+    let mut index = KeychainTxOutIndex::new(LOOKAHEAD, false);
+    for (keychain, it) in ["deposits", "change"].into_iter().zip(&expected.descriptors) {
+        index.insert_descriptor(keychain, it.descriptor.parse().unwrap()).unwrap();
+    }
+    let request = WalletRequest::from_chain(&chain, &graph, &index);
+    let mut done = Vec::new();
+    let client = BdkRescanClient::new(client);
+    let progress = |progress: &Progress| done.push(progress.blocks_done);
+    let scan = client.full_scan_with_progress(&request, RangeStart::Height(Height::GENESIS), progress);
+    let update = scan.await.unwrap();
+    assert!(done.is_sorted(), "{done:?}");
+    let [wallet] = &scanned(client.client(), expected).await[..] else { panic!("one address type") };
+    for (keychain, kind) in [("deposits", KeychainKind::External), ("change", KeychainKind::Internal)] {
+        let last_used = update.last_active_indices.get(keychain).copied();
+        assert_eq!(last_used, wallet.derivation_index(kind), "{keychain}");
+    }
+    let _changes = graph.apply_update(update.tx_update);
+    chain.apply_update(update.chain_update.unwrap()).unwrap();
+    assert_eq!(chain.tip().hash(), core.expected().tip_hash);
+    let transactions: BTreeSet<_> = graph.full_txs().map(|it| it.txid).collect();
+    let of_core: BTreeSet<_> = expected.transactions.iter().map(|it| it.txid).collect();
+    assert_eq!(transactions, of_core);
 }

@@ -42,7 +42,7 @@ async fn a_wallet_that_follows_is_at_every_tip_where_one_is_that_scans_anew() {
     // From nothing: all there is comes with the first update.
     follow(&client, &mut wallet).await;
     for round in 1..6 {
-        // Blocks come, and blocks are left: what was in them goes nowhere, since only this chain pays.
+        // Blocks are connected and disconnected. Payments of the disconnected ones are lost: only this chain pays.
         pay(&mut scene, &owner, round);
         scene.chain.mine(2);
         scene.append();

@@ -1,4 +1,4 @@
-//! BDK wallets that are filled through a server, against what Bitcoin Core and BDK itself make of the same blocks.
+//! BDK wallets that are filled through a server, against the answers of Bitcoin Core and BDK itself for the same blocks.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod core_wallets;
@@ -36,8 +36,8 @@ async fn sync(client: &Client, wallet: &mut Wallet) {
     wallet.apply_update(update).unwrap();
 }
 
-/// All that two wallets must have in common to be in one state: transactions with their places, coins, what was revealed,
-/// and the tip. Which further blocks they remember is theirs.
+/// The state that two equal wallets share: transactions with their positions, coins, last revealed indexes, and the tip.
+/// They may remember different blocks below it.
 fn state(wallet: &Wallet) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut transactions: Vec<String> = wallet
         .transactions()

@@ -45,7 +45,7 @@ fn a_scan_in_two_parts_hears_what_one_hears_and_its_summary_is_of_both() {
     });
 }
 
-/// Every 20th index up to 1,300, the highest first: what the server looks ahead at once does not reach.
+/// Every 20th index up to 1,300, the highest first: beyond the first look-ahead of the server.
 fn outrunning() -> ChainBuilder {
     let wallet = wallet();
     let mut chain = ChainBuilder::new();

@@ -1,7 +1,7 @@
-//! Scans that are broken off and gone on with, against a real server: whatever happens in between, what was heard in all
-//! comes to what one scan hears.
+//! Interrupted and resumed scans against a real server: the union of all reports equals that of one scan.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod blocking;
 mod broken_off;
 mod reorganised;
 
@@ -16,7 +16,7 @@ use rescan_client::{Checkpoint, Client, ResumeEvent, ScanRequest};
 use rescan_fixtures::chain_builder::{ChainBuilder, Coin};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 
-/// What somebody knows who has heard all reports of all runs.
+/// The union of all reports of all runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Heard {
     transactions: BTreeMap<(Height, BlockHash, Txid), Matches>,
@@ -48,14 +48,14 @@ impl Heard {
 
 /// How a run ended.
 struct Run {
-    /// What is in the file if the wallet dies here.
+    /// The content of the file if the wallet dies here.
     saved: Checkpoint,
-    /// What is in the file if only the server does.
+    /// The content of the file if only the server dies.
     latest: Checkpoint,
     summary: Option<Summary>,
 }
 
-/// Goes on, and gives up after so many events.
+/// Resumes, and drops the scan after so many events.
 async fn run(client: &Client, request: &ScanRequest, from: Checkpoint, heard: &mut Heard, events_max: usize) -> Run {
     let mut saved = from.clone();
     let mut scan = client.resume(request.clone(), from).unwrap();
@@ -91,7 +91,7 @@ async fn run_through(
     (ended.saved, ended.summary.unwrap())
 }
 
-/// What one scan hears.
+/// All reports of one scan.
 async fn at_once(client: &Client, request: &ScanRequest) -> (Heard, Summary) {
     let mut heard = Heard::default();
     let (_, summary) = run_through(client, request, new(client, request), &mut heard).await;
@@ -102,7 +102,7 @@ fn new(client: &Client, request: &ScanRequest) -> Checkpoint {
     Checkpoint::new(client.server_info().chain.genesis, request)
 }
 
-/// Holds the summary of the last run to that of one scan. What was counted and measured is of the last run alone.
+/// Holds the summary of the last run to that of one scan. Counts and times are of the last run alone.
 fn assert_same(summary: &Summary, expected: &Summary) {
     let of = |it: &Summary| (it.outcome, it.range, it.tip, it.unspent_count, it.unspent, it.keychains.clone());
     assert_eq!(of(summary), of(expected));

@@ -1,4 +1,4 @@
-//! What the library takes from a server, and what it will not take: coins, marks, proofs, places in the chain.
+//! Answers that the library accepts from a server, and those it rejects: coins, resume points, proofs, block ids.
 
 use std::time::Duration;
 

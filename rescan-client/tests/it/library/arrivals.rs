@@ -1,4 +1,4 @@
-//! What is sent arrives, whole and in order, on both sides.
+//! Requests and events arrive whole and in order on both sides.
 
 use futures::StreamExt;
 use rescan_client::bitcoin::hashes::Hash;

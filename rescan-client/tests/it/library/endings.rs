@@ -1,4 +1,4 @@
-//! How scans end that do not end well: refused, failed, broken off, or with what the wallet does not believe.
+//! Scans that end badly: refused, failed, disconnected, or with an answer that breaks the protocol.
 
 use futures::StreamExt;
 use rescan_client::report::{Ending, Failure, FailureKind, KeychainUse, Origin, Outcome, Refusal, RefusalReason};
