@@ -41,12 +41,12 @@ fn is_test(path: &str) -> bool {
     path.contains("/tests/") || path.starts_with("tests/it/") || path.ends_with("tests.rs")
 }
 
-/// What comes before the tests of a file.
+/// The part of a file before its tests.
 fn production(text: &str) -> &str {
     text.split("\n#[cfg(test)]\n").next().unwrap_or(text)
 }
 
-/// The crates of this workspace that a crate's product depends on: what its tests use is another matter.
+/// The crates of this workspace that a crate depends on, without its tests.
 fn dependencies(package: &str) -> Vec<String> {
     let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
     let section = manifest.split("\n[dependencies]\n").nth(1).unwrap();
@@ -116,7 +116,7 @@ fn unsafe_is_in_six_places_each_with_its_reason() {
     assert!(sources["rescan-core/src/lib.rs"].contains("#![forbid(unsafe_code)]"));
 }
 
-/// A clock can be set; what is waited for and measured goes by one that only goes on (`Instant`).
+/// The wall clock can be set; waits and measurements use the monotonic one (`Instant`).
 #[test]
 fn the_clock_that_can_be_set_is_asked_in_three_places() {
     let sources = sources();
