@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::address::Address;
+use crate::authorization;
 use crate::credentials::Credentials;
 use crate::error::RpcError;
 use crate::http::{Connections, Http, HttpError};
@@ -58,7 +59,7 @@ impl RpcClient {
         credentials: Credentials,
         connections: Connections,
     ) -> Result<Self, RpcError> {
-        let http = Http::new(address, credentials.header()?, connections);
+        let http = Http::new(address, authorization::header(&credentials)?, connections);
         let node = Node { http, credentials, last_id: AtomicU64::new(0) };
         Ok(Self { node: Arc::new(node), path: "/".to_owned(), timeout: TIMEOUT_DEFAULT })
     }

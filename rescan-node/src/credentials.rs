@@ -1,12 +1,7 @@
 //! How a client proves to a node who it is: the node's cookie file, or a user name and a password.
 
-use std::path::{Path, PathBuf};
-use std::{fmt, fs};
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
-use crate::error::RpcError;
+use std::fmt;
+use std::path::PathBuf;
 
 /// Credentials for a node's RPC. `Debug` and messages never show a password.
 #[derive(Clone)]
@@ -22,29 +17,6 @@ pub enum Credentials {
         /// The password.
         password: String,
     },
-}
-
-impl Credentials {
-    /// The value of HTTP's `Authorization` header.
-    ///
-    /// # Errors
-    /// [`RpcError::Cookie`] or [`RpcError::NotACookie`].
-    pub(crate) fn header(&self) -> Result<String, RpcError> {
-        let pair = match self {
-            Self::Cookie(path) => cookie(path)?,
-            Self::Password { user, password } => format!("{user}:{password}"),
-        };
-        Ok(format!("Basic {}", STANDARD.encode(pair)))
-    }
-}
-
-fn cookie(path: &Path) -> Result<String, RpcError> {
-    let text = fs::read_to_string(path).map_err(|source| RpcError::Cookie { path: path.to_owned(), source })?;
-    let pair = text.trim_end();
-    if !pair.contains(':') || pair.contains(char::is_whitespace) {
-        return Err(RpcError::NotACookie { path: path.to_owned() });
-    }
-    Ok(pair.to_owned())
 }
 
 /// For messages: `the cookie PATH`, or `the password of USER`.

@@ -24,6 +24,7 @@
 //! ```
 
 mod address;
+mod authorization;
 mod client;
 mod credentials;
 mod error;
