@@ -149,8 +149,8 @@ impl TestServer {
         self.running = Some((stop, thread));
     }
 
-    /// A child that another test spawns holds the lock of a stopped server from its fork to its exec: binds again until the
-    /// lock is free.
+    /// Binds again until the lock is free: a child that another test spawns holds the lock of a
+    /// stopped server from its fork to its exec.
     fn bind(&self) -> Server {
         let begun = Instant::now();
         loop {
