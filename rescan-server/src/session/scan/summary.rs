@@ -2,13 +2,12 @@
 
 use bitcoin::Amount;
 use rescan_core::position::Height;
-use rescan_core::report::{BlockId, KeychainUse, Outcome, Summary};
+use rescan_core::report::{BlockId, Outcome, Summary};
 
 use crate::session::scan::item_stream::ItemStream;
 use crate::session::scan::job::{Job, Stalled};
 use crate::session::scan::pinned_range::PinnedRange;
 use crate::session::scan::range;
-use crate::session::scan::state::micros_since;
 
 impl<S: ItemStream> Job<S> {
     /// The summary of a scan that walked.
@@ -63,22 +62,9 @@ impl<S: ItemStream> Job<S> {
             let genesis = bitcoin::constants::genesis_block(self.shared.chain.network().to_bitcoin());
             BlockId { height: Height::GENESIS, hash: genesis.block_hash(), time: genesis.header.time }
         });
-        let keychains = 0..self.call.keychain_count.get();
-        Summary {
-            outcome: Outcome::Cancelled,
-            range,
-            tip,
-            transactions: 0,
-            unspent_count: 0,
-            unspent: Amount::ZERO,
-            keychains: keychains.clone().map(|_keychain| KeychainUse::Unused).collect(),
-            watched_through: keychains.map(|_keychain| None).collect(),
-            blocks_scanned: 0,
-            bytes_scanned: 0,
-            prepare_micros: 0,
-            elapsed_micros: micros_since(self.state.called),
-            locator: Vec::new(),
-            passes: 0,
-        }
+        let keychains = self.call.keychain_count.get() as usize; // usize has at least 32 bits
+        let elapsed = self.state.called.elapsed();
+        // The client adds its own preparation; the server spent none.
+        Summary { prepare_micros: 0, ..Summary::cancelled(range, tip, keychains, Vec::new(), elapsed) }
     }
 }
