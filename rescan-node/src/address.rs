@@ -37,6 +37,35 @@ pub enum AddressError {
 }
 
 impl Address {
+    /// The address of a host (a name, or an IP address without brackets) and a port.
+    pub(crate) fn new(host: &str, port: u16) -> Self {
+        Self { host: host.to_owned(), port }
+    }
+
+    /// The address of `-rpcconnect`, with the port of the chain if it has none (`SplitHostPort`,
+    /// `src/util/strencodings.cpp`): an IPv6 address may lack its brackets if it has no port.
+    pub(crate) fn of_connect(text: &str, port: u16) -> Option<Self> {
+        let has_no_port = text.ends_with(']') || text.parse::<std::net::Ipv6Addr>().is_ok();
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, digits)) if !has_no_port => (host, Self::port(digits)?),
+            _ => (text, port),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is_host = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:%".contains(c));
+        is_host.then(|| Self::new(host, port))
+    }
+
+    /// A port in decimal digits, other than 0.
+    pub(crate) fn port(digits: &str) -> Option<u16> {
+        let port = digits.parse().ok().filter(|port| *port != 0)?;
+        digits.bytes().all(|digit| digit.is_ascii_digit()).then_some(port)
+    }
+
+    /// The same host with another port.
+    pub(crate) fn with_port(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
     /// Whether it names this machine: `localhost`, or a loopback address.
     #[must_use]
     pub fn is_this_machine(&self) -> bool {
@@ -83,7 +112,7 @@ impl FromStr for Address {
         }
         let port = match port {
             None => MAINNET_PORT,
-            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(AddressError::BadPort)?,
+            Some(port) => Self::port(port).ok_or(AddressError::BadPort)?,
         };
         Ok(Self { host: host.to_owned(), port })
     }

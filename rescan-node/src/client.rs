@@ -85,6 +85,12 @@ impl RpcClient {
         self.node.http.address()
     }
 
+    /// The credentials that it was made with. Their `Debug` and messages never show a password.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.node.credentials
+    }
+
     /// Traffic of this client and its clones so far.
     #[must_use]
     pub fn traffic(&self) -> RpcTraffic {

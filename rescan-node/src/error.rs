@@ -12,14 +12,22 @@ pub mod code {
     pub const MISC: i32 = -1;
     /// `RPC_WALLET_ERROR`.
     pub const WALLET: i32 = -4;
+    /// `RPC_INVALID_ADDRESS_OR_KEY`.
+    pub const INVALID_ADDRESS_OR_KEY: i32 = -5;
     /// `RPC_INVALID_PARAMETER`.
     pub const INVALID_PARAMETER: i32 = -8;
+    /// `RPC_WALLET_UNLOCK_NEEDED`.
+    pub const WALLET_UNLOCK_NEEDED: i32 = -13;
     /// `RPC_WALLET_NOT_FOUND`.
     pub const WALLET_NOT_FOUND: i32 = -18;
     /// `RPC_WALLET_NOT_SPECIFIED`.
     pub const WALLET_NOT_SPECIFIED: i32 = -19;
     /// `RPC_IN_WARMUP`.
     pub const IN_WARMUP: i32 = -28;
+    /// `RPC_WALLET_ALREADY_LOADED`.
+    pub const WALLET_ALREADY_LOADED: i32 = -35;
+    /// `RPC_WALLET_ALREADY_EXISTS`.
+    pub const WALLET_ALREADY_EXISTS: i32 = -36;
     /// `RPC_METHOD_NOT_FOUND`.
     pub const METHOD_NOT_FOUND: i32 = -32_601;
 }
@@ -119,6 +127,14 @@ pub enum RpcError {
     /// The call needs a wallet's name, since the node has several.
     #[error("the node has several wallets loaded: name one (bitcoin-cli listwallets names them)")]
     WalletNotSpecified,
+    /// The wallet is encrypted and locked, and the method needs its keys.
+    #[error(
+        "the wallet is locked: unlock it for the time that {method} takes, with bitcoin-cli -stdinwalletpassphrase walletpassphrase SECONDS"
+    )]
+    WalletLocked {
+        /// The method called.
+        method: &'static str,
+    },
     /// The node returned another error.
     #[error("the node refused {method}: {message} (code {code})")]
     Refused {
@@ -152,6 +168,7 @@ impl RpcError {
             code::METHOD_NOT_FOUND => Self::MethodNotFound { method, introduced: introduced(method) },
             code::WALLET_NOT_FOUND => Self::WalletNotFound { message },
             code::WALLET_NOT_SPECIFIED => Self::WalletNotSpecified,
+            code::WALLET_UNLOCK_NEEDED => Self::WalletLocked { method },
             _ => Self::Refused { method, code, message },
         }
     }

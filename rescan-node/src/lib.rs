@@ -1,7 +1,8 @@
 //! A blocking client of Bitcoin Core's JSON-RPC, with its traffic counted.
 //!
 //! An [`Address`] and [`Credentials`] make an [`RpcClient`]; [`RpcClient::wallet`] directs calls to
-//! one of the node's wallets. [`RpcError`] separates failures by the operator's next step. The
+//! one of the node's wallets. [`NodeSearch`] finds address and credentials of a datadir's node, as
+//! bitcoin-cli does. [`RpcError`] separates failures by the operator's next step. The
 //! crate knows nothing of scans or comparisons; callers interpret codes that belong to one method
 //! alone.
 //!
@@ -30,6 +31,7 @@ mod credentials;
 mod error;
 mod http;
 mod listed_descriptors;
+mod locate;
 mod message;
 mod replies;
 mod traffic;
@@ -40,5 +42,6 @@ pub use credentials::Credentials;
 pub use error::{RpcError, code};
 pub use http::Connections;
 pub use listed_descriptors::{IndexRange, ListedDescriptor, ListedDescriptors, Now, Timestamp};
+pub use locate::{ChainSource, ChainType, Datadir, FoundNode, LocateError, NodeSearch, Place, network_dir};
 pub use replies::{BlockchainInfo, NetworkInfo};
 pub use traffic::RpcTraffic;

@@ -38,6 +38,9 @@ pub(crate) enum Command {
     /// The methods: summaries from the server; whole blocks, searched by the wallet; one request per block. All search
     /// the same blocks of the live server for the same scripts, and all must find the same result. A first scan finds how
     /// far the descriptors are used. Each method is run once to warm up and then measured, in turns with the others.
+    ///
+    /// With an option of a node, that node is measured too, over its RPC: scanblocks, if it has the block filter index,
+    /// with getdescriptoractivity; and getblock for each block. Nothing changes on the node.
     Compare(Box<CompareArgs>),
     /// Rescan six wallets in a datadir that comes with this program, and compare with Bitcoin Core's own results
     Demo(DemoArgs),

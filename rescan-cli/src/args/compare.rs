@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX};
 use rescan_compare::RUNS_DEFAULT;
-use rescan_node::{Address, AddressError};
 
-use super::{BLOCKS, PRINTED, SERVER, SocketArgs, WATCHED};
+use super::{BLOCKS, NodeArgs, PRINTED, SERVER, SocketArgs, WATCHED};
 use crate::error::EXIT_CODES_HELP;
 
 const MEASURED: &str = "Measurement";
@@ -37,21 +36,14 @@ pub(crate) struct CompareArgs {
     /// Skip the curve of increasingly busy wallets, which takes about as long as the rest
     #[arg(long, help_heading = MEASURED)]
     pub(crate) no_curve: bool,
-    /// Also measure a running node, through its RPC at this address
-    ///
-    /// Calls scanblocks, if the node has the block filter index, with getdescriptoractivity; and getblock for each block.
-    /// Changes nothing on the node.
-    #[arg(long, value_name = "URL", value_parser = parse_address, requires = "cookie", help_heading = MEASURED)]
-    pub(crate) bitcoin_rpc: Option<Address>,
-    /// The node's cookie file: .cookie in its network's folder
-    #[arg(long, value_name = "FILE", requires = "bitcoin_rpc", help_heading = MEASURED)]
-    pub(crate) cookie: Option<PathBuf>,
     /// Write a report into this folder: index.html to read, report.md to paste, report.json for programs
     #[arg(long, value_name = "DIR", help_heading = PRINTED)]
     pub(crate) report: Option<PathBuf>,
     /// Print one line of JSON, the content of report.json, in place of tables
     #[arg(long, help_heading = PRINTED)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
     #[command(flatten, next_help_heading = SERVER)]
     pub(crate) socket: SocketArgs,
 }
@@ -74,7 +66,7 @@ impl CompareArgs {
         number("to-height", self.to_height);
         number("runs", Some(self.runs.get()));
         line.push_str(if self.no_curve { " --no-curve" } else { "" });
-        line.push_str(if self.bitcoin_rpc.is_some() { " --bitcoin-rpc URL --cookie FILE" } else { "" });
+        line.push_str(&self.node.shown());
         line.push_str(if self.report.is_some() { " --report DIR" } else { "" });
         line
     }
@@ -84,10 +76,6 @@ const COMPARE_EXAMPLES: &str = "\
 Examples:
   rescan compare --descriptor 'wpkh(xpub6.../<0;1>/*)'    over the last 2000 blocks
   rescan compare --descriptor 'wpkh(xpub6.../0/*)' --from-height 800000 --to-height 810000 --report there";
-
-fn parse_address(text: &str) -> Result<Address, String> {
-    text.parse().map_err(|error: AddressError| error.to_string())
-}
 
 /// More runs would take an hour and add nothing.
 pub(super) const RUNS_MAX: u32 = 100;

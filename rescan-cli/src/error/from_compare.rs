@@ -30,7 +30,7 @@ impl From<NodeError> for CliError {
     fn from(error: NodeError) -> Self {
         Self::failed(
             with_causes(&error),
-            "without --bitcoin-rpc, only the methods over the server's socket are compared",
+            "without an option of a node (--datadir, --bitcoin-rpc), only the methods over the server's socket are compared",
         )
     }
 }

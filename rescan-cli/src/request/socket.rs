@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use rescan_client::Client;
+use rescan_node::network_dir;
 
-use crate::args::{NetworkName, SocketArgs, refuse_key};
+use crate::args::{NetworkName, NodeArgs, SocketArgs, refuse_key};
 use crate::error::CliError;
 
 const SOCKET_NAME: &str = "rescan.sock";
@@ -14,50 +16,70 @@ pub(crate) async fn connect(args: &SocketArgs) -> Result<Client, CliError> {
     Ok(Client::connect(socket_path(args)?).await?)
 }
 
-/// The path of its socket.
-pub(crate) fn socket_path(args: &SocketArgs) -> Result<PathBuf, CliError> {
-    choose(args, std::env::home_dir().as_deref())
+/// Connects to the server of the arguments, beside their node.
+pub(crate) async fn connect_beside(args: &SocketArgs, node: &NodeArgs) -> Result<Client, CliError> {
+    Ok(Client::connect(socket_path_beside(args, node)?).await?)
 }
 
-/// The named socket; else the one in Bitcoin Core's default datadir below `home`.
-fn choose(args: &SocketArgs, home: Option<&Path>) -> Result<PathBuf, CliError> {
+/// The path of its socket.
+pub(crate) fn socket_path(args: &SocketArgs) -> Result<PathBuf, CliError> {
+    choose(args, None, std::env::home_dir().as_deref())
+}
+
+/// The path of its socket: in the node's datadir, if one is named and has a socket.
+pub(crate) fn socket_path_beside(args: &SocketArgs, node: &NodeArgs) -> Result<PathBuf, CliError> {
+    node.datadir.as_ref().map_or(Ok(()), |path| refuse_key("--datadir", "the path of a directory", path))?;
+    choose(args, node.datadir.as_deref(), std::env::home_dir().as_deref())
+}
+
+/// The named socket; else the one in the named datadir; else the one in Bitcoin Core's default datadir below `home`.
+fn choose(args: &SocketArgs, datadir: Option<&Path>, home: Option<&Path>) -> Result<PathBuf, CliError> {
     if let Some(path) = &args.socket {
         refuse_key("--socket", "the path of a socket", path)?;
         return Ok(path.clone());
     }
-    let datadir = home
-        .map(|home| home.join(".bitcoin"))
-        .ok_or_else(|| CliError::usage("no home directory to find a socket in", "name the socket: --socket PATH"))?;
-    if let Some(network) = args.network {
-        return Ok(default_socket(&datadir, network));
+    let default = home.map(|home| home.join(".bitcoin"));
+    let searched: Vec<&Path> = [datadir, default.as_deref()].into_iter().flatten().collect();
+    for datadir in &searched {
+        let found = sockets_in(datadir, args.network);
+        match &found[..] {
+            [] => {}
+            [only] => return Ok(only.clone()),
+            several => {
+                return Err(CliError::usage(
+                    format!("{} servers have a socket in {}", several.len(), datadir.display()),
+                    "choose one: --network NAME, or --socket PATH",
+                ));
+            }
+        }
     }
-    let all =
-        [NetworkName::Main, NetworkName::Testnet3, NetworkName::Testnet4, NetworkName::Signet, NetworkName::Regtest];
-    let mut found: Vec<PathBuf> = all.map(|network| default_socket(&datadir, network)).into();
+    match (searched[..].first(), args.network) {
+        (None, _) => Err(CliError::usage("no home directory to find a socket in", "name the socket: --socket PATH")),
+        // The error of connecting to it says more than that it does not exist.
+        (Some(datadir), Some(network)) => Ok(default_socket(datadir, network)),
+        (Some(_), None) => {
+            let searched: Vec<String> = searched.iter().map(|datadir| datadir.display().to_string()).collect();
+            Err(CliError::failed(
+                format!("no {SOCKET_NAME} in {} or its network folders", searched.join(", ")),
+                "is rescan-server running? if its node has another datadir, name the socket: --socket PATH",
+            ))
+        }
+    }
+}
+
+/// The sockets in a datadir and its network folders, or in that of one network.
+fn sockets_in(datadir: &Path, network: Option<NetworkName>) -> Vec<PathBuf> {
+    let networks = network.map_or_else(|| NetworkName::value_variants().to_vec(), |network| vec![network]);
+    let mut found: Vec<PathBuf> = networks.into_iter().map(|network| default_socket(datadir, network)).collect();
     found.retain(|path| path.exists());
-    match &found[..] {
-        [only] => Ok(only.clone()),
-        [] => Err(CliError::failed(
-            format!("no {SOCKET_NAME} in {} or its network folders", datadir.display()),
-            "is rescan-server running? if its node has another datadir, name the socket: --socket PATH",
-        )),
-        several => Err(CliError::usage(
-            format!("{} servers have a socket in {}", several.len(), datadir.display()),
-            "choose one: --network NAME, or --socket PATH",
-        )),
-    }
+    // The folder of a network, given as a datadir, is searched by two names.
+    found.dedup();
+    found
 }
 
 /// The default path of rescan-server's socket for a network of a datadir.
 fn default_socket(datadir: &Path, network: NetworkName) -> PathBuf {
-    let folder = match network {
-        NetworkName::Main => "",
-        NetworkName::Testnet3 => "testnet3",
-        NetworkName::Testnet4 => "testnet4",
-        NetworkName::Signet => "signet",
-        NetworkName::Regtest => "regtest",
-    };
-    datadir.join(folder).join(SOCKET_NAME)
+    network_dir(datadir, network.chain()).join(SOCKET_NAME)
 }
 
 #[cfg(test)]
@@ -82,27 +104,27 @@ mod tests {
     #[test]
     fn a_named_socket_is_used_unchanged() {
         let args = SocketArgs { socket: Some("here".into()), network: None };
-        assert_eq!(choose(&args, None).expect("named"), Path::new("here"));
+        assert_eq!(choose(&args, None, None).expect("named"), Path::new("here"));
     }
 
     #[test]
     fn the_only_socket_of_the_datadir_is_found() {
         let home = home_with(&[".bitcoin/signet/rescan.sock"]);
-        let found = choose(&UNNAMED, Some(home.path())).expect("there is one");
+        let found = choose(&UNNAMED, None, Some(home.path())).expect("there is one");
         assert_eq!(found, home.path().join(".bitcoin/signet/rescan.sock"));
     }
 
     #[test]
     fn of_several_sockets_none_is_guessed() {
         let home = home_with(&[".bitcoin/rescan.sock", ".bitcoin/regtest/rescan.sock"]);
-        assert_eq!(choose(&UNNAMED, Some(home.path())).expect_err("there are two").exit, Exit::Usage);
+        assert_eq!(choose(&UNNAMED, None, Some(home.path())).expect_err("there are two").exit, Exit::Usage);
         let named = SocketArgs { network: Some(NetworkName::Main), ..UNNAMED };
-        assert_eq!(choose(&named, Some(home.path())).expect("named"), home.path().join(".bitcoin/rescan.sock"));
+        assert_eq!(choose(&named, None, Some(home.path())).expect("named"), home.path().join(".bitcoin/rescan.sock"));
     }
 
     #[test]
     fn a_datadir_without_a_socket_is_an_error() {
         let home = home_with(&[]);
-        assert_eq!(choose(&UNNAMED, Some(home.path())).expect_err("there is none").exit, Exit::Failed);
+        assert_eq!(choose(&UNNAMED, None, Some(home.path())).expect_err("there is none").exit, Exit::Failed);
     }
 }

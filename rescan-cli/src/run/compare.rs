@@ -3,22 +3,22 @@
 use rescan_client::ScanRequest;
 use rescan_compare::{CompareRequest, Curve, Node, compare, report};
 
-use crate::args::{CompareArgs, refuse_key};
+use crate::args::{CompareArgs, NetworkName, refuse_key};
 use crate::error::{CliError, Exit};
 use crate::output::{ComparisonProgress, Output, comparison};
-use crate::request::{WatchRequest, connect};
+use crate::request::{WatchRequest, connect_beside, rpc_client};
 
 pub(super) async fn run(args: &CompareArgs) -> Result<Exit, CliError> {
     // Messages repeat these paths.
-    for (option, path) in [("--report", &args.report), ("--cookie", &args.cookie)] {
-        path.as_ref().map_or(Ok(()), |path| refuse_key(option, "a path", path))?;
-    }
+    args.report.as_ref().map_or(Ok(()), |path| refuse_key("--report", "a path", path))?;
     let watched = WatchRequest::of_descriptors(ScanRequest::new(), &args.descriptors, args.gap_limit)?;
-    let client = connect(&args.socket).await?;
+    let client = connect_beside(&args.socket, &args.node).await?;
     watched.check_network(client.server_info().network)?;
-    let node = match (&args.bitcoin_rpc, &args.cookie) {
-        (Some(address), Some(cookie)) => Some(Node::connect(address.clone(), cookie).await?),
-        _ => None,
+    let node = if args.node.is_given() {
+        let network = NetworkName::of(client.server_info().network);
+        Some(Node::connect(rpc_client(&args.node, network)?).await?)
+    } else {
+        None
     };
     let request = CompareRequest {
         keychains: watched.scan.keychains,

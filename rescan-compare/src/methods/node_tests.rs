@@ -9,7 +9,7 @@ use rescan_fixtures::chain_builder::ChainBuilder;
 use rescan_fixtures::fake_node::{FakeNode, Reply, answer_of};
 use rescan_fixtures::oracle::{self, Watched as OracleWatched};
 use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
-use rescan_node::RpcError;
+use rescan_node::{Credentials, RpcClient, RpcError};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -75,7 +75,9 @@ async fn run(
 }
 
 async fn connect(fake: &FakeNode) -> Node {
-    Node::connect(fake.url().parse().expect("an address"), &fake.cookie()).await.expect("it answers")
+    let cookie = Credentials::Cookie(fake.cookie());
+    let rpc = RpcClient::new(fake.url().parse().expect("an address"), cookie).expect("a cookie");
+    Node::connect(rpc).await.expect("it answers")
 }
 
 async fn check(node: &Node, network: Network, pinned: PinnedBlocks) -> Result<(), NodeError> {

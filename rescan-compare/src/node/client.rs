@@ -1,10 +1,8 @@
 //! A node that answers, and the check of its chain.
 
-use std::path::Path;
-
 use bitcoin::{BlockHash, Network};
 use rescan_core::position::{Height, HeightRange};
-use rescan_node::{Address, Credentials, RpcClient, RpcError, RpcTraffic};
+use rescan_node::{Credentials, RpcClient, RpcError, RpcTraffic};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -22,16 +20,16 @@ pub struct Node {
 }
 
 impl Node {
-    /// Connects to the node that listens at `address`, with the cookie file that it wrote, and asks
-    /// for its version.
+    /// Asks a node for its version and its chain.
     ///
     /// # Errors
     /// [`NodeError::Rpc`] with the reason that it does not answer.
-    pub async fn connect(address: Address, cookie: &Path) -> Result<Self, NodeError> {
-        let cookie = cookie.to_owned();
+    pub async fn connect(rpc: RpcClient) -> Result<Self, NodeError> {
         blocking(move || {
-            let pid = if address.is_this_machine() { pid_beside(&cookie) } else { None };
-            let rpc = RpcClient::new(address, Credentials::Cookie(cookie))?;
+            let pid = match rpc.credentials() {
+                Credentials::Cookie(cookie) if rpc.address().is_this_machine() => pid_beside(cookie),
+                _ => None,
+            };
             let version = rpc.network_info()?.software();
             let network = rpc.blockchain_info()?.chain;
             Ok(Self { rpc, version, network, pid })

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use bitcoin::Network;
-use rescan_node::{Address, RpcError};
+use rescan_node::{Address, Credentials, RpcClient, RpcError};
 use tempfile::TempDir;
 
 use super::{check, expected, pinned, run, scenario};
@@ -64,6 +64,10 @@ impl RealNode {
     }
 }
 
+fn rpc(real: &RealNode, cookie: &Path) -> RpcClient {
+    RpcClient::new(real.address.clone(), Credentials::Cookie(cookie.to_owned())).expect("a cookie")
+}
+
 impl Drop for RealNode {
     fn drop(&mut self) {
         // Its datadir is removed with it: no flush is needed.
@@ -87,7 +91,7 @@ async fn a_real_node_gives_the_answer_of_the_blocks_alone_by_both_methods() {
     let datadir = tempfile::tempdir().expect("a folder");
     chain.write_datadir(datadir.path()).expect("the block files are written");
     let real = RealNode::start(&binary, datadir, true);
-    let node = Node::connect(real.address.clone(), &real.cookie()).await.expect("it answers");
+    let node = Node::connect(rpc(&real, &real.cookie())).await.expect("it answers");
     assert!(node.version().starts_with("Satoshi "), "{}", node.version());
     assert_eq!(node.pid(), Some(real.child.id()));
     for first in [0, 1, 101, 111, 112, 113, chain.tip_height()] {
@@ -110,13 +114,13 @@ async fn a_real_node_without_an_index_leaves_its_filters_out_and_refuses_a_stale
     let datadir = tempfile::tempdir().expect("a folder");
     chain.write_datadir(datadir.path()).expect("the block files are written");
     let real = RealNode::start(&binary, datadir, false);
-    let node = Node::connect(real.address.clone(), &real.cookie()).await.expect("it answers");
+    let node = Node::connect(rpc(&real, &real.cookie())).await.expect("it answers");
     let outcome = run(Method::NodeScanBlocks, &node, pinned(&chain, 1), &scripts).await;
     let Ok(Outcome::LeftOut(reason)) = outcome else { panic!("it has no index") };
     assert_eq!(reason, NodeError::NoFilters.to_string());
     assert!(matches!(run(Method::NodeGetBlock, &node, pinned(&chain, 1), &scripts).await, Ok(Outcome::Answered(..))));
     let stale = real.datadir.path().join("stale");
     std::fs::write(&stale, "__cookie__:0000").expect("it is written");
-    let error = Node::connect(real.address.clone(), &stale).await.expect_err("the cookie is not its own");
+    let error = Node::connect(rpc(&real, &stale)).await.expect_err("the cookie is not its own");
     assert!(matches!(error, NodeError::Rpc(RpcError::Unauthorized { .. })), "{error}");
 }
