@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bitcoin::BlockHash;
+use bitcoin::{Amount, BlockHash};
 use rescan_client::ScanHandle;
-use rescan_client::report::Summary;
+use rescan_client::report::BlockId;
 use rescan_core::position::Height;
 use rescan_core::request::{RangeStart, Verify};
 
@@ -32,9 +32,8 @@ pub struct FillOptions {
 pub enum FillEvent<'a> {
     /// The server scans; the handle asks for its progress.
     Scanning(ScanHandle),
-    /// The scan has found the wallet's history. The second scan of a fill begins where the first
-    /// ended.
-    Scanned(&'a Summary),
+    /// The server has scanned to the tip. Later scans of a fill begin where the one before ended.
+    Scanned(&'a Found),
     /// The calls that are left to make.
     Planned(&'a Plan),
     /// Descriptors are about to get wider ranges.
@@ -59,6 +58,29 @@ pub enum FillEvent<'a> {
     },
 }
 
+/// The history that the server found, from the first block of the range to the tip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The first height.
+    pub from: Height,
+    /// The last block.
+    pub tip: BlockId,
+    /// Number of transactions.
+    pub transactions: u64,
+    /// Number of unspent coins.
+    pub coins: u64,
+    /// Their total value.
+    pub unspent: Amount,
+}
+
+impl Found {
+    /// Number of blocks of the range.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        u64::from(self.tip.height.0).saturating_sub(u64::from(self.from.0)).saturating_add(1)
+    }
+}
+
 /// A matching block that the node does not have on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingBlock {
@@ -71,8 +93,8 @@ pub struct MissingBlock {
 /// The result of a fill.
 #[derive(Clone, Debug)]
 pub struct FillReport {
-    /// The summary of the scan: range, transactions and coins.
-    pub summary: Summary,
+    /// The history that the server found.
+    pub found: Found,
     /// Number of calls of `rescanblockchain`.
     pub calls: u64,
     /// Number of blocks that Core looked at.

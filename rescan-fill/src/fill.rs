@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 
 use bitcoin::BlockHash;
 use rescan_client::Client;
-use rescan_client::report::Summary;
 use rescan_core::position::Height;
 use rescan_node::{IndexRange, ListedDescriptor, RpcError, code};
 
 use crate::core_wallet::{CoreWallet, WalletTransactions};
 use crate::differences::{Difference, WalletView, differences};
 use crate::error::FillError;
-use crate::event::{FillEvent, FillOptions, FillReport, MissingBlock};
+use crate::event::{FillEvent, FillOptions, FillReport, Found, MissingBlock};
 use crate::fetch::fetch_block;
 use crate::plan::{MergeGap, Plan, Run};
 use crate::scan::WalletScan;
@@ -86,7 +85,7 @@ impl Fill<'_> {
     async fn run(mut self, announce: &mut (dyn FnMut(FillEvent<'_>) + Send)) -> Result<FillReport, FillError> {
         let (mut rounds, mut waits) = (0, 0);
         loop {
-            let summary = self.scan.update(announce).await?;
+            let found = self.scan.update(announce).await?;
             let known = self.transactions().await?;
             let pending = self.scan.pending(&known);
             let left: HashMap<u32, BlockHash> =
@@ -103,8 +102,8 @@ impl Fill<'_> {
                 }
                 continue;
             }
-            let report = self.compare(summary).await?;
-            if report.is_equal() || waits >= WAITS_MAX || self.is_at_tip(report.summary.tip.hash).await? {
+            let report = self.compare(found).await?;
+            if report.is_equal() || waits >= WAITS_MAX || self.is_at_tip(report.found.tip.hash).await? {
                 return Ok(report);
             }
             // The wallet knows newer blocks than the scan.
@@ -148,21 +147,21 @@ impl Fill<'_> {
         Ok(())
     }
 
-    async fn compare(&self, summary: Summary) -> Result<FillReport, FillError> {
+    async fn compare(&self, found: Found) -> Result<FillReport, FillError> {
         let Self { scan, calls, descriptors, .. } = self;
         let (wallet, done) = (calls.wallet.clone(), &calls.done);
         let view = blocking(move || view(&wallet)).await?;
         let range_ends = descriptors.iter().map(|listed| listed.range.map(IndexRange::last)).collect();
         let mut view = WalletView { range_ends, ..view };
-        let mut found = differences(&scan.answer(&summary), &view, &done.missing);
-        if !view.transactions.is_complete && !found.is_empty() {
+        let mut differing = differences(&scan.answer(&found), &view, &done.missing);
+        if !view.transactions.is_complete && !differing.is_empty() {
             // This node's list leaves transactions out, so each one is asked for.
             let wallet = calls.wallet.clone();
-            view = blocking(move || with_unlisted(&wallet, view, &found)).await?;
-            found = differences(&scan.answer(&summary), &view, &done.missing);
+            view = blocking(move || with_unlisted(&wallet, view, &differing)).await?;
+            differing = differences(&scan.answer(&found), &view, &done.missing);
         }
         let (missing, rescan_time) = (done.missing.clone(), done.time);
-        Ok(FillReport { summary, calls: done.calls, blocks: done.blocks, rescan_time, missing, differences: found })
+        Ok(FillReport { found, calls: done.calls, blocks: done.blocks, rescan_time, missing, differences: differing })
     }
 }
 

@@ -27,7 +27,7 @@ mod widening;
 pub use core_wallet::{CoreWallet, WalletInfo};
 pub use differences::{Difference, Item, Reason};
 pub use error::FillError;
-pub use event::{FillEvent, FillOptions, FillReport, MissingBlock};
+pub use event::{FillEvent, FillOptions, FillReport, Found, MissingBlock};
 pub use fill::fill;
 pub use plan::{MergeGap, Plan, Run};
 pub use scan::{DryRun, dry_run};

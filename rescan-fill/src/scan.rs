@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use bitcoin::{BlockHash, OutPoint};
+use bitcoin::{Amount, BlockHash, OutPoint};
 use futures::StreamExt;
-use rescan_client::report::{Outcome, Summary};
+use rescan_client::report::{BlockId, BlockReport, Outcome, Summary};
 use rescan_client::{Checkpoint, Client, GivenKeychain, ResumeEvent, ScanRequest};
 use rescan_core::coins::Coin;
 use rescan_core::history::History;
@@ -15,7 +15,7 @@ use rescan_node::{ListedDescriptor, Timestamp};
 
 use crate::core_wallet::{CoreWallet, WalletTransactions};
 use crate::error::FillError;
-use crate::event::{FillEvent, FillOptions};
+use crate::event::{FillEvent, FillOptions, Found};
 use crate::fill::blocking;
 use crate::plan::{MergeGap, Plan};
 use crate::widening::Widening;
@@ -56,14 +56,15 @@ impl<'a> WalletScan<'a> {
     pub(crate) async fn update(
         &mut self,
         announce: &mut (dyn FnMut(FillEvent<'_>) + Send),
-    ) -> Result<Summary, FillError> {
+    ) -> Result<Found, FillError> {
         loop {
             let summary = self.scan(announce).await?;
-            self.first.get_or_insert(summary.range.first());
+            let from = *self.first.get_or_insert(summary.range.first());
             match summary.outcome {
                 Outcome::Complete => {
-                    announce(FillEvent::Scanned(&summary));
-                    return Ok(summary);
+                    let found = self.found(from, summary.tip);
+                    announce(FillEvent::Scanned(&found));
+                    return Ok(found);
                 }
                 Outcome::PrunedBelow(lowest) => return Err(FillError::Pruned { lowest }),
                 Outcome::Cancelled => return Err(FillError::Cancelled),
@@ -96,19 +97,27 @@ impl<'a> WalletScan<'a> {
         &self.history
     }
 
-    /// The history and the coins up to the last scan's tip.
-    pub(crate) fn answer(&self, summary: &Summary) -> Answer<'_> {
+    fn found(&self, from: Height, tip: BlockId) -> Found {
+        let coins = self.checkpoint.coins();
+        let (coins, sat) =
+            coins.fold((0, 0_u64), |(coins, sat), coin| (coins + 1, sat.saturating_add(coin.value.to_sat())));
+        let transactions = u64::try_from(self.history.transaction_count()).unwrap_or(u64::MAX);
+        Found { from, tip, transactions, coins, unspent: Amount::from_sat(sat) }
+    }
+
+    /// The history and the coins of a scan's range.
+    pub(crate) fn answer(&self, found: &Found) -> Answer<'_> {
         Answer {
             history: &self.history,
             coins: self.checkpoint.coins().map(|coin| (coin.outpoint, coin)).collect(),
-            first: self.first.unwrap_or(Height::GENESIS),
-            last: summary.tip.height,
+            first: found.from,
+            last: found.tip.height,
         }
     }
 
     /// Matching blocks that have a transaction which the wallet lacks, or has in another block.
     pub(crate) fn pending(&self, known: &WalletTransactions) -> Vec<(u32, BlockHash)> {
-        let is_pending = |report: &&rescan_client::report::BlockReport| {
+        let is_pending = |report: &&BlockReport| {
             report.transactions.iter().any(|transaction| {
                 known.confirmed.get(&transaction.txid).is_none_or(|confirmation| confirmation.hash != report.hash)
             })
@@ -120,8 +129,8 @@ impl<'a> WalletScan<'a> {
 /// A fill up to its first call.
 #[derive(Clone, Debug)]
 pub struct DryRun {
-    /// The summary of the scan.
-    pub summary: Summary,
+    /// The history that the server found.
+    pub found: Found,
     /// Changes to the wallet's descriptors.
     pub widening: Widening,
     /// The calls.
@@ -142,14 +151,14 @@ pub async fn dry_run(
     announce: &mut (dyn FnMut(FillEvent<'_>) + Send),
 ) -> Result<DryRun, FillError> {
     let mut scan = WalletScan::new(client, descriptors, options);
-    let summary = scan.update(announce).await?;
+    let found = scan.update(announce).await?;
     let (known, has_private_keys) = match wallet.cloned() {
         Some(wallet) => blocking(move || Ok((wallet.transactions()?, wallet.info()?.has_private_keys))).await?,
         None => (WalletTransactions::default(), false),
     };
     let matches: Vec<u32> = scan.pending(&known).into_iter().map(|(height, _)| height).collect();
     Ok(DryRun {
-        summary,
+        found,
         widening: Widening::of(descriptors, scan.history(), options.gap_limit, has_private_keys),
         plan: Plan::of(&matches, gap),
     })
