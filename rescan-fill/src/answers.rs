@@ -132,6 +132,12 @@ pub(crate) struct ImportError {
     pub(crate) message: String,
 }
 
+/// `rescanblockchain`.
+#[derive(Deserialize)]
+pub(crate) struct RescannedRange {
+    pub(crate) stop_height: Option<u32>,
+}
+
 /// `listwalletdir`.
 #[derive(Deserialize)]
 pub(crate) struct WalletDir {

@@ -9,7 +9,8 @@ use rescan_node::{IndexRange, ListedDescriptor, ListedDescriptors, RpcClient, Rp
 use serde_json::{Value, json};
 
 use crate::answers::{
-    Confirmation, ImportResult, Scanning, SinceBlock, UnspentEntry, VerboseTransaction, WalletDir, WalletInfoAnswer,
+    Confirmation, ImportResult, RescannedRange, Scanning, SinceBlock, UnspentEntry, VerboseTransaction, WalletDir,
+    WalletInfoAnswer,
 };
 use crate::error::FillError;
 
@@ -19,11 +20,7 @@ const ABORT_EVERY: Duration = Duration::from_millis(5);
 /// Most confirmations that `listunspent` takes.
 const CONFIRMATIONS_MAX: u32 = 9_999_999;
 
-/// `RPC_WALLET_UNLOCK_NEEDED` (Bitcoin Core, `src/rpc/protocol.h`).
-const UNLOCK_NEEDED: i32 = -13;
-/// `RPC_WALLET_ALREADY_EXISTS`.
-const ALREADY_EXISTS: i32 = -36;
-/// `RPC_TYPE_ERROR`, which answers an unknown option.
+/// `RPC_TYPE_ERROR` (Bitcoin Core, `src/rpc/protocol.h`), which answers an unknown option.
 const TYPE_ERROR: i32 = -3;
 
 /// A loaded wallet.
@@ -85,7 +82,7 @@ impl CoreWallet {
         match node.call::<Value>("createwallet", &params) {
             Ok(_answer) => Self::open(node, name),
             Err(RpcError::Refused { code, ref message, .. })
-                if code == ALREADY_EXISTS || message.contains("already exists") =>
+                if code == code::WALLET_ALREADY_EXISTS || message.contains("already exists") =>
             {
                 Err(FillError::WalletExists { name: name.to_owned() })
             }
@@ -180,8 +177,8 @@ impl CoreWallet {
     fn missing_descriptors(&self, given: &[ListedDescriptor]) -> Result<Vec<(usize, ListedDescriptor)>, FillError> {
         let listed = self.descriptors()?;
         let known: HashMap<String, &ListedDescriptor> =
-            listed.iter().map(|listed| (spelling(&listed.desc), listed)).collect();
-        let missing = given.iter().enumerate().filter_map(|(number, given)| match known.get(&spelling(&given.desc)) {
+            listed.iter().map(|listed| (listed.spelling(), listed)).collect();
+        let missing = given.iter().enumerate().filter_map(|(number, given)| match known.get(&given.spelling()) {
             None => Some((number, given.clone())),
             Some(has) if range_end(has) >= range_end(given) => None,
             Some(has) => {
@@ -215,13 +212,15 @@ impl CoreWallet {
         self.rpc.call::<()>("keypoolrefill", &(size,)).map_err(|error| self.refused(error))
     }
 
-    /// Has Core look at the blocks of a range, both ends included.
+    /// Has Core look at the blocks of a range, both ends included; without a last one, at all blocks
+    /// to the tip, and then at the mempool. Returns the height of the last block that it has looked
+    /// at: a lower one than asked for, or none, if the chain was reorganised meanwhile.
     ///
     /// # Errors
     /// [`FillError::Locked`], [`FillError::Scanning`], [`FillError::Aborted`], [`FillError::Node`].
-    pub fn rescan(&self, first: u32, last: u32) -> Result<(), FillError> {
-        match self.rpc.call::<Value>("rescanblockchain", &(first, last)) {
-            Ok(_range) => Ok(()),
+    pub fn rescan(&self, first: u32, last: Option<u32>) -> Result<Option<u32>, FillError> {
+        match self.rpc.call::<RescannedRange>("rescanblockchain", &(first, last)) {
+            Ok(range) => Ok(range.stop_height),
             Err(error) if is_aborted(&error) => Err(FillError::Aborted { name: self.name.clone() }),
             Err(error) => Err(self.refused(error)),
         }
@@ -280,8 +279,7 @@ impl CoreWallet {
     fn transaction(&self, txid: Txid) -> Result<Option<VerboseTransaction>, FillError> {
         match self.rpc.call("gettransaction", &json!({"txid": txid.to_string(), "verbose": true})) {
             Ok(transaction) => Ok(Some(transaction)),
-            // `RPC_INVALID_ADDRESS_OR_KEY`.
-            Err(RpcError::Refused { code: -5, .. }) => Ok(None),
+            Err(RpcError::Refused { code: code::INVALID_ADDRESS_OR_KEY, .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -332,18 +330,13 @@ impl CoreWallet {
         let name = self.name.clone();
         match error {
             RpcError::WalletNotFound { .. } => self.missing(),
-            RpcError::Refused { code: UNLOCK_NEEDED, .. } => FillError::Locked { name },
+            RpcError::WalletLocked { .. } => FillError::Locked { name },
             RpcError::Refused { code: code::WALLET, ref message, .. } if message.contains("rescanning") => {
                 FillError::Scanning { name }
             }
             error => error.into(),
         }
     }
-}
-
-/// A descriptor in Core's present spelling of hardened steps, without its checksum.
-pub(crate) fn spelling(descriptor: &str) -> String {
-    descriptor.split('#').next().unwrap_or_default().replace('\'', "h")
 }
 
 fn range_end(listed: &ListedDescriptor) -> Option<u32> {

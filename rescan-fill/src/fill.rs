@@ -79,6 +79,18 @@ struct Done {
     /// Blocks that Core has rescanned.
     rescanned: HashSet<BlockHash>,
     missing: Vec<MissingBlock>,
+    /// Core has found coins since it looked at the mempool.
+    lacks_mempool: bool,
+}
+
+/// The result of a rescan of one run.
+#[derive(PartialEq, Eq)]
+enum Rescan {
+    Done,
+    /// A block of the run is not on disk.
+    NotOnDisk,
+    /// Core stopped before the last block, which had left the chain.
+    Reorganised,
 }
 
 impl Fill<'_> {
@@ -100,6 +112,10 @@ impl Fill<'_> {
                     }
                     announce(FillEvent::ChainChanged { height });
                 }
+                continue;
+            }
+            if self.calls.done.lacks_mempool {
+                self.calls.rescan_mempool(found.tip.height.0, announce).await?;
                 continue;
             }
             let report = self.compare(found).await?;
@@ -185,12 +201,14 @@ impl Calls<'_> {
             if !self.is_in_chain(run, matches).await? {
                 return Ok(Some(run.last));
             }
-            if self.rescan(run, matches, announce).await? {
-                continue;
+            match self.rescan(run, matches, announce).await? {
+                Rescan::Done => continue,
+                Rescan::Reorganised => return Ok(Some(run.last)),
+                Rescan::NotOnDisk => {}
             }
-            // A block of the run is not on disk; the others may be.
+            // The other blocks of the run may be.
             for single in run.matches.iter().copied().map(Run::single) {
-                if !self.rescan(&single, matches, announce).await? {
+                if self.rescan(&single, matches, announce).await? != Rescan::Done {
                     self.without_block(&single, matches, announce).await?;
                 }
             }
@@ -210,27 +228,53 @@ impl Calls<'_> {
         Ok(matches.get(&height) == Some(&found.await?))
     }
 
-    /// Has Core rescan a run; false if one of its blocks is not on disk.
+    /// Has Core rescan a run.
     async fn rescan(
         &mut self,
         run: &Run,
         matches: &HashMap<u32, BlockHash>,
         announce: &mut (dyn FnMut(FillEvent<'_>) + Send),
-    ) -> Result<bool, FillError> {
+    ) -> Result<Rescan, FillError> {
         let (wallet, first, last) = (self.wallet.clone(), run.first, run.last);
         let begun = Instant::now();
-        match blocking(move || wallet.rescan(first, last)).await {
-            Ok(()) => {}
-            Err(FillError::Node(RpcError::Refused { code: code::MISC, .. })) => return Ok(false),
+        match blocking(move || wallet.rescan(first, Some(last))).await {
+            Ok(stopped) if stopped == Some(last) => {}
+            Ok(_earlier) => return Ok(Rescan::Reorganised),
+            Err(FillError::Node(RpcError::Refused { code: code::MISC, .. })) => return Ok(Rescan::NotOnDisk),
             Err(error) => return Err(error),
         }
-        let took = begun.elapsed();
+        self.done.rescanned.extend(run.matches.iter().filter_map(|height| matches.get(height)));
+        self.done.lacks_mempool = true;
+        self.count(run, begun.elapsed(), announce);
+        Ok(Rescan::Done)
+    }
+
+    /// Has Core look at the tip and the mempool. Calls with a last block leave the mempool out, and
+    /// a transaction in it may spend a coin that they have found.
+    async fn rescan_mempool(
+        &mut self,
+        tip: u32,
+        announce: &mut (dyn FnMut(FillEvent<'_>) + Send),
+    ) -> Result<(), FillError> {
+        let wallet = self.wallet.clone();
+        let begun = Instant::now();
+        match blocking(move || wallet.rescan(tip, None)).await {
+            // The chain became shorter; the next scan finds out.
+            Err(FillError::Node(RpcError::Refused { code: code::INVALID_PARAMETER, .. })) => return Ok(()),
+            rescanned => {
+                rescanned?;
+            }
+        }
+        self.done.lacks_mempool = false;
+        self.count(&Run { first: tip, last: tip, matches: Vec::new() }, begun.elapsed(), announce);
+        Ok(())
+    }
+
+    fn count(&mut self, run: &Run, took: Duration, announce: &mut (dyn FnMut(FillEvent<'_>) + Send)) {
         self.done.calls += 1;
         self.done.blocks += u64::from(run.blocks());
         self.done.time += took;
-        self.done.rescanned.extend(run.matches.iter().filter_map(|height| matches.get(height)));
         announce(FillEvent::Rescanned { run, took });
-        Ok(true)
     }
 
     /// Names a block that is not on disk; or fetches it, and has Core rescan it.
@@ -247,7 +291,7 @@ impl Calls<'_> {
             let node = self.wallet.node().clone();
             if blocking(move || fetch_block(&node, hash)).await? {
                 announce(FillEvent::Fetched(block));
-                if self.rescan(single, matches, announce).await? {
+                if self.rescan(single, matches, announce).await? == Rescan::Done {
                     return Ok(());
                 }
             }

@@ -4,6 +4,13 @@
 //! call if the blocks between them cost less than another call. Long runs are cut, so that progress
 //! shows and an interrupt waits for little.
 
+use std::collections::BTreeMap;
+
+use rescan_node::RpcClient;
+use serde::de::IgnoredAny;
+
+use crate::error::FillError;
+
 /// Most blocks of one call: mainnet's take Core some ten seconds.
 const RUN_BLOCKS_MAX: u32 = 1_000;
 
@@ -43,6 +50,15 @@ impl MergeGap {
     /// For a node with `-blockfilterindex`. Each call builds the set of all scripts of the wallet,
     /// and the blocks between cost a look at a filter.
     pub const WITH_FILTERS: Self = Self(20);
+
+    /// For a node by its `getindexinfo`.
+    ///
+    /// # Errors
+    /// [`FillError::Node`].
+    pub fn of(node: &RpcClient) -> Result<Self, FillError> {
+        let indexes: BTreeMap<String, IgnoredAny> = node.call("getindexinfo", &[(); 0])?;
+        Ok(if indexes.contains_key("basic block filter index") { Self::WITH_FILTERS } else { Self::WITHOUT_FILTERS })
+    }
 }
 
 /// All calls of a fill.

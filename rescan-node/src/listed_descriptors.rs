@@ -37,6 +37,20 @@ pub struct ListedDescriptor {
     pub label: Option<String>,
 }
 
+impl ListedDescriptor {
+    /// Whether both are one descriptor, however its hardened steps are spelled.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.spelling() == other.spelling()
+    }
+
+    /// The descriptor in Core's present spelling of hardened steps, without its checksum.
+    #[must_use]
+    pub fn spelling(&self) -> String {
+        self.desc.split('#').next().unwrap_or_default().replace('\'', "h")
+    }
+}
+
 /// The time of a descriptor's creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::usage_error::{report, write_stderr};
-use super::{CompareArgs, FollowArgs, ScanArgs, SocketArgs};
+use super::{CompareArgs, FillArgs, FollowArgs, ScanArgs, SocketArgs};
 use crate::error::{EXIT_CODES_HELP, Exit};
 
 /// Find a wallet's history in a Bitcoin Core node's block files, through rescan-server.
@@ -31,6 +31,12 @@ pub(crate) enum Command {
     /// disconnected, with its transactions, until Ctrl-C. Reconnects if the connection is lost, and misses nothing
     /// meanwhile.
     Follow(Box<FollowArgs>),
+    /// Fill a Bitcoin Core wallet with its history
+    ///
+    /// Scans for the wallet's descriptors, then has Bitcoin Core rescan the few blocks that match, instead of all. Core
+    /// does all bookkeeping. At the end compares the wallet's transactions and coins with the scan. Can be interrupted and
+    /// repeated at any point: it goes on with the blocks that are left.
+    Fill(Box<FillArgs>),
     /// Show the server's version, chain, limits and counters
     Info(InfoArgs),
     /// Run the same rescan by several methods, and print the cost of each
@@ -79,7 +85,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     let ends = match &command {
         Command::Scan(args) => (args.watch.from_height, args.to_height),
         Command::Compare(args) => (args.from_height, args.to_height),
-        Command::Follow(_) | Command::Info(_) | Command::Demo(_) => (None, None),
+        Command::Follow(_) | Command::Fill(_) | Command::Info(_) | Command::Demo(_) => (None, None),
     };
     if let (Some(from), Some(to)) = ends
         && from > to
@@ -109,7 +115,9 @@ mod tests {
 
     #[test]
     fn every_help_lists_the_exit_codes() {
-        for command in ["rescan", "rescan scan", "rescan follow", "rescan info", "rescan demo", "rescan compare"] {
+        for command in
+            ["rescan", "rescan scan", "rescan follow", "rescan info", "rescan demo", "rescan compare", "rescan fill"]
+        {
             let help = parsed(&format!("{command} --help")).expect_err("help is an error to clap").to_string();
             assert!(help.contains(EXIT_CODES_HELP), "{command}");
         }

@@ -5,6 +5,7 @@
 
 mod command;
 mod compare;
+mod fill;
 mod follow;
 mod node;
 mod path;
@@ -16,6 +17,7 @@ mod watch;
 pub use self::command::command;
 pub(crate) use self::command::{Command, DemoArgs, InfoArgs, parse};
 pub(crate) use self::compare::CompareArgs;
+pub(crate) use self::fill::FillArgs;
 pub(crate) use self::follow::FollowArgs;
 pub(crate) use self::node::NodeArgs;
 pub(crate) use self::path::refuse_key;

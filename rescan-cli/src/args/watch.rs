@@ -66,7 +66,7 @@ impl From<VerifyName> for Verify {
     }
 }
 
-fn parse_birthday(text: &str) -> Result<u32, String> {
+pub(super) fn parse_birthday(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
         .or_else(|| units::day_start(text))

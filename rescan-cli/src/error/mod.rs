@@ -4,6 +4,7 @@ mod cli_error;
 mod exit_code;
 mod from_client;
 mod from_compare;
+mod from_fill;
 mod from_node;
 
 pub(crate) use self::cli_error::{CliError, DescriptorPosition};

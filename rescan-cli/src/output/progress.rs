@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rescan_client::ScanHandle;
 use rescan_client::report::{self, Phase};
 use rescan_compare::{Step, units};
+use rescan_fill::{Plan, Run};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -74,6 +75,37 @@ impl Drop for ComparisonProgress {
         self.0.finish_and_clear();
     }
 }
+
+/// The bar over the calls of a fill, until it is dropped.
+pub(super) struct FillProgress(ProgressBar);
+
+impl FillProgress {
+    /// By blocks, since calls differ in length.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let style = ProgressStyle::with_template(FILL_TEMPLATE).unwrap_or_else(|_bad| ProgressStyle::default_bar());
+        let bar = ProgressBar::with_draw_target(Some(plan.blocks()), ProgressDrawTarget::stderr());
+        Self(bar.with_style(style.progress_chars("=> ")))
+    }
+
+    /// A call has ended.
+    pub(super) fn advance(&self, run: &Run) {
+        self.0.set_message(format!("height {}", units::grouped(run.last.into())));
+        self.0.inc(run.blocks().into());
+    }
+
+    /// Runs `work`, which writes to the terminal, while the bar is cleared.
+    pub(super) fn suspend<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.0.suspend(work)
+    }
+}
+
+impl Drop for FillProgress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+const FILL_TEMPLATE: &str = "{percent:>3}% [{wide_bar}] {human_pos} of {human_len} blocks, {msg}, {eta} left";
 
 async fn poll(scan: ScanHandle, bar: ProgressBar) {
     let mut ticks = tokio::time::interval(INTERVAL);
@@ -174,8 +206,8 @@ mod tests {
 
     #[test]
     fn the_styles_parse() {
-        for measured in [true, false] {
-            assert!(ProgressStyle::with_template(template(measured)).is_ok());
+        for template in [template(true), template(false), FILL_TEMPLATE] {
+            assert!(ProgressStyle::with_template(template).is_ok());
         }
     }
 }

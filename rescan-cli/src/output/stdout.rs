@@ -21,6 +21,12 @@ impl Output {
         self.0.write_all(b"\n")
     }
 
+    /// Prints a step of a fill as one line of JSON.
+    pub(crate) fn fill(&mut self, line: &json::FillLine) -> io::Result<()> {
+        serde_json::to_writer(&mut self.0, line)?;
+        self.0.write_all(b"\n")
+    }
+
     /// Prints the content of a comparison's `report.json` as one line.
     pub(crate) fn comparison(&mut self, comparison: &Comparison) -> io::Result<()> {
         serde_json::to_writer(&mut self.0, comparison)?;

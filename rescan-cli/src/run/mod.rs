@@ -3,6 +3,7 @@
 mod checkpoint_file;
 mod compare;
 mod demo;
+mod fill;
 mod follow;
 mod info;
 mod interrupts;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::interrupts::Interrupts;
-use super::{compare, demo, follow, info, scan};
+use super::{compare, demo, fill, follow, info, scan};
 use crate::args::{self, Command};
 use crate::error::{CliError, Exit};
 use crate::output;
@@ -31,6 +31,7 @@ fn run(command: &Command) -> Result<Exit, CliError> {
         match command {
             Command::Scan(args) => scan::run(args, &mut interrupts).await,
             Command::Follow(args) => follow::run(args, &mut interrupts).await,
+            Command::Fill(args) => fill::run(args, &mut interrupts).await,
             Command::Compare(args) => interrupts.abort(compare::run(args)).await,
             Command::Info(args) => interrupts.abort(info::run(args)).await,
             Command::Demo(args) => interrupts.abort(demo::run(args)).await,

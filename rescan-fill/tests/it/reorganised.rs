@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use rescan_client::Client;
 use rescan_fill::{CoreWallet, FillError, MergeGap, fill};
 use rescan_fixtures::chain_builder::ChainBuilder;
+use rescan_fixtures::fake_node::Reply;
 use rescan_node::{Credentials, RpcClient};
 use rescan_tests::patiently;
+use serde_json::json;
 
 use crate::bed::{Bed, KIND, options};
 
@@ -60,4 +62,20 @@ fn a_node_behind_the_server_is_told_with_both_heights() {
     short.mine(5);
     bed.wallet.lock().set_chain(&short);
     assert!(matches!(bed.fill().result.unwrap_err(), FillError::Behind { node: 5, .. }));
+}
+
+#[test]
+fn a_call_that_stops_early_is_made_again() {
+    let bed = Bed::paying(&[0, 1]);
+    let mut calls = 0;
+    bed.wallet.before_each_call(move |_, method, params| {
+        calls += i32::from(method == "rescanblockchain");
+        // The block had left the chain when Bitcoin Core came to it.
+        let stopped = json!({"start_height": params[0], "stop_height": null});
+        (calls == 1 && method == "rescanblockchain").then(|| Reply::json(&stopped))
+    });
+    let filled = bed.fill();
+    assert!(filled.result.unwrap().is_equal());
+    assert!(filled.events.iter().any(|event| event.starts_with("changed")));
+    assert_eq!(bed.wallet.lock().confirmed, bed.truth());
 }

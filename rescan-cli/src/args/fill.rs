@@ -1,0 +1,55 @@
+//! Arguments of `rescan fill`.
+
+use clap::Args;
+use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX};
+
+use super::watch::{VerifyName, parse_birthday};
+use super::{BLOCKS, NodeArgs, PRINTED, SERVER, SocketArgs, WATCHED};
+use crate::error::EXIT_CODES_HELP;
+
+#[derive(Debug, Args)]
+#[command(after_help = format!("{FILL_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
+pub(crate) struct FillArgs {
+    /// The name of the wallet in Bitcoin Core
+    #[arg(long, value_name = "NAME", help_heading = WATCHED)]
+    pub(crate) wallet: String,
+    /// Make the wallet: watch-only, with the descriptors of --descriptors alone
+    #[arg(long, requires = "descriptors", help_heading = WATCHED)]
+    pub(crate) create: bool,
+    /// How many indexes of a ranged descriptor to watch beyond its last used one, 1 to 1000000
+    ///
+    /// The range that the wallet watches already is watched in any case.
+    #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
+    pub(crate) gap_limit: u32,
+    /// The first block to scan [default: by the earliest timestamp of the wallet's descriptors]
+    #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday", help_heading = BLOCKS)]
+    pub(crate) from_height: Option<u32>,
+    /// The wallet's birthday, as YYYY-MM-DD or seconds since 1970, in place of a first block
+    #[arg(long, value_name = "TIME", value_parser = parse_birthday, help_heading = BLOCKS)]
+    pub(crate) birthday: Option<u32>,
+    /// Which blocks to check against the merkle root of their header
+    #[arg(long, value_enum, default_value_t = VerifyName::Reported, help_heading = BLOCKS)]
+    pub(crate) verify: VerifyName,
+    /// Ask the node's peers for matching blocks that the node has pruned
+    ///
+    /// One block after the other, each for at most a minute (getblockfrompeer). Without it, such blocks are named.
+    #[arg(long, help_heading = BLOCKS)]
+    pub(crate) fetch: bool,
+    /// Change nothing: print the calls as lines for a shell, to run by hand
+    #[arg(long, help_heading = PRINTED)]
+    pub(crate) dry_run: bool,
+    /// Print JSON Lines on stdout, one for each step
+    #[arg(long, help_heading = PRINTED)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+    #[command(flatten, next_help_heading = SERVER)]
+    pub(crate) socket: SocketArgs,
+}
+
+const FILL_EXAMPLES: &str = "\
+Examples:
+  rescan fill --wallet savings                       the whole history of a wallet that is loaded
+  rescan fill --wallet new --create --descriptors FILE    makes a watch-only wallet and fills it
+  rescan fill --wallet savings --dry-run | sh -x     the same calls by bitcoin-cli";
