@@ -107,11 +107,11 @@ Example:
   rescan-server --datadir ~/.bitcoin             in one terminal
   rescan info --socket ~/.bitcoin/rescan.sock    in another";
 
-/// The names of the networks; `test` is the name of testnet3 in Bitcoin Core's -chain.
+/// The names of the networks. Bitcoin Core says `test` for testnet3 in -chain and `testnet` in its switch.
 fn network_names() -> impl TypedValueParser<Value = Network> {
     PossibleValuesParser::new([
-        PossibleValue::new("main"),
-        PossibleValue::new("testnet3").alias("test"),
+        PossibleValue::new("main").aliases(["mainnet", "bitcoin"]),
+        PossibleValue::new("testnet3").aliases(["test", "testnet"]),
         PossibleValue::new("testnet4"),
         PossibleValue::new("signet").help("the default signet, or a custom one"),
         PossibleValue::new("regtest"),
@@ -286,8 +286,11 @@ mod tests {
     }
 
     #[test]
-    fn testnet3_is_listed_by_its_name_and_accepted_by_the_name_of_core() {
-        for name in ["testnet3", "test"] {
+    fn a_network_is_listed_by_one_name_and_accepted_by_its_usual_others() {
+        for name in ["main", "mainnet", "bitcoin"] {
+            assert_eq!(parse(&["--datadir", "/d", "--network", name]).unwrap().network, Some(Network::Main));
+        }
+        for name in ["testnet3", "testnet", "test"] {
             assert_eq!(parse(&["--datadir", "/d", "--network", name]).unwrap().network, Some(Network::Testnet3));
         }
         let mut command = Args::command();

@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn options_that_exclude_each_other_are_refused_together() {
         for line in [
-            "scan --descriptor d --from-height 1 --birthday 2",
+            "scan --descriptor d --from-height 1 --birthday 2021-05-01",
             "scan --descriptor d --coins --json --stream",
             "scan --descriptor d --wallets w.json",
         ] {

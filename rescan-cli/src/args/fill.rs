@@ -3,7 +3,8 @@
 use clap::Args;
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX};
 
-use super::watch::{VerifyName, parse_birthday};
+use super::birthday::parse_birthday;
+use super::watch::VerifyName;
 use super::{BLOCKS, NodeArgs, PRINTED, SERVER, SocketArgs, WATCHED};
 use crate::error::EXIT_CODES_HELP;
 

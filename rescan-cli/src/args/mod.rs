@@ -3,12 +3,13 @@
 //! Checks the form of each and their combinations; the module `request` turns them into a scan request. No message repeats a
 //! value that could hold a key.
 
+mod birthday;
 mod command;
 mod compare;
 mod fill;
 mod follow;
 mod node;
-mod path;
+mod repeated;
 mod scan;
 mod server;
 mod usage_error;
@@ -20,7 +21,7 @@ pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::fill::FillArgs;
 pub(crate) use self::follow::FollowArgs;
 pub(crate) use self::node::NodeArgs;
-pub(crate) use self::path::refuse_key;
+pub(crate) use self::repeated::refuse_key;
 pub(crate) use self::scan::ScanArgs;
 pub(crate) use self::server::{NetworkName, SocketArgs};
 pub(crate) use self::watch::WatchArgs;

@@ -38,8 +38,9 @@ impl NetworkName {
 /// A network, by the name of its folder in Bitcoin Core's datadir.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum NetworkName {
+    #[value(aliases = ["mainnet", "bitcoin"])]
     Main,
-    #[value(name = "testnet3", alias = "test", help = "Also called test")]
+    #[value(name = "testnet3", aliases = ["test", "testnet"], help = "Also called test")]
     Testnet3,
     Testnet4,
     Signet,

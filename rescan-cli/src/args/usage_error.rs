@@ -1,12 +1,17 @@
-//! Usage errors, printed without repeating a value that could hold a key.
+//! Usage errors. A value is repeated only if it could hold no key: see the module `repeated`.
 
+use std::error::Error;
 use std::io::Write;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use rescan_client::GAP_LIMIT_MAX;
 
+use super::birthday::BadValue;
 use super::compare::RUNS_MAX;
+use super::repeated::{found, is_word};
 use crate::error::Exit;
+
+const SEE_HELP: &str = "see `rescan --help`, `rescan scan --help`";
 
 /// Prints clap's help, version or error, and returns the exit code.
 pub(super) fn report(error: &clap::Error) -> Exit {
@@ -20,41 +25,84 @@ pub(super) fn report(error: &clap::Error) -> Exit {
             drop(error.print());
             Exit::Usage
         }
-        // clap repeats the argument, and a descriptor that lost its option may hold a key.
-        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand if !names_an_option(error) => {
-            write_stderr(
-                "error: unexpected argument (not repeated here, since it could hold a key)\n\
-                 hint: put descriptors after --descriptor, in quotes; see `rescan scan --help`\n",
-            );
-            Exit::Usage
-        }
-        // These name options and subcommands of the program, and repeat no value.
-        ErrorKind::MissingRequiredArgument
-        | ErrorKind::MissingSubcommand
-        | ErrorKind::ArgumentConflict
-        | ErrorKind::UnknownArgument
-        | ErrorKind::InvalidSubcommand => {
-            let shown = error.render().ansi().to_string();
-            let shown = strip_styles(shown.split("\nFor more information").next().unwrap_or(&shown).trim_end());
-            write_stderr(&format!("{shown}\nhint: see `rescan --help`, `rescan scan --help`\n"));
-            Exit::Usage
-        }
         _ => {
-            write_stderr(&bad_value(error));
+            write_stderr(&message(error));
             Exit::Usage
         }
     }
 }
 
-/// The message for a bad value of an option. It does not repeat the value: a key may have landed behind the wrong option.
-fn bad_value(error: &clap::Error) -> String {
-    use clap::error::{ContextKind, ContextValue};
-    // The option and the name of its value, as in the help.
-    let option = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(option)) => option.as_str(),
-        _ => "an option",
+/// The message and the hint, each a line or more.
+fn message(error: &clap::Error) -> String {
+    match error.kind() {
+        ErrorKind::UnknownArgument => unknown_argument(error),
+        ErrorKind::InvalidSubcommand => unknown_subcommand(error),
+        // These name options and subcommands of the program, and repeat no value.
+        ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand | ErrorKind::ArgumentConflict => {
+            let shown = error.render().to_string();
+            let shown = shown.split("\nFor more information").next().unwrap_or(&shown).trim_end();
+            format!("{shown}\nhint: {SEE_HELP}\n")
+        }
+        _ => bad_value(error),
+    }
+}
+
+fn unknown_subcommand(error: &clap::Error) -> String {
+    let name = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
+    if !is_word(name) {
+        return hidden_argument();
+    }
+    let hint = match suggestion(error, ContextKind::SuggestedSubcommand) {
+        Some(meant) => format!("did you mean `rescan {meant}`?"),
+        None => "`rescan --help` lists the subcommands".to_owned(),
     };
-    let expected = match error.get(ContextKind::ValidValue) {
+    format!("error: unexpected argument: {name} is no subcommand\nhint: {hint}\n")
+}
+
+fn unknown_argument(error: &clap::Error) -> String {
+    let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
+    if ["--rpc-password", "--rpcpassword", "--password"].contains(&argument) {
+        return format!(
+            "error: {argument} is no option: every user of this machine can read arguments\n\
+             hint: give the password by --rpc-password-file FILE, or in the environment variable RESCAN_RPC_PASSWORD\n"
+        );
+    }
+    if !is_word(argument) {
+        return hidden_argument();
+    }
+    let hint = match suggestion(error, ContextKind::SuggestedArg) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None if argument.starts_with('-') => SEE_HELP.to_owned(),
+        None => "values follow the name of their option, as in --gap-limit 20; see `rescan scan --help`".to_owned(),
+    };
+    format!("error: unexpected argument {argument}\nhint: {hint}\n")
+}
+
+/// A descriptor that lost its option may hold a key.
+fn hidden_argument() -> String {
+    "error: unexpected argument (not repeated here, since it could hold a key)\n\
+     hint: put descriptors after --descriptor, in quotes; see `rescan scan --help`\n"
+        .to_owned()
+}
+
+/// The message for a bad value of an option: a key may have landed behind the wrong one.
+fn bad_value(error: &clap::Error) -> String {
+    // The option and the name of its value, as in the help.
+    let option = text(error, ContextKind::InvalidArg).unwrap_or("an option");
+    let expected = expected(error, option);
+    if let Some(bad) = error.source().and_then(|source| source.downcast_ref::<BadValue>()) {
+        return format!("error: {option} takes {expected}; found {}\nhint: {}\n", bad.found, bad.hint);
+    }
+    let found = found(text(error, ContextKind::InvalidValue).unwrap_or_default());
+    let hint = match text(error, ContextKind::SuggestedValue) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => SEE_HELP.to_owned(),
+    };
+    format!("error: {option} takes {expected}; found {found}\nhint: {hint}\n")
+}
+
+fn expected(error: &clap::Error, option: &str) -> String {
+    match error.get(ContextKind::ValidValue) {
         Some(ContextValue::Strings(names)) if !names.is_empty() => format!("one of {}", names.join(", ")),
         _ if error.kind() == ErrorKind::TooManyValues => "no value".to_owned(),
         _ if option.contains("--gap-limit") => format!("a number from 1 to {GAP_LIMIT_MAX}"),
@@ -67,34 +115,23 @@ fn bad_value(error: &clap::Error) -> String {
         _ if option.contains("SECONDS") => "a number of seconds, such as 0.5".to_owned(),
         _ if option.contains("TXID") => "TXID:VOUT or TXID:VOUT:SAT:SCRIPT, with txid and script in hex".to_owned(),
         _ => "another form of value".to_owned(),
-    };
-    format!(
-        "error: {option} takes {expected}; found something else (not repeated here, since it could hold a key)\n\
-         hint: see `rescan --help`, `rescan scan --help`\n"
-    )
-}
-
-/// Whether the argument that the error repeats is an option without a value after `=`.
-fn names_an_option(error: &clap::Error) -> bool {
-    use clap::error::{ContextKind, ContextValue};
-    match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(argument)) => {
-            argument.starts_with('-') && argument.chars().all(|c| c.is_ascii_lowercase() || c == '-')
-        }
-        _ => false,
     }
 }
 
-/// The text without escape sequences, which would be noise in a log.
-fn strip_styles(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\u{1b}') {
-        plain.push_str(before);
-        rest = after.split_once('m').map_or("", |(_style, after)| after);
+fn text(error: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
+        _ => None,
     }
-    plain.push_str(rest);
-    plain
+}
+
+/// The most similar name of the program's own.
+fn suggestion(error: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind) {
+        Some(ContextValue::String(name)) => Some(name),
+        Some(ContextValue::Strings(names)) => names.last().map(String::as_str),
+        _ => None,
+    }
 }
 
 pub(super) fn write_stderr(text: &str) {
@@ -104,10 +141,113 @@ pub(super) fn write_stderr(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use rescan_client::bitcoin::bip32::Xpriv;
+    use rescan_client::bitcoin::hex::DisplayHex;
+    use rescan_client::bitcoin::secp256k1::SecretKey;
+    use rescan_client::bitcoin::{NetworkKind, PrivateKey};
+
+    use super::super::command::command;
     use super::*;
 
+    fn message_of(line: &[&str]) -> Option<String> {
+        let error = command().try_get_matches_from([&["rescan"], line].concat()).err()?;
+        Some(message(&error))
+    }
+
+    fn refused(line: &str) -> String {
+        message_of(&line.split(' ').collect::<Vec<_>>()).expect("it is refused")
+    }
+
     #[test]
-    fn styles_are_removed_from_the_text() {
-        assert_eq!(strip_styles("\u{1b}[1merror:\u{1b}[0m no"), "error: no");
+    fn a_value_that_could_hold_no_key_is_repeated_and_explained() {
+        for (line, expected, hint) in [
+            ("scan --descriptor d --gap-limit 0", "--gap-limit <N> takes a number from 1 to 1000000; found 0", "hint"),
+            ("scan --descriptor d --gap-limit 1000001", "found 1000001", "hint"),
+            ("info --network simnet", "takes one of main, testnet3, testnet4, signet, regtest; found simnet", "hint"),
+            ("info --network testnet5", "found testnet5", "did you mean testnet"),
+            ("info --network=", "found nothing", "hint"),
+            ("scan --descriptor d --verify al", "found al", "did you mean all?"),
+            ("scan --descriptor d --from-height ten", "found ten", "hint"),
+            ("scan --descriptor d --birthday 2021-02-30", "2021-02-30, and there is no such day", "2021-05-01"),
+            ("scan --descriptor d --birthday 800000", "found 800000", "did you mean a height? --from-height 800000"),
+            ("scn", "scn is no subcommand", "did you mean `rescan scan`?"),
+            ("restore", "restore is no subcommand", "`rescan --help` lists"),
+            ("scan --birthdya 2021-05-01", "unexpected argument --birthdya", "did you mean --birthday?"),
+            ("scan --descriptor d extra", "unexpected argument extra", "follow the name of their option"),
+            ("scan -x", "unexpected argument -x", "hint"),
+        ] {
+            let message = refused(line);
+            assert!(message.contains(expected) && message.contains(hint), "{line}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_no_argument_and_the_message_names_the_ways_to_give_it() {
+        for line in ["compare --rpc-password hunter2", "compare --rpc-password=hunter2", "scan --rpcpassword=hunter2"] {
+            let message = refused(line);
+            assert!(
+                message.contains("every user of this machine") && message.contains("--rpc-password-file"),
+                "{message}"
+            );
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
+
+    /// A private key in each of its encodings.
+    fn keys() -> impl Strategy<Value = String> {
+        (any::<[u8; 32]>(), any::<bool>(), 0..4).prop_filter_map("a scalar of the curve", |(bytes, is_main, form)| {
+            let secret = SecretKey::from_slice(&bytes).ok()?;
+            let network = if is_main { NetworkKind::Main } else { NetworkKind::Test };
+            let short = PrivateKey { compressed: false, network, inner: secret };
+            Some(match form {
+                0 => PrivateKey::new(secret, network).to_wif(),
+                1 => short.to_wif(),
+                2 => Xpriv::new_master(network, &bytes).ok()?.to_string(),
+                _ => bytes.to_lower_hex_string(),
+            })
+        })
+    }
+
+    /// Lines with a value behind every option and at every position.
+    fn lines(value: &str) -> Vec<Vec<String>> {
+        let command = command();
+        let owned = |line: &[&str]| line.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>();
+        let mut lines = vec![owned(&[value]), owned(&[&format!("--{value}")]), owned(&[&format!("--network={value}")])];
+        for subcommand in command.get_subcommands() {
+            let name = subcommand.get_name();
+            lines.push(owned(&[name, value]));
+            lines.push(owned(&[name, "--descriptor", "d", value]));
+            lines.push(owned(&[name, &format!("-{value}")]));
+            for option in subcommand.get_arguments().filter_map(clap::Arg::get_long) {
+                lines.push(owned(&[name, &format!("--{option}={value}")]));
+                lines.push(owned(&[name, &format!("--{option}"), value]));
+                lines.push(owned(&[name, &format!("--{option}{value}")]));
+                lines.push(owned(&[name, &format!("--{option}x={value}")]));
+            }
+        }
+        lines
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn no_part_of_a_private_key_is_ever_repeated(key in keys(), form in 0..6) {
+            let value = match form {
+                0 => key.clone(),
+                1 => format!("wpkh({key}/0/*)"),
+                2 => format!("tr([d34db33f/86h/0h/0h]{key}/<0;1>/*)#qqqqqqqq"),
+                3 => format!("{key}:0"),
+                // Cut off by one, as in a hasty copy.
+                4 => key[1..].to_owned(),
+                _ => format!(" {key}"),
+            };
+            let pieces: Vec<&str> = (0..=key.len() - 8).map(|at| &key[at..at + 8]).collect();
+            for line in lines(&value) {
+                let Some(message) = message_of(&line.iter().map(String::as_str).collect::<Vec<_>>()) else { continue };
+                prop_assert!(!pieces.iter().any(|piece| message.contains(piece)), "{line:?}: {message}");
+            }
+        }
     }
 }

@@ -1,11 +1,10 @@
 //! Arguments of both `scan` and `follow`: descriptors, outpoints, and the first block.
 
+use super::birthday::parse_birthday;
+use super::{BLOCKS, WATCHED};
 use clap::{Args, ValueEnum};
 use rescan_client::bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenOutpoint, Verify};
-use rescan_compare::units;
-
-use super::{BLOCKS, WATCHED};
 
 /// Positions in the help for a subcommand's own option that follows one of these. `clap` counts options from 0; of two
 /// with the same position, the name decides.
@@ -64,13 +63,6 @@ impl From<VerifyName> for Verify {
             VerifyName::None => Self::None,
         }
     }
-}
-
-pub(super) fn parse_birthday(text: &str) -> Result<u32, String> {
-    text.parse()
-        .ok()
-        .or_else(|| units::day_start(text))
-        .ok_or_else(|| "expected seconds since 1970 or YYYY-MM-DD".to_owned())
 }
 
 fn parse_outpoint(text: &str) -> Result<GivenOutpoint, String> {
@@ -134,11 +126,5 @@ mod tests {
         ] {
             assert!(parse_outpoint(&text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_birthday_is_seconds_or_a_day() {
-        assert_eq!(watch("--birthday 1700000000").birthday, Some(1_700_000_000));
-        assert_eq!(watch("--birthday 2023-11-14").birthday, Some(1_699_920_000));
     }
 }

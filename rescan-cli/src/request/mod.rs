@@ -1,11 +1,13 @@
 //! From arguments to a scan request: descriptors, wallets, range, and the server to send it to.
 
+mod birthday;
 mod fill_options;
 mod node;
 mod socket;
 mod wallets_file;
 mod watch_request;
 
+pub(crate) use self::birthday::check_birthday;
 pub(crate) use self::fill_options::fill_options;
 pub(crate) use self::node::rpc_client;
 pub(crate) use self::socket::{connect, connect_beside, socket_path};

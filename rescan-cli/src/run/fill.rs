@@ -8,7 +8,7 @@ use super::interrupts::Interrupts;
 use crate::args::{FillArgs, NetworkName};
 use crate::error::{CliError, Exit};
 use crate::output::{CallLines, FillPrinter};
-use crate::request::{connect_beside, fill_options, rpc_client};
+use crate::request::{check_birthday, connect_beside, fill_options, rpc_client};
 
 pub(super) async fn run(args: &FillArgs, interrupts: &mut Interrupts) -> Result<Exit, CliError> {
     let options = fill_options(args);
@@ -45,6 +45,7 @@ pub(super) async fn run(args: &FillArgs, interrupts: &mut Interrupts) -> Result<
 /// The server, and the node beside it.
 async fn connect(args: &FillArgs) -> Result<(Client, RpcClient), CliError> {
     let client = connect_beside(&args.socket, &args.node).await?;
+    check_birthday(&client, args.birthday).await?;
     let network = client.server_info().network;
     let node = rpc_client(&args.node, args.socket.network.or(NetworkName::of(network)))?;
     let asked = node.clone();

@@ -12,7 +12,7 @@ use super::source::Source;
 use crate::args::FollowArgs;
 use crate::error::{CliError, Exit};
 use crate::output::{Form, Printer};
-use crate::request::{WatchRequest, socket_path};
+use crate::request::{WatchRequest, check_birthday, socket_path};
 
 pub(super) async fn run(args: &FollowArgs, interrupts: &mut Interrupts) -> Result<Exit, CliError> {
     let request = WatchRequest::of_following(args)?;
@@ -22,6 +22,7 @@ pub(super) async fn run(args: &FollowArgs, interrupts: &mut Interrupts) -> Resul
     let socket = socket_path(&args.socket)?;
     let client = interrupts.abort(async { Ok(Client::connect(&socket).await?) }).await?;
     request.check_network(client.server_info().network)?;
+    interrupts.abort(check_birthday(&client, args.watch.birthday)).await?;
     let WatchRequest { mut scan, wallets } = request;
     scan.mark_every = Some(mark_every(args.checkpoint_every));
     let form = if args.json { Form::JsonStream } else { Form::TextStream };

@@ -11,7 +11,7 @@ use super::source::{Event, Source};
 use crate::args::ScanArgs;
 use crate::error::{CliError, Exit};
 use crate::output::{Form, Printer};
-use crate::request::{WatchRequest, connect};
+use crate::request::{WatchRequest, check_birthday, connect};
 
 pub(super) async fn run(args: &ScanArgs, interrupts: &mut Interrupts) -> Result<Exit, CliError> {
     let request = WatchRequest::of_scan(args)?;
@@ -69,5 +69,6 @@ async fn resume(
 async fn connect_checked(args: &ScanArgs, request: &WatchRequest) -> Result<Client, CliError> {
     let client = connect(&args.socket).await?;
     request.check_network(client.server_info().network)?;
+    check_birthday(&client, args.watch.birthday).await?;
     Ok(client)
 }

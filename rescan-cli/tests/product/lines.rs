@@ -108,5 +108,4 @@ fn a_range_by_heights_or_by_birthday_is_in_the_summary() {
     assert_eq!(of(&["--from-height", "110", "--to-height", "112"]), (110, 112));
     let birthday = scene.chain.block_at(117).header.time;
     assert_eq!(of(&["--birthday", &birthday.to_string()]), (105, 120), "blocks are ten minutes apart");
-    assert_eq!(of(&["--birthday", "2100-01-01"]), (120, 120), "a new wallet");
 }

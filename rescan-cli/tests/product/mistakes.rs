@@ -26,6 +26,27 @@ fn a_range_above_the_tip_is_refused_and_the_next_scan_is_served() {
 }
 
 #[test]
+fn a_birthday_after_the_tip_is_refused_with_the_date_of_the_tip_by_scan_and_follow() {
+    let scene = served();
+    let descriptor = TestWallet::new("niaj").descriptor(ScriptKind::P2wpkh);
+    let time = scene.chain.block_at(9).header.time;
+    // The first time, the server has not read its files.
+    for birthday in ["2100-01-01".to_owned(), (time + 7_201).to_string()] {
+        let arguments = ["--descriptor", &descriptor, "--birthday", &birthday, "--json"];
+        let ended = Ended::of(&mut scan(&scene.server, &arguments));
+        ended.assert_error(2, "UTC is after the tip, at height 9 of ");
+        assert!(ended.stderr.contains("--from-height 9"), "{}", ended.stderr);
+        let socket = scene.server.socket_text();
+        let follow = [&["follow", "--socket", &socket], &arguments[..]].concat();
+        Ended::of(&mut rescan(&follow)).assert_error(2, "is after the tip");
+    }
+    let latest = (time + 7_200).to_string();
+    let arguments = ["--descriptor", &descriptor, "--birthday", &latest, "--json"];
+    let (_, summary) = Ended::of(&mut scan(&scene.server, &arguments)).answer(0);
+    assert_eq!((&summary["from_height"], &summary["to_height"]), (&json!(9), &json!(9)));
+}
+
+#[test]
 fn info_has_the_network_chain_and_tip_of_a_real_server() {
     let scene = served();
     // A scan makes the server read its files.
