@@ -1,5 +1,7 @@
 //! Arguments of `rescan fill`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX};
 
@@ -14,6 +16,9 @@ pub(crate) struct FillArgs {
     /// The name of the wallet in Bitcoin Core
     #[arg(long, value_name = "NAME", help_heading = WATCHED)]
     pub(crate) wallet: String,
+    /// Import the descriptors of this file into the wallet first; - is stdin
+    #[arg(long, value_name = "FILE", help_heading = WATCHED)]
+    pub(crate) descriptors: Option<PathBuf>,
     /// Make the wallet: watch-only, with the descriptors of --descriptors alone
     #[arg(long, requires = "descriptors", help_heading = WATCHED)]
     pub(crate) create: bool,
