@@ -12,6 +12,7 @@
 
 mod block_reader;
 mod derivation;
+mod fair_queue;
 mod found_coins;
 mod gap_rule;
 mod lookahead;

@@ -21,9 +21,6 @@ use super::progress::ScanProgress;
 use super::segments::Segments;
 use crate::chain::ChainError;
 
-/// Segments in flight for each worker: one in work and one queued, so that the worker never waits.
-const SEGMENTS_PER_WORKER: usize = 2;
-
 /// Retries of a segment after the chain has changed beneath it.
 pub(crate) const RETRIES_MAX: u32 = 2;
 
@@ -71,11 +68,6 @@ impl<T> fmt::Debug for Ordered<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ordered").field("range", &self.range).field("settled", &self.settled).finish_non_exhaustive()
     }
-}
-
-/// The limit of segments that a pool has in flight for one scan.
-pub(super) fn segments_in_flight_max(pool: &WorkerPool) -> usize {
-    pool.workers().saturating_mul(SEGMENTS_PER_WORKER).saturating_add(1)
 }
 
 impl<T: Send + 'static> Ordered<T> {

@@ -10,7 +10,7 @@ use rescan_core::request::{Extras, Verify};
 use rescan_core::watching::watch_set::WatchSet;
 
 use super::found_coins::FoundCoins;
-use super::ordered::{Done, Ordered, segments_in_flight_max};
+use super::ordered::{Done, Ordered};
 use super::pinned_chain::PinnedChain;
 use super::pool::WorkerPool;
 use super::segment::{WalkedSegment, rematch_segment, walk_segment};
@@ -70,7 +70,7 @@ impl Pass {
         coins: Arc<FoundCoins>,
         segments: Segments,
     ) -> Self {
-        let in_flight_max = segments_in_flight_max(pool);
+        let in_flight_max = pool.jobs_in_flight_max();
         let reports_bytes_max = REPORTS_BYTES_MAX / in_flight_max;
         let foreign_commits = coins.committed();
         let shared = PassShared::new(config.clone(), watch, coins);
