@@ -107,6 +107,8 @@ enum Feature {
   # `Rescan.matchBlock`.
   waitTip @8;
   # `Rescan.waitTip`.
+  watchSetProgress @9;
+  # `WatchSet.progress`, and the scripts in `Progress`.
 }
 
 struct ChainInfo {
@@ -293,7 +295,11 @@ interface WatchSet {
   seal @3 () -> (result :SealResult);
   # Ends the filling, derives and compiles; sealing again returns the same answer. A sealed watch
   # set takes no more entries: later ones are never watched, and the next `seal` returns
-  # `alreadySealed`.
+  # `alreadySealed`. More entries than the limits allow are refused before any descriptor is parsed.
+
+  progress @4 () -> (progress :Progress);
+  # How far the derivation is, at any time: `deriving` until the watch set is compiled, then `done`.
+  # It has scripts alone, no blocks and no bytes.
 }
 
 struct Keychain {
@@ -464,6 +470,10 @@ struct Progress {
   bytesTotal @4 :UInt64;
   elapsedMicroseconds @5 :UInt64;
   # Since the walk began.
+  scriptsDerived @6 :UInt64;
+  # While `phase` is `deriving`: scripts that were derived from keychains, before any use.
+  scriptsTotal @7 :UInt64;
+  # All of those. 0 if no keychain was given, and from older servers.
 }
 
 enum Phase {

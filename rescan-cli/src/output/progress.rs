@@ -121,11 +121,15 @@ async fn poll(scan: ScanHandle, bar: ProgressBar) {
 }
 
 fn show(bar: &ProgressBar, progress: &report::Progress) {
-    bar.set_style(style(progress.bytes_total > 0));
+    let (done, total) = match progress.phase {
+        Phase::Deriving => (progress.scripts_derived, progress.scripts_total),
+        _ => (progress.bytes_done, progress.bytes_total),
+    };
+    bar.set_style(style(total > 0));
     // One update: nothing is drawn in between.
     bar.update(|state| {
-        state.set_len(progress.bytes_total);
-        state.set_pos(progress.bytes_done.min(progress.bytes_total));
+        state.set_len(total);
+        state.set_pos(done.min(total));
     });
     bar.set_message(describe(progress));
 }
@@ -147,7 +151,12 @@ fn describe(progress: &report::Progress) -> String {
             units::bytes(progress.bytes_done),
             units::bytes(progress.bytes_total)
         ),
-        Phase::Deriving => "deriving scripts".to_owned(),
+        Phase::Deriving if progress.scripts_total == 0 => "deriving scripts".to_owned(),
+        Phase::Deriving => format!(
+            "deriving {} of {}",
+            units::grouped(progress.scripts_derived),
+            units::counted(progress.scripts_total, "script")
+        ),
         Phase::Walking => walking(progress),
         _ => "finishing".to_owned(),
     }
@@ -182,12 +191,12 @@ mod tests {
 
     fn progress(blocks_done: u64, bytes_done: u64) -> report::Progress {
         report::Progress {
-            phase: Phase::Walking,
             blocks_done,
             blocks_total: 2_000,
             bytes_done,
             bytes_total: 4_000_000_000,
             elapsed_micros: 500_000,
+            ..report::Progress::at_start_of(Phase::Walking)
         }
     }
 
@@ -197,6 +206,14 @@ mod tests {
             describe(&progress(500, 1_000_000_000)),
             "500 of 2,000 blocks, 1,000 blocks/s, 2.00 GB/s, 1.50 s left"
         );
+    }
+
+    #[test]
+    fn deriving_shows_how_many_scripts_of_how_many() {
+        let start = report::Progress::at_start_of(Phase::Deriving);
+        let counted = report::Progress { scripts_derived: 120_000, scripts_total: 1_000_000, ..start };
+        assert_eq!(describe(&counted), "deriving 120,000 of 1,000,000 scripts");
+        assert_eq!(describe(&start), "deriving scripts", "an older server does not count");
     }
 
     #[test]

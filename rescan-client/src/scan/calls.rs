@@ -1,8 +1,8 @@
 //! Calls to a scan's capability, for the questions of its handles.
 
 use rescan_core::position::Height;
-use rescan_core::report::{BlockId, Progress};
-use rescan_core::rescan_capnp::scan;
+use rescan_core::report::{BlockId, Phase, Progress};
+use rescan_core::rescan_capnp::{scan, watch_set};
 use rescan_core::wire;
 
 use super::handle::Control;
@@ -20,6 +20,16 @@ pub(super) async fn answer(scan: &scan::Client, control: Control) {
 pub(super) async fn progress(scan: &scan::Client) -> Result<Progress, CallError> {
     let response = scan.progress_request().send().promise.await?;
     Ok(wire::read_progress(response.get()?.get_progress()?))
+}
+
+/// The progress of a watch set's derivation. An older server does not count.
+pub(super) async fn derivation(watch_set: &watch_set::Client) -> Result<Progress, CallError> {
+    let told =
+        async { Ok(wire::read_progress(watch_set.progress_request().send().promise.await?.get()?.get_progress()?)) };
+    match told.await {
+        Err(CallError::Unsupported { .. }) => Ok(Progress::at_start_of(Phase::Deriving)),
+        told => told,
+    }
 }
 
 async fn cancel(scan: &scan::Client) -> Result<(), CallError> {

@@ -3,12 +3,13 @@
 //! A scan's task lives as long as the wallet's stream, past the summary too, since the scan still answers for the blocks of
 //! its chain. The sink delivers everything but the end of a scan that failed before the server could report one.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use rescan_core::report::{Phase, Progress, Summary};
 use rescan_core::request::{self, RangeRequest};
 use rescan_core::rescan_capnp::{block_sink, report_sink, rescan, scan, watch_set};
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 
 use super::answer_check::AnswerCheck;
 use super::calls;
-use super::handle::Control;
+use super::handle::{Control, Reply};
 use super::sink::{Preparation, Sink, SinkWatch};
 use super::stream::{BlockEvent, Delivery, Pipe, ScanEvent};
 use super::unstarted::UnstartedScan;
@@ -55,6 +56,15 @@ pub(super) struct Order {
     pub(super) ordered: Instant,
 }
 
+/// A request to the task of a watch set.
+pub(super) enum Request {
+    Scan(Order),
+    Progress(Reply<Progress>),
+}
+
+/// The watch set on the server, as soon as there is one.
+type Made = Rc<OnceCell<watch_set::Client>>;
+
 /// A compiled watch set.
 #[derive(Clone)]
 struct Sealed {
@@ -68,37 +78,60 @@ pub(super) async fn watch(
     rescan: rescan::Client,
     request: ScanRequest,
     compiled: watch::Sender<Option<Result<(), ScanError>>>,
-    mut orders: mpsc::Receiver<Order>,
+    mut requests: mpsc::Receiver<Request>,
 ) {
-    let sealed = seal(rescan.clone(), request).boxed_local().shared();
-    let mut scans = JoinSet::new();
+    let made = Made::default();
+    let sealed = seal(rescan.clone(), request, Rc::clone(&made)).boxed_local().shared();
+    let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
             // Before the first order. Each scan returns the error too.
             result = sealed.clone(), if compiled.borrow().is_none() => {
                 compiled.send_replace(Some(result.map(drop)));
             }
-            order = orders.recv() => {
-                let Some(order) = order else { break };
-                scans.spawn_local(run(rescan.clone(), order, sealed.clone()));
-            }
-            Some(_finished) = scans.join_next() => {}
+            request = requests.recv() => match request {
+                Some(Request::Scan(order)) => {
+                    let made = Rc::clone(&made);
+                    tasks.spawn_local(run(rescan.clone(), order, made, sealed.clone()));
+                }
+                Some(Request::Progress(reply)) => {
+                    let made = Rc::clone(&made);
+                    tasks.spawn_local(async move { drop(reply.send(derivation(&made).await)) });
+                }
+                None => break,
+            },
+            Some(_finished) = tasks.join_next() => {}
         }
     }
-    drop(sealed);
-    while scans.join_next().await.is_some() {}
+    drop((sealed, made));
+    while tasks.join_next().await.is_some() {}
 }
 
-async fn seal(rescan: rescan::Client, request: ScanRequest) -> Result<Sealed, ScanError> {
-    let watch_set = upload::upload(&rescan, &request).await?;
+async fn seal(rescan: rescan::Client, request: ScanRequest, made: Made) -> Result<Sealed, ScanError> {
+    let watch_set = upload::create(&rescan).await?;
+    let watch_set = made.get_or_init(|| watch_set).clone();
+    upload::fill(&watch_set, &request).await?;
     drop(request);
     let uploaded = Instant::now();
     upload::seal(&watch_set).await?;
     Ok(Sealed { watch_set, seal: uploaded.elapsed() })
 }
 
+/// The progress of the derivation, also before there is a watch set.
+async fn derivation(made: &OnceCell<watch_set::Client>) -> Result<Progress, CallError> {
+    match made.get() {
+        Some(watch_set) => calls::derivation(watch_set).await,
+        None => Ok(Progress::at_start_of(Phase::Deriving)),
+    }
+}
+
 /// Starts a scan once its watch set is sealed, and holds it.
-async fn run(rescan: rescan::Client, order: Order, sealed: impl Future<Output = Result<Sealed, ScanError>>) {
+async fn run(
+    rescan: rescan::Client,
+    order: Order,
+    made: Made,
+    sealed: impl Future<Output = Result<Sealed, ScanError>>,
+) {
     let Order { options: ScanOptions { call: scan_request, check }, pipe, ordered } = order;
     let preparation = Rc::new(Cell::new(Preparation::default()));
     let (sink, sink_watch) = Sink::new(pipe.deliveries.clone(), check, Rc::clone(&preparation));
@@ -120,7 +153,7 @@ async fn run(rescan: rescan::Client, order: Order, sealed: impl Future<Output = 
         let response = call.send().promise.await.map_err(CallError::from)?;
         Ok(response.get().and_then(rescan::scan_results::Reader::get_scan).map_err(CallError::from)?)
     };
-    hold(begin, &is_called, unstarted, pipe, sink_watch).await;
+    hold(begin, &is_called, made, unstarted, pipe, sink_watch).await;
 }
 
 /// Starts and holds a shipment of blocks.
@@ -136,21 +169,22 @@ pub(super) async fn blocks(rescan: rescan::Client, range: RangeRequest, pipe: Pi
         let response = call.send().promise.await.map_err(CallError::from)?;
         Ok(response.get().and_then(rescan::blocks_results::Reader::get_scan).map_err(CallError::from)?)
     };
-    hold(begin, &Cell::new(true), unstarted, pipe, sink_watch).await;
+    hold(begin, &Cell::new(true), Made::default(), unstarted, pipe, sink_watch).await;
 }
 
 /// Starts a scan and holds it until the stream is dropped. `unstarted` is its summary if it is cancelled before the server
-/// `is_called`.
+/// `is_called`. `made` is the watch set that it waits for.
 async fn hold<T>(
     begin: impl Future<Output = Result<scan::Client, ScanError>>,
     is_called: &Cell<bool>,
+    made: Made,
     unstarted: impl Future<Output = Result<Summary, ScanError>>,
     pipe: Pipe<T>,
     mut sink: SinkWatch,
 ) {
     let Pipe { deliveries, mut controls, abandoned } = pipe;
     let life = async {
-        let end = match start(begin, is_called, &mut controls).await {
+        let end = match start(begin, is_called, made, &mut controls).await {
             Err(error) => Some(Err(error)),
             Ok(Start::Cancelled) => Some(unstarted.await),
             Ok(Start::Started(scan)) => attend(&scan, &mut controls, &mut sink).await.map(Err),
@@ -173,20 +207,23 @@ enum Start {
     Cancelled,
 }
 
-/// Waits for the start. Progress is answered meanwhile. A cancellation ends it, and frees the server's side, as long as the
+/// Waits for the start. Meanwhile progress is that of the derivation. A cancellation ends it, and frees the server's side, as long as the
 /// server was not called: from then on reports may be on their way. Other questions wait for the scan.
 async fn start(
     begin: impl Future<Output = Result<scan::Client, ScanError>>,
     is_called: &Cell<bool>,
+    made: Made,
     controls: &mut mpsc::Receiver<Control>,
 ) -> Result<Start, ScanError> {
     let mut waiting = Vec::new();
+    let mut answers = FuturesUnordered::new();
     let mut begin = std::pin::pin!(begin);
     let scan = loop {
         tokio::select! {
             started = &mut begin => break started?,
-            Some(control) = controls.recv(), if waiting.len() < WAITING_MAX => match control {
-                Control::Progress(reply) => drop(reply.send(Ok(DERIVING))),
+            Some(()) = answers.next() => {}
+            Some(control) = controls.recv(), if waiting.len() + answers.len() < WAITING_MAX => match control {
+                Control::Progress(reply) => answers.push(tell_derivation(&made, reply)),
                 Control::Cancel(reply) if !is_called.get() => {
                     drop(reply.send(Ok(())));
                     return Ok(Start::Cancelled);
@@ -195,21 +232,18 @@ async fn start(
             },
         }
     };
+    while answers.next().await.is_some() {}
     for control in waiting {
         calls::answer(&scan, control).await;
     }
     Ok(Start::Started(scan))
 }
 
-/// The progress before there is a scan to ask: the server reads the watch set and derives its scripts.
-const DERIVING: Progress = Progress {
-    phase: Phase::Deriving,
-    blocks_done: 0,
-    blocks_total: 0,
-    bytes_done: 0,
-    bytes_total: 0,
-    elapsed_micros: 0,
-};
+/// Answers with the progress of the derivation. A compiled watch set does not make a scan done.
+async fn tell_derivation(made: &OnceCell<watch_set::Client>, reply: Reply<Progress>) {
+    let progress = derivation(made).await.map(|progress| Progress { phase: Phase::Deriving, ..progress });
+    drop(reply.send(progress));
+}
 
 /// Answers questions until no handle is left, or the server drops the sink without having reported the end.
 async fn attend(

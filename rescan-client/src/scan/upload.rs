@@ -15,27 +15,14 @@ const CHUNK_BYTES_MAX: usize = 128 * 1024;
 /// The overhead of an entry, in bytes: its pointer and its struct.
 const ENTRY_BYTES: usize = 64;
 
-/// Uploads the request's entries. The watch set is still to be sealed.
-pub(super) async fn upload(rescan: &rescan::Client, request: &ScanRequest) -> Result<watch_set::Client, CallError> {
+/// Makes an empty watch set.
+pub(super) async fn create(rescan: &rescan::Client) -> Result<watch_set::Client, CallError> {
     let response = rescan.new_watch_set_request().send().promise.await?;
-    let watch_set = response.get()?.get_watch_set()?;
-    add_all(&watch_set, request).await?;
-    Ok(watch_set)
+    Ok(response.get()?.get_watch_set()?)
 }
 
-/// Seals the watch set: the server derives and compiles it.
-///
-/// # Errors
-///
-/// [`ScanError::Refused`] for the first entry that cannot be watched; else the error of the call.
-pub(super) async fn seal(watch_set: &watch_set::Client) -> Result<(), ScanError> {
-    match ask_seal(watch_set).await? {
-        None => Ok(()),
-        Some(refusal) => Err(ScanError::Refused(refusal)),
-    }
-}
-
-async fn add_all(watch_set: &watch_set::Client, request: &ScanRequest) -> Result<(), CallError> {
+/// Uploads the request's entries. The watch set is still to be sealed.
+pub(super) async fn fill(watch_set: &watch_set::Client, request: &ScanRequest) -> Result<(), CallError> {
     for chunk in chunks(&request.keychains, |keychain: &GivenKeychain| keychain.descriptor.len()) {
         let mut add = watch_set.add_keychains_request();
         let mut list = add.get().init_keychains(length(chunk));
@@ -58,6 +45,18 @@ async fn add_all(watch_set: &watch_set::Client, request: &ScanRequest) -> Result
         add.send().await?;
     }
     Ok(())
+}
+
+/// Seals the watch set: the server derives and compiles it.
+///
+/// # Errors
+///
+/// [`ScanError::Refused`] for the first entry that cannot be watched; else the error of the call.
+pub(super) async fn seal(watch_set: &watch_set::Client) -> Result<(), ScanError> {
+    match ask_seal(watch_set).await? {
+        None => Ok(()),
+        Some(refusal) => Err(ScanError::Refused(refusal)),
+    }
 }
 
 async fn ask_seal(watch_set: &watch_set::Client) -> Result<Option<Refusal>, CallError> {

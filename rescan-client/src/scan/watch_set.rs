@@ -2,17 +2,18 @@
 
 use std::time::Instant;
 
+use rescan_core::report::{Phase, Progress};
 use rescan_core::request::RangeRequest;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::stream::{self, ScanStream};
-use super::task::{self, Order, ScanOptions};
+use super::task::{self, Order, Request, ScanOptions};
 use crate::connection::Connection;
 use crate::error::{CallError, ScanError};
 use crate::request::ScanRequest;
 
-/// Scans on their way to the task, which takes each at once.
-const ORDERS_MAX: usize = 4;
+/// Requests on their way to the task, which takes each at once.
+const REQUESTS_MAX: usize = 4;
 
 /// A watch set on the server: uploaded and compiled once, scanned any number of times, one scan after the other or several
 /// at once.
@@ -21,7 +22,7 @@ const ORDERS_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub struct WatchSet {
     connection: Connection,
-    orders: mpsc::Sender<Order>,
+    requests: mpsc::Sender<Request>,
     /// None until the server has compiled or refused it.
     compiled: watch::Receiver<Option<Result<(), ScanError>>>,
     options: ScanOptions,
@@ -30,11 +31,11 @@ pub struct WatchSet {
 impl WatchSet {
     /// Starts the upload.
     pub(crate) async fn send(connection: &Connection, request: ScanRequest) -> Result<Self, CallError> {
-        let (orders, waiting) = mpsc::channel(ORDERS_MAX);
+        let (requests, waiting) = mpsc::channel(REQUESTS_MAX);
         let (done, compiled) = watch::channel(None);
         let options = ScanOptions::of(&request);
         connection.spawn(move |rescan| task::watch(rescan, request, done, waiting)).await?;
-        Ok(Self { connection: connection.clone(), orders, compiled, options })
+        Ok(Self { connection: connection.clone(), requests, compiled, options })
     }
 
     /// Waits until the server has compiled the watch set: a scan started later begins to walk at once.
@@ -49,6 +50,20 @@ impl WatchSet {
             Ok(result) => result.clone().unwrap_or(Ok(())),
             Err(_task_gone) => Err(CallError::thread_gone().into()),
         }
+    }
+
+    /// Returns how many scripts the server has derived, and of how many: the phase is [`Phase::Deriving`], and
+    /// [`Phase::Done`] once the set is compiled. An older server does not count them.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] if the connection is gone.
+    pub async fn progress(&self) -> Result<Progress, CallError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Progress(reply)).await.map_err(|_request| CallError::thread_gone())?;
+        let progress = answer.await.unwrap_or_else(|_task_gone| Err(CallError::thread_gone()))?;
+        let is_compiled = matches!(&*self.compiled.borrow(), Some(Ok(())));
+        Ok(if is_compiled { Progress { phase: Phase::Done, ..progress } } else { progress })
     }
 
     /// Scans a range for the set, with the options of the request that it was made from. It does not wait for
@@ -76,7 +91,7 @@ impl WatchSet {
 
     async fn scan_with(&self, options: ScanOptions, ordered: Instant) -> Result<ScanStream, CallError> {
         let (inflow, pipe) = stream::open(&self.connection);
-        let sent = self.orders.send(Order { options, pipe, ordered }).await;
+        let sent = self.requests.send(Request::Scan(Order { options, pipe, ordered })).await;
         sent.map_err(|_order| CallError::thread_gone())?;
         Ok(ScanStream::new(inflow))
     }

@@ -51,6 +51,8 @@ pub enum Feature {
     MatchBlock,
     /// A call that waits for a new tip.
     WaitTip,
+    /// `WatchSet.progress`, and the scripts in [`Progress`](crate::report::Progress).
+    WatchSetProgress,
     /// A feature that this version does not know.
     Unknown,
 }

@@ -310,6 +310,8 @@ pub fn read_progress(reader: progress::Reader<'_>) -> Progress {
             Ok(capnp_types::Phase::Done) => Phase::Done,
             Err(capnp::NotInSchema(_)) => Phase::Unknown,
         },
+        scripts_derived: reader.get_scripts_derived(),
+        scripts_total: reader.get_scripts_total(),
         blocks_done: reader.get_blocks_done(),
         blocks_total: reader.get_blocks_total(),
         bytes_done: reader.get_bytes_done(),
@@ -330,6 +332,8 @@ pub fn write_progress(progress: &Progress, mut builder: progress::Builder<'_>) -
         Phase::Done => capnp_types::Phase::Done,
         Phase::Unknown => return Err(WireError::Unsayable { field: "progress.phase" }),
     });
+    builder.set_scripts_derived(progress.scripts_derived);
+    builder.set_scripts_total(progress.scripts_total);
     builder.set_blocks_done(progress.blocks_done);
     builder.set_blocks_total(progress.blocks_total);
     builder.set_bytes_done(progress.bytes_done);

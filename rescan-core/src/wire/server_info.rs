@@ -35,6 +35,7 @@ pub fn read_server_info(reader: server_info::Reader<'_>) -> Result<ServerInfo, W
         Ok(capnp_types::Feature::Locator) => Feature::Locator,
         Ok(capnp_types::Feature::MatchBlock) => Feature::MatchBlock,
         Ok(capnp_types::Feature::WaitTip) => Feature::WaitTip,
+        Ok(capnp_types::Feature::WatchSetProgress) => Feature::WatchSetProgress,
         Err(capnp::NotInSchema(_)) => Feature::Unknown,
     });
     Ok(ServerInfo {
@@ -78,6 +79,7 @@ pub fn write_server_info(info: &ServerInfo, mut builder: server_info::Builder<'_
                 Feature::Locator => capnp_types::Feature::Locator,
                 Feature::MatchBlock => capnp_types::Feature::MatchBlock,
                 Feature::WaitTip => capnp_types::Feature::WaitTip,
+                Feature::WatchSetProgress => capnp_types::Feature::WatchSetProgress,
                 Feature::Unknown => return Err(WireError::Unsayable { field: "features" }),
             },
         );

@@ -56,7 +56,8 @@ struct Derived {
 }
 
 /// Derives `ranges` of `keychains` into `builder`: at most `scripts_max` scripts, in at most
-/// `jobs_max` jobs at a time. For an unranged descriptor, any range yields its one script.
+/// `jobs_max` jobs at a time. For an unranged descriptor, any range yields its one script. `count`
+/// receives the number of scripts so far, after each job.
 ///
 /// # Errors
 /// [`DerivationError`].
@@ -67,30 +68,32 @@ pub async fn derive(
     mut builder: WatchSetBuilder,
     scripts_max: u64,
     jobs_max: usize,
+    mut count: impl FnMut(u64),
 ) -> Result<WatchSetBuilder, DerivationError> {
-    let mut count = 0_u64;
+    let mut derived = 0_u64;
     let jobs = ranges.into_iter().flat_map(chunks).filter_map(|chunk| {
         let number = chunk.keychain;
         let keychain = keychains.get(number as usize)?.keychain.clone(); // 32 bits fit
         let is_ranged = keychain.is_ranged();
-        let derived = pool.run(move || derive_chunk(&keychain, chunk));
-        Some(async move { derived.await.map(|derived| (number, is_ranged, derived)) })
+        let job = pool.run(move || derive_chunk(&keychain, chunk));
+        Some(async move { job.await.map(|chunk| (number, is_ranged, chunk)) })
     });
-    let mut derived = stream::iter(jobs).buffered(jobs_max);
-    while let Some((keychain, is_ranged, chunk)) = derived.try_next().await? {
+    let mut chunks = stream::iter(jobs).buffered(jobs_max);
+    while let Some((keychain, is_ranged, chunk)) = chunks.try_next().await? {
         for Derived { index, scripts } in chunk {
             let origin = Origin::Keychain { keychain, index: is_ranged.then_some(index) };
             // A repeated script counts again: it has another origin.
-            count = count.saturating_add(scripts.len() as u64); // usize has at most 64 bits
+            derived = derived.saturating_add(scripts.len() as u64); // usize has at most 64 bits
             for script in scripts {
                 builder
                     .add_script(script.as_bytes(), origin)
                     .map_err(|source| DerivationError::Script { keychain, source })?;
             }
         }
-        if count > scripts_max {
+        if derived > scripts_max {
             return Err(DerivationError::TooMany { keychain, max: scripts_max });
         }
+        count(derived);
     }
     Ok(builder)
 }

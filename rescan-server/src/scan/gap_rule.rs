@@ -85,6 +85,12 @@ impl GapLimit {
         };
         Some(limit.min(INDEX_MAX))
     }
+
+    /// The number of indexes that are watched before any use; 1 if the descriptor is not ranged.
+    #[must_use]
+    pub fn indexes_before_use(&self) -> u64 {
+        self.limit(KeychainUse::Unused).map_or(1, |last| u64::from(last).saturating_add(1))
+    }
 }
 
 impl GapRule {

@@ -26,7 +26,7 @@ use crate::session::watch_set::compile::WatchedSet;
 use crate::session::watch_set::registry::WatchSets;
 
 /// The features of this server.
-const FEATURES: [Feature; 9] = [
+const FEATURES: [Feature; 10] = [
     Feature::Scan,
     Feature::Blocks,
     Feature::Birthday,
@@ -36,6 +36,7 @@ const FEATURES: [Feature; 9] = [
     Feature::Locator,
     Feature::MatchBlock,
     Feature::WaitTip,
+    Feature::WatchSetProgress,
 ];
 
 /// The session of one client.
@@ -107,7 +108,8 @@ impl rescan::Server for Session {
             keychain_count: Rc::default(),
         };
         let keychain_count = Rc::clone(&call.keychain_count);
-        let prepare = find_watch_set(Rc::clone(&self.watch_sets), params.get_watch_set()?, keychain_count);
+        let (watch_sets, given) = (Rc::clone(&self.watch_sets), params.get_watch_set()?);
+        let prepare = |state| find_watch_set(watch_sets, given, keychain_count, state);
         let start = move |shared: &Shared, state: &ScanState, watched: WatchedSet, pinned: PinnedRange| {
             start_scan(shared, state, &request, watched, pinned)
         };
@@ -127,7 +129,7 @@ impl rescan::Server for Session {
             sink: params.get_sink()?,
             keychain_count: Rc::default(),
         };
-        let prepare = std::future::ready(Ok(()));
+        let prepare = |_state| std::future::ready(Ok(()));
         let start = |shared: &Shared, state: &ScanState, (): (), pinned: PinnedRange| {
             let (pool, chain) = (&shared.pool, Arc::clone(&shared.chain));
             let cancel = state.cancel_handle();

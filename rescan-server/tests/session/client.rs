@@ -100,6 +100,15 @@ pub(crate) async fn add_keychain(watch_set: &watch_set::Client, descriptor: &str
     request.send().await.unwrap();
 }
 
+/// Adds a keychain with a gap limit.
+pub(crate) async fn add_keychain_within(watch_set: &watch_set::Client, descriptor: &str, gap_limit: u32) {
+    let mut request = watch_set.add_keychains_request();
+    let mut keychain = request.get().init_keychains(1).get(0);
+    keychain.set_descriptor(descriptor);
+    keychain.set_gap_limit(gap_limit);
+    request.send().await.unwrap();
+}
+
 /// Adds an outpoint with a txid of this many bytes.
 pub(crate) async fn add_outpoint(watch_set: &watch_set::Client, txid_bytes: usize) {
     let mut request = watch_set.add_outpoints_request();
@@ -118,6 +127,12 @@ pub(crate) async fn seal(watch_set: &watch_set::Client) -> Result<WatchSetSize, 
 
 pub(crate) async fn progress(scan: &scan::Client) -> rescan_core::report::Progress {
     let response = scan.progress_request().send().promise.await.unwrap();
+    wire::read_progress(response.get().unwrap().get_progress().unwrap())
+}
+
+/// The progress of a watch set's derivation.
+pub(crate) async fn derivation(watch_set: &watch_set::Client) -> rescan_core::report::Progress {
+    let response = watch_set.progress_request().send().promise.await.unwrap();
     wire::read_progress(response.get().unwrap().get_progress().unwrap())
 }
 

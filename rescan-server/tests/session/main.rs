@@ -3,6 +3,7 @@
 
 mod block_match;
 mod client;
+mod derivations;
 mod halts;
 mod limits;
 mod misbehaviour;

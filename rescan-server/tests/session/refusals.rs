@@ -144,7 +144,7 @@ fn more_entries_than_a_watch_set_holds_are_refused() {
         let watch_set = client.watch_set().await.unwrap();
         add_keychain(&watch_set, ranged).await;
         add_scripts(&watch_set, &[b"one", b"one too many"]).await;
-        assert_eq!(refused(watch_set).await, 0, "the size of a keychain is known last");
+        assert_eq!(refused(watch_set).await, 0, "given scripts are counted before derived ones");
 
         let watch_set = client.watch_set().await.unwrap();
         add_keychain(&watch_set, ranged).await;

@@ -60,6 +60,8 @@ pub fn block_id(height: Height) -> Option<BlockId> {
 pub fn progress() -> Progress {
     Progress {
         phase: Phase::Walking,
+        scripts_derived: 0,
+        scripts_total: 0,
         blocks_done: 1,
         blocks_total: 2,
         bytes_done: 3,

@@ -17,7 +17,7 @@ use capnp_rpc::twoparty::VatNetwork;
 use capnp_rpc::{RpcSystem, new_client};
 use rescan_client::bitcoin::{BlockHash, OutPoint};
 use rescan_client::coins::Coin;
-use rescan_client::report::{BlockReport, Ending, FullBlock, Refusal, ResumePoint};
+use rescan_client::report::{BlockReport, Ending, FullBlock, Progress, Refusal, ResumePoint};
 use rescan_core::block_match::BlockMatch;
 use rescan_core::request::{GivenKeychain, GivenOutpoint, ScanOptions};
 use rescan_core::rescan_capnp::rescan;
@@ -92,6 +92,8 @@ pub struct Script {
     /// make.
     pub info: Vec<u8>,
     pub seal: Seal,
+    /// The progress of the derivation; an older server does not know the call.
+    pub derivation: Option<Progress>,
     pub steps: Vec<Step>,
     /// Its answer for every single block; without one it never answers.
     pub block_match: Option<BlockMatch>,
@@ -99,7 +101,7 @@ pub struct Script {
 
 impl Script {
     pub fn new(steps: Vec<Step>) -> Self {
-        Self { info: flat_info(&info()), seal: Seal::Done, steps, block_match: None }
+        Self { info: flat_info(&info()), seal: Seal::Done, derivation: None, steps, block_match: None }
     }
 }
 
@@ -143,6 +145,7 @@ async fn live(socket: UnixStream, script: Script, seen: Arc<Mutex<Seen>>, cues: 
         script: RefCell::new(Some(script.steps)),
         info: script.info,
         seal: script.seal,
+        derivation: script.derivation,
         block_match: script.block_match,
         seen,
         cues: RefCell::new(cues),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use capnp_rpc::new_client;
 use rescan_client::bitcoin::hashes::Hash;
 use rescan_client::position::Height;
-use rescan_client::report::BlockId;
+use rescan_client::report::{BlockId, Progress};
 use rescan_core::block_match::BlockMatch;
 use rescan_core::rescan_capnp::{rescan, scan, server_info, watch_set};
 use rescan_core::wire;
@@ -22,6 +22,7 @@ pub(super) struct FakeServer {
     pub(super) script: RefCell<Option<Vec<Step>>>,
     pub(super) info: Vec<u8>,
     pub(super) seal: Seal,
+    pub(super) derivation: Option<Progress>,
     pub(super) block_match: Option<BlockMatch>,
     pub(super) seen: Arc<Mutex<Seen>>,
     pub(super) cues: RefCell<Cues>,
@@ -59,7 +60,7 @@ impl rescan::Server for FakeServer {
         _: rescan::NewWatchSetParams,
         mut results: rescan::NewWatchSetResults,
     ) -> Rpc {
-        let set = FakeWatchSet { seen: Arc::clone(&self.seen), seal: self.seal.clone() };
+        let set = FakeWatchSet { seen: Arc::clone(&self.seen), seal: self.seal.clone(), derivation: self.derivation };
         results.get().set_watch_set(new_client(set));
         Ok(())
     }
@@ -112,6 +113,7 @@ impl rescan::Server for FakeServer {
 struct FakeWatchSet {
     seen: Arc<Mutex<Seen>>,
     seal: Seal,
+    derivation: Option<Progress>,
 }
 
 impl watch_set::Server for FakeWatchSet {
@@ -149,6 +151,12 @@ impl watch_set::Server for FakeWatchSet {
             Seal::Done => drop(result.init_sealed()),
             Seal::Never => std::future::pending().await,
         }
+        Ok(())
+    }
+
+    async fn progress(self: Rc<Self>, _: watch_set::ProgressParams, mut results: watch_set::ProgressResults) -> Rpc {
+        let progress = self.derivation.ok_or_else(|| capnp::Error::unimplemented("progress".to_owned()))?;
+        wire::write_progress(&progress, results.get().init_progress()).unwrap();
         Ok(())
     }
 }

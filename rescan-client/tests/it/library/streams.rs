@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use rescan_client::position::Height;
-use rescan_client::report::{Ending, Outcome};
+use rescan_client::report::{Ending, Outcome, Phase, Progress};
 use rescan_client::{CallError, ScanEvent};
 
 use super::{connected, heights, one_script};
@@ -48,6 +48,49 @@ async fn a_scan_that_is_cancelled_while_its_scripts_are_derived_gives_a_summary_
     assert_eq!((end.outcome, end.blocks_scanned, end.transactions), (Outcome::Cancelled, 0, 0));
     assert_eq!(end.range.first(), Height(7));
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_scan_shows_how_many_of_its_scripts_are_derived_before_it_starts() {
+    let counted = Progress { scripts_derived: 120, scripts_total: 1_000, ..Progress::at_start_of(Phase::Deriving) };
+    let script = Script { seal: Seal::Never, derivation: Some(counted), ..Script::new(vec![]) };
+    let (_fake, client) = connected(script).await;
+    let watch_set = client.watch(one_script()).await.unwrap();
+    let stream = watch_set.scan(one_script().range).await.unwrap();
+    // Nothing is counted until the server has made the watch set.
+    let mut progress = stream.progress().await.unwrap();
+    while progress.scripts_total == 0 {
+        assert_eq!(progress, Progress::at_start_of(Phase::Deriving));
+        progress = stream.progress().await.unwrap();
+    }
+    assert_eq!(progress, counted);
+    assert_eq!(watch_set.progress().await.unwrap(), counted);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_count_scripts_is_no_error() {
+    let script = Script { seal: Seal::Never, ..Script::new(vec![]) };
+    let (fake, client) = connected(script).await;
+    let watch_set = client.watch(one_script()).await.unwrap();
+    let stream = watch_set.scan(one_script().range).await.unwrap();
+    while fake.seen.lock().unwrap().uploads == 0 {
+        client.info().await.unwrap();
+    }
+    // The watch set exists now, and the call to it is answered as unimplemented.
+    assert_eq!(stream.progress().await.unwrap(), Progress::at_start_of(Phase::Deriving));
+    assert_eq!(watch_set.progress().await.unwrap(), Progress::at_start_of(Phase::Deriving));
+}
+
+#[tokio::test]
+async fn a_compiled_watch_set_is_done_and_its_scan_is_not() {
+    let all = Progress { scripts_derived: 9, scripts_total: 9, ..Progress::at_start_of(Phase::Done) };
+    let script = Script { derivation: Some(all), ..Script::new(vec![Step::UntilCancelled, complete()]) };
+    let (_fake, client) = connected(script).await;
+    let watch_set = client.watch(one_script()).await.unwrap();
+    watch_set.ready().await.unwrap();
+    assert_eq!(watch_set.progress().await.unwrap(), all);
+    let stream = watch_set.scan(one_script().range).await.unwrap();
+    assert_ne!(stream.progress().await.unwrap().phase, Phase::Done);
 }
 
 #[tokio::test]

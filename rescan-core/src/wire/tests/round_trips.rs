@@ -137,12 +137,22 @@ proptest! {
 
     #[test]
     fn progress_and_sizes_are_read_as_they_were_written(
-        numbers in any::<[u64; 5]>(),
+        numbers in any::<[u64; 7]>(),
         phase in prop::sample::select(vec![Phase::ReadingChain, Phase::Deriving, Phase::Walking, Phase::Done]),
         keychains in any::<u32>(),
     ) {
-        let [blocks_done, blocks_total, bytes_done, bytes_total, elapsed_micros] = numbers;
-        let progress = Progress { phase, blocks_done, blocks_total, bytes_done, bytes_total, elapsed_micros };
+        let [scripts_derived, scripts_total, blocks_done, blocks_total, bytes_done, bytes_total, elapsed_micros] =
+            numbers;
+        let progress = Progress {
+            phase,
+            scripts_derived,
+            scripts_total,
+            blocks_done,
+            blocks_total,
+            bytes_done,
+            bytes_total,
+            elapsed_micros,
+        };
         let read = through_a_message::<wire::progress::Owned, _>(
             |builder| write_progress(&progress, builder).unwrap(),
             read_progress,

@@ -61,7 +61,7 @@ impl ScriptDeriver {
         // As many jobs as workers: more would delay the walk.
         let jobs_max = self.pool.workers();
         let keychains = Arc::clone(&self.keychains);
-        derive(&self.pool, keychains, ranges, WatchSetBuilder::new(), scripts_max, jobs_max).await
+        derive(&self.pool, keychains, ranges, WatchSetBuilder::new(), scripts_max, jobs_max, |_derived| {}).await
     }
 }
 

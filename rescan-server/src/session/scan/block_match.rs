@@ -85,7 +85,7 @@ impl Query {
         let (scripts, outpoints) = (params.get_scripts()?, params.get_outpoints()?);
         if u64::from(scripts.len()) > limits.scripts_per_watch_set_max {
             let position = limits.scripts_per_watch_set_max;
-            return Ok(Err(refusal(RefusalReason::TooManyEntries, position, too_many_scripts(limits))));
+            return Ok(Err(too_many_scripts(position, scripts.len().into(), limits)));
         }
         if u64::from(outpoints.len()) > limits.outpoints_per_watch_set_max {
             let position = limits.outpoints_per_watch_set_max;

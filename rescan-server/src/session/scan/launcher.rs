@@ -40,14 +40,15 @@ impl ScanLauncher {
         self.permits.acquire()
     }
 
-    /// Runs a scan as the task of a new capability, or refuses it beyond the limit of scans.
+    /// Runs a scan as the task of a new capability, or refuses it beyond the limit of scans. `prepare` receives the scan's
+    /// state.
     ///
     /// # Errors
     /// If too many refusals are not delivered yet.
-    pub(crate) fn launch<S: ItemStream, W: 'static>(
+    pub(crate) fn launch<S: ItemStream, W: 'static, P: Future<Output = Result<W, StartError>> + 'static>(
         &self,
         call: ScanCall<S>,
-        prepare: impl Future<Output = Result<W, StartError>> + 'static,
+        prepare: impl FnOnce(Rc<ScanState>) -> P,
         start: impl FnOnce(&Shared, &ScanState, W, PinnedRange) -> Result<Option<S>, Refusal> + 'static,
     ) -> capnp::Result<scan::Client> {
         let shared = Rc::clone(&self.shared);
@@ -59,7 +60,8 @@ impl ScanLauncher {
                 let count = shared.counters.scan_started();
                 let job = Job { shared: Rc::clone(&shared), state: Rc::clone(&state), call, count };
                 let started = Rc::clone(&state);
-                let run = job.run(prepare, move |watched, pinned| start(&shared, &started, watched, pinned));
+                let run = job
+                    .run(prepare(Rc::clone(&state)), move |watched, pinned| start(&shared, &started, watched, pinned));
                 (permits.into(), spawn_local(run.in_current_span()))
             }
             None => {

@@ -11,12 +11,13 @@ use rescan_core::rescan_capnp::watch_set;
 
 use crate::scan::{LookaheadConfig, Scan, ScanPlan, ScannedPart, SegmentSize};
 use crate::session::scan::pinned_range::{PinnedRange, StartError};
-use crate::session::scan::state::ScanState;
+use crate::session::scan::state::{ScanState, ScanStep};
 use crate::session::shared::Shared;
 use crate::session::watch_set::compile::{CompileError, WatchedSet};
 use crate::session::watch_set::registry::WatchSets;
 
-/// Finds the watch set behind a capability, and waits until it is compiled. Sets `keychain_count` as soon as it is found.
+/// Finds the watch set behind a capability, and waits until it is compiled. Sets `keychain_count` as soon as it is found,
+/// and shows the progress of its derivation in that of the scan.
 ///
 /// The capability may be a promise that the client never resolves. That costs the client one of its scans, and no other
 /// client anything.
@@ -24,6 +25,7 @@ pub(crate) async fn find_watch_set(
     watch_sets: Rc<WatchSets>,
     given: watch_set::Client,
     keychain_count: Rc<Cell<u32>>,
+    state: Rc<ScanState>,
 ) -> Result<WatchedSet, StartError> {
     // The result keeps the watch set alive while the scan waits for it.
     let watch_set = watch_sets.find(given).await.ok_or_else(|| {
@@ -34,6 +36,9 @@ pub(crate) async fn find_watch_set(
         })
     })?;
     keychain_count.set(watch_set.keychain_count());
+    if let Some(derivation) = watch_set.derivation() {
+        state.enter(ScanStep::Deriving(Some(derivation)));
+    }
     watch_set.compiled().await.map_err(|error| match error {
         CompileError::Refused(refusal) => StartError::Refused(refusal),
         CompileError::Failed(failure) => StartError::Failed(failure),

@@ -13,12 +13,13 @@ use crate::chain::{ActiveChain, Chain};
 use crate::scan::ScanProgress;
 use crate::session::guard::budget::Exhausted;
 use crate::session::watch_set::compile::WatchReservation;
+use crate::session::watch_set::progress::DerivationProgress;
 
 /// The step of a scan's life.
 #[derive(Clone)]
 pub(crate) enum ScanStep {
-    /// Waits for its watch set to be compiled.
-    Deriving,
+    /// Waits for its watch set to be compiled, once it is found.
+    Deriving(Option<Rc<DerivationProgress>>),
     /// Waits for the block files to be read.
     ReadingChain,
     /// Walks its range.
@@ -55,7 +56,7 @@ impl ScanState {
             chain,
             cancel: Cancel::new(),
             cancelled: watch::Sender::new(false),
-            step: watch::Sender::new(ScanStep::Deriving),
+            step: watch::Sender::new(ScanStep::Deriving(None)),
             is_closed: watch::Sender::new(false),
             reservation: RefCell::default(),
             called: Instant::now(),
@@ -102,7 +103,7 @@ impl ScanState {
             *step = ScanStep::Ended(match step {
                 ScanStep::Walking(started) => Some(started.clone()),
                 ScanStep::Ended(started) => started.take(),
-                ScanStep::Deriving | ScanStep::ReadingChain => None,
+                ScanStep::Deriving(_) | ScanStep::ReadingChain => None,
             });
         });
     }
@@ -134,27 +135,20 @@ impl ScanState {
 
     /// The progress of the scan.
     pub(crate) fn progress(&self) -> Progress {
-        let nothing = |phase| Progress {
-            phase,
-            blocks_done: 0,
-            blocks_total: 0,
-            bytes_done: 0,
-            bytes_total: 0,
-            elapsed_micros: 0,
-        };
         match &*self.step.borrow() {
-            ScanStep::Deriving => nothing(Phase::Deriving),
+            ScanStep::Deriving(None) => Progress::at_start_of(Phase::Deriving),
+            ScanStep::Deriving(Some(derivation)) => derivation.shown_in(Phase::Deriving),
             ScanStep::ReadingChain => {
                 let progress = self.chain.progress();
                 Progress {
                     bytes_done: progress.bytes_done,
                     bytes_total: progress.bytes_total,
-                    ..nothing(Phase::ReadingChain)
+                    ..Progress::at_start_of(Phase::ReadingChain)
                 }
             }
             ScanStep::Walking(started) => started.progress_in(Phase::Walking),
             ScanStep::Ended(Some(started)) => started.progress_in(Phase::Done),
-            ScanStep::Ended(None) => nothing(Phase::Done),
+            ScanStep::Ended(None) => Progress::at_start_of(Phase::Done),
         }
     }
 }
@@ -162,12 +156,12 @@ impl ScanState {
 impl Started {
     fn progress_in(&self, phase: Phase) -> Progress {
         Progress {
-            phase,
             blocks_done: self.progress.blocks_done(),
             blocks_total: self.progress.blocks_total(),
             bytes_done: self.progress.bytes_done(),
             bytes_total: self.progress.bytes_total(),
             elapsed_micros: micros(self.progress.elapsed()),
+            ..Progress::at_start_of(phase)
         }
     }
 }

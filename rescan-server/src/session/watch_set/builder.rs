@@ -1,6 +1,7 @@
 //! The entries of a watch set until it is sealed.
 //!
 //! Adding an entry never fails. The builder keeps the first refusal and ignores all entries after it; `seal` reports it.
+//! Entries after the first one beyond the limit of scripts are counted still: the refusal names how many there are.
 //! Descriptors are kept as text: parsing one takes a millisecond, too long for the RPC thread.
 
 use rescan_core::causes::with_causes;
@@ -11,6 +12,7 @@ use rescan_core::wire;
 
 use crate::session::guard::budget::{Exhausted, Reservation};
 use crate::session::guard::limits::{KEYCHAIN_WEIGHT, SessionLimits};
+use crate::session::watch_set::count::{first_beyond, scripts_at_least};
 
 /// A builder that enforces the limits of a watch set.
 pub(crate) struct LimitedBuilder {
@@ -19,6 +21,9 @@ pub(crate) struct LimitedBuilder {
     pub(crate) entries: WatchSetBuilder,
     /// Descriptors, as text.
     pub(crate) keychains: Vec<GivenKeychain>,
+    /// The number of scripts that they derive before any use, at least. Repetitions count, because reports name every
+    /// entry as an origin.
+    pub(crate) derived: u64,
     /// The number of given scripts, repetitions included.
     pub(crate) scripts: u32,
     pub(crate) outpoints: u32,
@@ -26,12 +31,32 @@ pub(crate) struct LimitedBuilder {
     bytes: u64,
     /// The first entry that cannot be watched. The fields above hold all entries before it.
     pub(crate) refusal: Option<Refusal>,
+    /// The entries beyond the limit of scripts, likewise.
+    beyond: Option<Beyond>,
+}
+
+/// Entries beyond the limit of scripts.
+struct Beyond {
+    /// The number of the first one among those of its kind.
+    position: u64,
+    /// The number of scripts of that one and all later ones, at least.
+    scripts: u64,
 }
 
 impl LimitedBuilder {
     pub(crate) fn new(reservation: Reservation) -> Self {
         let entries = WatchSetBuilder::default();
-        Self { reservation, entries, keychains: Vec::new(), scripts: 0, outpoints: 0, bytes: 0, refusal: None }
+        Self {
+            reservation,
+            entries,
+            keychains: Vec::new(),
+            derived: 0,
+            scripts: 0,
+            outpoints: 0,
+            bytes: 0,
+            refusal: None,
+            beyond: None,
+        }
     }
 
     pub(crate) fn keychain_count(&self) -> u32 {
@@ -40,28 +65,35 @@ impl LimitedBuilder {
 
     pub(crate) fn add_keychain(&mut self, given: GivenKeychain, limits: &SessionLimits) {
         let number = self.keychains.len() as u64; // usize has at most 64 bits
-        if !self.has_room_for_bytes(number, given.descriptor.len(), limits) {
+        let least = scripts_at_least(&given);
+        if self.is_beyond(least) || !self.has_room_for_bytes(number, given.descriptor.len(), limits) {
             return;
         }
         if let Some(detail) = out_of_bounds(&given) {
             return self.refuse(RefusalReason::BadGapLimit, number, detail);
         }
-        if self.scripts_at_least() >= limits.scripts_per_watch_set_max {
-            return self.refuse(RefusalReason::TooManyEntries, number, too_many_scripts(limits));
+        let derived = self.derived.saturating_add(least);
+        if derived.saturating_add(self.scripts.into()) > limits.scripts_per_watch_set_max {
+            self.beyond = Some(Beyond { position: number, scripts: least });
+            return;
         }
         if let Err(exhausted) = self.reservation.grow(KEYCHAIN_WEIGHT) {
             return self.refuse(RefusalReason::TooManyEntries, number, too_much_watched(exhausted, limits));
         }
+        self.derived = derived;
         self.keychains.push(given);
     }
 
     pub(crate) fn add_script(&mut self, script: &[u8], limits: &SessionLimits) {
         let number = u64::from(self.scripts);
-        if !self.has_room_for_bytes(number, script.len(), limits) {
+        if self.is_beyond(1) || !self.has_room_for_bytes(number, script.len(), limits) {
             return;
         }
-        if self.scripts_at_least() >= limits.scripts_per_watch_set_max {
-            return self.refuse(RefusalReason::TooManyEntries, number, too_many_scripts(limits));
+        // Where keychains derive the rest, `seal` names one of them.
+        let fewest = number.saturating_add(self.keychains.len() as u64); // usize has at most 64 bits
+        if fewest >= limits.scripts_per_watch_set_max {
+            self.beyond = Some(Beyond { position: number, scripts: 1 });
+            return;
         }
         if let Err(exhausted) = self.reservation.grow(1) {
             return self.refuse(RefusalReason::TooManyEntries, number, too_much_watched(exhausted, limits));
@@ -73,6 +105,9 @@ impl LimitedBuilder {
     }
 
     pub(crate) fn add_outpoint(&mut self, given: Result<GivenOutpoint, wire::WireError>, limits: &SessionLimits) {
+        if self.is_beyond(0) {
+            return;
+        }
         let number = u64::from(self.outpoints);
         let given = match given {
             Ok(given) => given,
@@ -89,10 +124,28 @@ impl LimitedBuilder {
         self.outpoints += 1;
     }
 
-    /// A lower bound of the number of scripts; compilation finds the number for each keychain. Repetitions count, because
-    /// reports name every entry as an origin.
-    fn scripts_at_least(&self) -> u64 {
-        (self.keychains.len() as u64).saturating_add(u64::from(self.scripts)) // usize has at most 64 bits
+    /// The refusal that follows from counts alone, without parsing a descriptor.
+    pub(crate) fn refused_by_count(&self, limits: &SessionLimits) -> Option<Refusal> {
+        if let Some(refusal) = &self.refusal {
+            return (refusal.reason == RefusalReason::TooManyEntries).then(|| refusal.clone());
+        }
+        let (position, beyond) = match &self.beyond {
+            Some(beyond) => (beyond.position, beyond.scripts),
+            None => {
+                let counts = self.keychains.iter().map(scripts_at_least);
+                (first_beyond(limits.scripts_per_watch_set_max, self.scripts, counts)?, 0)
+            }
+        };
+        let found = self.derived.saturating_add(self.scripts.into()).saturating_add(beyond);
+        Some(too_many_scripts(position, found, limits))
+    }
+
+    /// Whether an earlier entry is beyond the limit of scripts. Those of this one are then counted.
+    fn is_beyond(&mut self, scripts: u64) -> bool {
+        if let Some(beyond) = &mut self.beyond {
+            beyond.scripts = beyond.scripts.saturating_add(scripts);
+        }
+        self.beyond.is_some()
     }
 
     fn has_room_for_bytes(&mut self, number: u64, bytes: usize, limits: &SessionLimits) -> bool {
@@ -114,13 +167,15 @@ impl LimitedBuilder {
     }
 }
 
-/// The refusal of more scripts than a watch set holds.
-pub(crate) fn too_many_scripts(limits: &SessionLimits) -> String {
+/// The refusal of more scripts than a watch set holds. At least `found` were given, and the entry at `position` is the first
+/// beyond the limit.
+pub(crate) fn too_many_scripts(position: u64, found: u64, limits: &SessionLimits) -> Refusal {
     let max = limits.scripts_per_watch_set_max;
-    format!(
-        "a watch set holds at most {max} scripts, one or more for each index of a ranged descriptor up to its gap limit: \
-         scan for the rest in another"
-    )
+    let detail = format!(
+        "a watch set holds at most {max} scripts, found at least {found}, one or more for each index of a ranged \
+         descriptor up to its gap limit: scan for the rest in another"
+    );
+    Refusal { reason: RefusalReason::TooManyEntries, position, detail }
 }
 
 /// The refusal of more outpoints than a watch set holds.

@@ -1,7 +1,7 @@
 //! The compilation of a watch set: parses descriptors, derives scripts, builds the tables.
 //!
-//! All work runs in the worker pool, in jobs of a few milliseconds that hardly delay running scans. The RPC thread only
-//! submits jobs, a few at a time, and collects their results in order.
+//! All work runs in the worker pool, in jobs of a few milliseconds, and in the share of watch sets: running scans keep theirs.
+//! The RPC thread only submits jobs, a few at a time, and collects their results in order.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,15 +15,13 @@ use rescan_core::watching::descriptor::{DescriptorError, Keychain};
 use rescan_core::watching::watch_set::{WatchSet, WatchSetBuilder};
 
 use crate::refresh::refresher::internal;
-use crate::scan::{DerivationError, GapLimit, IndexRange, WatchedKeychain, WorkerPanicked, derive};
+use crate::scan::{DerivationError, GapLimit, IndexRange, WatchedKeychain, WorkerPanicked, WorkerPool, derive};
 use crate::session::guard::budget::{Exhausted, Reservation};
 use crate::session::guard::limits::KEYCHAIN_WEIGHT;
 use crate::session::shared::Shared;
 use crate::session::watch_set::builder::{LimitedBuilder, too_many_scripts, too_much_watched};
-
-/// Jobs of one watch set in the pool at a time: enough to keep it busy while the RPC thread collects, few enough that a
-/// large watch set does not block the scans of other wallets.
-const JOBS_IN_FLIGHT: usize = 32;
+use crate::session::watch_set::count::first_beyond;
+use crate::session::watch_set::progress::DerivationProgress;
 
 /// A compilation under way, or its result. Every caller that awaits it drives it, and all receive the same result.
 pub(crate) type Compiling = SharedFuture<LocalBoxFuture<'static, Result<WatchedSet, CompileError>>>;
@@ -75,25 +73,43 @@ impl From<WorkerPanicked> for CompileError {
 }
 
 /// Derives and compiles the collected entries.
-pub(crate) async fn compile(shared: Rc<Shared>, builder: LimitedBuilder) -> Result<WatchedSet, CompileError> {
-    let LimitedBuilder { reservation, entries: builder, keychains, scripts, outpoints, refusal, .. } = builder;
+pub(crate) async fn compile(
+    shared: Rc<Shared>,
+    builder: LimitedBuilder,
+    progress: Rc<DerivationProgress>,
+) -> Result<WatchedSet, CompileError> {
+    let limits = &shared.limits;
+    if let Some(refusal) = builder.refused_by_count(limits) {
+        return Err(CompileError::Refused(refusal));
+    }
+    let count = builder.keychain_count();
+    let LimitedBuilder { reservation, entries: builder, keychains, derived, scripts, outpoints, refusal, .. } = builder;
+    let entries = u64::from(scripts).saturating_add(outpoints.into());
+    let entries = entries.saturating_add(KEYCHAIN_WEIGHT.saturating_mul(count.into()));
+    let reserve = |derived: u64| {
+        reservation.grow_to(entries.saturating_add(derived)).map_err(|exhausted| {
+            let detail = too_much_watched(exhausted, limits);
+            CompileError::Refused(Refusal { reason: RefusalReason::TooManyEntries, position: 0, detail })
+        })
+    };
+    reserve(derived)?;
+    let pool = shared.pool.for_watch_sets();
     // Keychains first: the refused entry came after all of them.
-    let keychains: Arc<[WatchedKeychain]> = parse_keychains(&shared, keychains).await?.into();
+    let keychains: Arc<[WatchedKeychain]> = parse_keychains(&shared, &pool, keychains).await?.into();
     if let Some(refusal) = refusal {
         return Err(CompileError::Refused(refusal));
     }
-    let count = u32::try_from(keychains.len()).unwrap_or(u32::MAX);
-    let entries = u64::from(scripts).saturating_add(outpoints.into());
-    let entries = entries.saturating_add(KEYCHAIN_WEIGHT.saturating_mul(count.into()));
-    let derived = keychains.iter().map(scripts_before_use).fold(0, u64::saturating_add);
-    let derived_max = shared.limits.scripts_per_watch_set_max.saturating_sub(scripts.into());
-    // If they exceed the limit of a watch set, derivation finds the keychain.
-    reservation.grow_to(entries.saturating_add(derived.min(derived_max))).map_err(|exhausted| {
-        let detail = too_much_watched(exhausted, &shared.limits);
-        CompileError::Refused(Refusal { reason: RefusalReason::TooManyEntries, position: 0, detail })
-    })?;
-    let builder = derive_all(&shared, &keychains, builder, scripts).await?;
-    let watch = shared.pool.run(move || builder.build()).await?;
+    let counts = || keychains.iter().map(scripts_before_use);
+    let derived = counts().fold(0, u64::saturating_add);
+    if let Some(position) = first_beyond(limits.scripts_per_watch_set_max, scripts, counts()) {
+        let found = derived.saturating_add(scripts.into());
+        return Err(CompileError::Refused(too_many_scripts(position, found, limits)));
+    }
+    reserve(derived)?;
+    progress.set_total(derived);
+    let builder = derive_all(&pool, &keychains, builder, derived, &progress).await?;
+    let watch = pool.run(move || builder.build()).await?;
+    progress.set_compiled();
     let size = WatchSetSize {
         keychains: count,
         scripts: watch.script_count() as u64,     // usize has at most 64 bits
@@ -107,18 +123,22 @@ pub(crate) async fn compile(shared: Rc<Shared>, builder: LimitedBuilder) -> Resu
 
 /// The number of scripts of a keychain that are watched before any use.
 fn scripts_before_use(watched: &WatchedKeychain) -> u64 {
-    let indexes = watched.rule.limit(KeychainUse::Unused).map_or(1, |last| u64::from(last) + 1);
-    indexes.saturating_mul(watched.keychain.scripts_per_index() as u64) // usize has at most 64 bits
+    let per_index = watched.keychain.scripts_per_index() as u64; // usize has at most 64 bits
+    watched.rule.indexes_before_use().saturating_mul(per_index)
 }
 
-async fn parse_keychains(shared: &Shared, given: Vec<GivenKeychain>) -> Result<Vec<WatchedKeychain>, CompileError> {
+async fn parse_keychains(
+    shared: &Shared,
+    pool: &WorkerPool,
+    given: Vec<GivenKeychain>,
+) -> Result<Vec<WatchedKeychain>, CompileError> {
     let network = shared.chain.network().kind();
     let jobs = given.into_iter().map(|given| {
         let GivenKeychain { descriptor, gap_limit, last_revealed } = given;
-        let parsed = shared.pool.run(move || Keychain::parse(&descriptor, network));
+        let parsed = pool.run(move || Keychain::parse(&descriptor, network));
         async move { parsed.await.map(|keychain| (keychain, gap_limit, last_revealed)) }
     });
-    let mut parsed = stream::iter(jobs).buffered(JOBS_IN_FLIGHT);
+    let mut parsed = stream::iter(jobs).buffered(pool.jobs_in_flight_max());
     let mut keychains = Vec::new();
     while let Some((keychain, gap_limit, last_revealed)) = parsed.try_next().await? {
         let keychain = keychain.map_err(|error| CompileError::Refused(refusal_of(&error, keychains.len())))?;
@@ -128,12 +148,13 @@ async fn parse_keychains(shared: &Shared, given: Vec<GivenKeychain>) -> Result<V
     Ok(keychains)
 }
 
-/// Derives the indexes within the gap limit before any use. `given` is the number of scripts already in the builder.
+/// Derives the indexes within the gap limit before any use: `count` scripts.
 async fn derive_all(
-    shared: &Shared,
+    pool: &WorkerPool,
     keychains: &Arc<[WatchedKeychain]>,
     builder: WatchSetBuilder,
-    given: u32,
+    count: u64,
+    progress: &DerivationProgress,
 ) -> Result<WatchSetBuilder, CompileError> {
     let before_use = |(keychain, watched): (u32, &WatchedKeychain)| IndexRange {
         keychain,
@@ -141,14 +162,9 @@ async fn derive_all(
         last: watched.rule.limit(KeychainUse::Unused).unwrap_or(0), // without a range, every index is the same script
     };
     let ranges = (0..).zip(keychains.iter()).map(before_use).collect();
-    let room = shared.limits.scripts_per_watch_set_max.saturating_sub(given.into());
-    let derived = derive(&shared.pool, Arc::clone(keychains), ranges, builder, room, JOBS_IN_FLIGHT).await;
+    let (jobs_max, show) = (pool.jobs_in_flight_max(), |derived| progress.set_derived(derived));
+    let derived = derive(pool, Arc::clone(keychains), ranges, builder, count, jobs_max, show).await;
     derived.map_err(|error| match error {
-        DerivationError::TooMany { keychain, .. } => CompileError::Refused(Refusal {
-            reason: RefusalReason::TooManyEntries,
-            position: keychain.into(),
-            detail: too_many_scripts(&shared.limits),
-        }),
         DerivationError::Script { keychain, source } => CompileError::Refused(Refusal {
             reason: RefusalReason::BadDescriptor,
             position: keychain.into(),

@@ -2,5 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod compile;
+mod count;
+pub(crate) mod progress;
 pub(crate) mod registry;
 pub(crate) mod server;

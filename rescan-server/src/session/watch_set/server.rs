@@ -15,6 +15,7 @@ use crate::session::guard::permits::{Permit, Permits};
 use crate::session::shared::Shared;
 use crate::session::watch_set::builder::LimitedBuilder;
 use crate::session::watch_set::compile::{CompileError, Compiling, WatchedSet, compile};
+use crate::session::watch_set::progress::DerivationProgress;
 
 /// A watch set of one connection.
 pub(crate) struct WatchSetServer {
@@ -29,6 +30,7 @@ enum State {
     Building(LimitedBuilder),
     Sealed {
         compiling: Compiling,
+        derivation: Rc<DerivationProgress>,
         /// The number of given descriptors.
         keychain_count: u32,
         /// The refusal of an entry that came after `seal`.
@@ -68,6 +70,14 @@ impl WatchSetServer {
         }
     }
 
+    /// The progress of its derivation; none before `seal`.
+    pub(crate) fn derivation(&self) -> Option<Rc<DerivationProgress>> {
+        match &*self.state.borrow() {
+            State::Building(_) => None,
+            State::Sealed { derivation, .. } => Some(Rc::clone(derivation)),
+        }
+    }
+
     /// Applies `add` to the builder, unless an entry was refused before or the set is sealed.
     fn fill(&self, add: impl FnOnce(&mut LimitedBuilder, &SessionLimits) -> capnp::Result<()>) -> capnp::Result<()> {
         match &mut *self.state.borrow_mut() {
@@ -90,8 +100,9 @@ impl WatchSetServer {
             let keychain_count = builder.keychain_count();
             let empty = LimitedBuilder::new(builder.reservation.empty());
             let builder = std::mem::replace(builder, empty);
-            let compiling = compile(Rc::clone(&self.shared), builder).boxed_local().shared();
-            *state = State::Sealed { compiling, keychain_count, late: None };
+            let derivation = Rc::new(DerivationProgress::new(builder.derived));
+            let compiling = compile(Rc::clone(&self.shared), builder, Rc::clone(&derivation)).boxed_local().shared();
+            *state = State::Sealed { compiling, derivation, keychain_count, late: None };
         }
         match &*state {
             State::Sealed { compiling, late, .. } => (compiling.clone(), late.clone()),
@@ -161,5 +172,17 @@ impl watch_set::Server for WatchSetServer {
             Err(CompileError::Failed(failure)) => return Err(capnp::Error::failed(failure.detail)),
         }
         Ok(())
+    }
+
+    async fn progress(
+        self: Rc<Self>,
+        _params: watch_set::ProgressParams,
+        mut results: watch_set::ProgressResults,
+    ) -> capnp::Result<()> {
+        let shown = match &*self.state.borrow() {
+            State::Building(builder) => DerivationProgress::new(builder.derived).shown(),
+            State::Sealed { derivation, .. } => derivation.shown(),
+        };
+        wire::write_progress(&shown, results.get().init_progress()).map_err(|error| malformed(&error))
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn server_infos() -> impl Strategy<Value = ServerInfo> {
             Feature::Locator,
             Feature::MatchBlock,
             Feature::WaitTip,
+            Feature::WatchSetProgress,
         ]),
         0..4,
     );
