@@ -4,10 +4,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
-use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX};
 use rescan_compare::RUNS_DEFAULT;
 
-use super::{BLOCKS, NodeArgs, PRINTED, SERVER, SocketArgs, WATCHED};
+use super::{BLOCKS, NodeArgs, PRINTED, SERVER, SocketArgs, WatchedArgs};
 use crate::error::EXIT_CODES_HELP;
 
 const MEASURED: &str = "Measurement";
@@ -15,15 +14,8 @@ const MEASURED: &str = "Measurement";
 #[derive(Debug, Args)]
 #[command(after_help = format!("{COMPARE_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
 pub(crate) struct CompareArgs {
-    /// An output descriptor with public keys only; can be given more than once
-    ///
-    /// No output or report contains it, nor a script or key of it.
-    #[arg(long = "descriptor", value_name = "DESC", required = true, help_heading = WATCHED)]
-    pub(crate) descriptors: Vec<String>,
-    /// How many indexes of a ranged descriptor to watch beyond its last used one, 1 to 1000000
-    #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
-    pub(crate) gap_limit: u32,
+    #[command(flatten)]
+    pub(crate) watched: WatchedArgs,
     /// The first block [default: 1999 below the last]
     #[arg(long, value_name = "HEIGHT", help_heading = BLOCKS)]
     pub(crate) from_height: Option<u32>,
@@ -51,17 +43,12 @@ pub(crate) struct CompareArgs {
 impl CompareArgs {
     /// The command line for a report: without descriptors, and without paths, which contain user names.
     pub(crate) fn shown(&self) -> String {
-        let mut line =
-            format!("rescan compare --socket PATH{}", " --descriptor DESC".repeat(self.descriptors.len().min(8)));
-        if self.descriptors.len() > 8 {
-            line.push_str(&format!(" .. ({} in all)", self.descriptors.len()));
-        }
+        let mut line = format!("rescan compare --socket PATH{}", self.watched.shown());
         let mut number = |flag: &str, value: Option<u32>| {
             if let Some(value) = value {
                 line.push_str(&format!(" --{flag} {value}"));
             }
         };
-        number("gap-limit", Some(self.gap_limit).filter(|limit| *limit != GAP_LIMIT_DEFAULT));
         number("from-height", self.from_height);
         number("to-height", self.to_height);
         number("runs", Some(self.runs.get()));
@@ -75,6 +62,7 @@ impl CompareArgs {
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   rescan compare --descriptor 'wpkh(xpub6.../<0;1>/*)'    over the last 2000 blocks
+  bitcoin-cli listdescriptors | rescan compare --descriptors -    a Bitcoin Core wallet
   rescan compare --descriptor 'wpkh(xpub6.../0/*)' --from-height 800000 --to-height 810000 --report there";
 
 /// More runs would take an hour and add nothing.

@@ -4,6 +4,7 @@
 //! value that could hold a key.
 
 mod birthday;
+mod checkpoint;
 mod command;
 mod compare;
 mod fill;
@@ -14,17 +15,20 @@ mod scan;
 mod server;
 mod usage_error;
 mod watch;
+mod watched;
 
+pub(crate) use self::checkpoint::CheckpointArgs;
 pub use self::command::command;
 pub(crate) use self::command::{Command, DemoArgs, InfoArgs, parse};
 pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::fill::FillArgs;
 pub(crate) use self::follow::FollowArgs;
 pub(crate) use self::node::NodeArgs;
-pub(crate) use self::repeated::refuse_key;
+pub(crate) use self::repeated::{refuse_descriptor, refuse_key};
 pub(crate) use self::scan::ScanArgs;
 pub(crate) use self::server::{NetworkName, SocketArgs};
 pub(crate) use self::watch::WatchArgs;
+pub(crate) use self::watched::WatchedArgs;
 
 /// Headings of the help, in the order of its options.
 const WATCHED: &str = "Watched scripts";

@@ -45,6 +45,25 @@ pub(crate) fn refuse_key(option: &str, expected: &str, path: &Path) -> Result<()
     Ok(())
 }
 
+/// Refuses the value of `option` if it is a descriptor instead of a path.
+///
+/// # Errors
+///
+/// [`CliError::usage`], which does not repeat the value.
+pub(crate) fn refuse_descriptor(option: &str, path: &Path) -> Result<(), CliError> {
+    let text = path.to_string_lossy();
+    let body = text.split(['#', '?']).next().unwrap_or_default();
+    let is_function =
+        || body.split_once('(').is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_lowercase()));
+    if body.ends_with(')') && is_function() && !path.exists() {
+        return Err(CliError::usage(
+            format!("{option} takes a file; found a descriptor (not repeated here, since it could hold a key)"),
+            "put a descriptor behind --descriptor, in quotes",
+        ));
+    }
+    Ok(())
+}
+
 fn longest_run(text: &str) -> usize {
     text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::len).max().unwrap_or_default()
 }

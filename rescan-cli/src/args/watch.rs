@@ -1,37 +1,28 @@
 //! Arguments of both `scan` and `follow`: descriptors, outpoints, and the first block.
 
-use super::birthday::parse_birthday;
-use super::{BLOCKS, WATCHED};
 use clap::{Args, ValueEnum};
 use rescan_client::bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
-use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenOutpoint, Verify};
+use rescan_client::{GivenOutpoint, Verify};
 
-/// Positions in the help for a subcommand's own option that follows one of these. `clap` counts options from 0; of two
+use super::birthday::parse_birthday;
+use super::{BLOCKS, WATCHED, WatchedArgs};
+
+/// The position in the help for a subcommand's own option that follows `--birthday`. `clap` counts options from 0; of two
 /// with the same position, the name decides.
-pub(super) const AFTER_GAP_LIMIT: usize = 1;
-pub(super) const AFTER_BIRTHDAY: usize = 4;
+pub(super) const AFTER_BIRTHDAY: usize = 6;
 
 /// Descriptors and outpoints to watch, and the first block.
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
-    /// An output descriptor with public keys only; can be given more than once
-    ///
-    /// In the output, `descriptor` is its position from 0, and `branch` the path of a multipath descriptor (<0;1>).
-    #[arg(long = "descriptor", value_name = "DESC", help_heading = WATCHED)]
-    pub(crate) descriptors: Vec<String>,
-    /// How many indexes of a ranged descriptor to watch beyond its last used one, 1 to 1000000
-    ///
-    /// The result is the same as if every script up to the final gap limit had been watched from the first block: an index
-    /// used before the one that reveals it is found too. The default is Bitcoin Core's keypool; many wallets use 20.
-    #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
-    pub(crate) gap_limit: u32,
+    #[command(flatten)]
+    pub(crate) watched: WatchedArgs,
     /// A coin from before the range, to find its spend; can be given more than once
     ///
     /// With its amount in satoshi and its script in hex, the spend is printed with its value.
     #[arg(long = "outpoint", value_name = "TXID:VOUT[:SAT:SCRIPT]", value_parser = parse_outpoint, help_heading = WATCHED)]
+    #[arg(group = "watched", conflicts_with = "wallets")]
     pub(crate) outpoints: Vec<GivenOutpoint>,
-    /// The first block to scan [default: 0]
+    /// The first block to scan [default: that of the earliest birthday of the descriptors, or 0]
     #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday", help_heading = BLOCKS)]
     pub(crate) from_height: Option<u32>,
     /// The wallet's birthday, as YYYY-MM-DD or seconds since 1970, in place of a first block

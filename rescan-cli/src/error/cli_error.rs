@@ -1,5 +1,6 @@
 //! The error that ends the command: a message, the next step, and the exit code.
 
+use std::sync::Arc;
 use std::{fmt, io};
 
 use rescan_client::descriptor::DescriptorError;
@@ -55,7 +56,7 @@ impl CliError {
     }
 
     /// A descriptor that cannot be watched. The message does not repeat its text, which may hold a key.
-    pub(crate) fn descriptor(position: DescriptorPosition, error: &DescriptorError) -> Self {
+    pub(crate) fn descriptor(position: &DescriptorPosition, error: &DescriptorError) -> Self {
         let hint = match error {
             DescriptorError::PrivateKey { .. } => {
                 "`bitcoin-cli listdescriptors` prints descriptors without private keys"
@@ -67,9 +68,9 @@ impl CliError {
             DescriptorError::Hardened { .. } => {
                 "`bitcoin-cli listdescriptors` shows the extended public key below the hardened steps"
             }
-            _ => "quote the descriptor in the shell: rescan scan --descriptor 'wpkh(..)'",
+            _ => position.hint(),
         };
-        Self::usage(format!("{position} (counted from 0): {error}"), hint)
+        Self::usage(format!("{position}: {error}"), hint)
     }
 
     /// Appends to the message, if there is one.
@@ -79,19 +80,54 @@ impl CliError {
     }
 }
 
-/// Position of a descriptor on the command line or in a wallets file.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DescriptorPosition {
-    /// The number of the wallet in the file; none on the command line.
-    pub(crate) wallet: Option<usize>,
-    pub(crate) descriptor: u32,
+/// The place of a descriptor, by which messages name it. Numbers count from 0, lines from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DescriptorPosition {
+    /// The number of a `--descriptor` option.
+    Argument(u32),
+    /// A line of a file of descriptors.
+    Line { source: Arc<str>, line: u32 },
+    /// An entry of a file of JSON.
+    Item { source: Arc<str>, number: u32 },
+    /// An entry of a wallet in a `--wallets` file.
+    WalletItem { wallet: usize, number: u32 },
+    /// An entry of a node's wallet.
+    NodeItem { wallet: Arc<str>, number: u32 },
+}
+
+impl DescriptorPosition {
+    /// Whether it is in a file of descriptors.
+    pub(crate) fn is_of_file(&self) -> bool {
+        matches!(self, Self::Line { .. } | Self::Item { .. })
+    }
+
+    /// The next step if the descriptor does not parse.
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Argument(_) => {
+                "quote the descriptor in the shell: rescan scan --descriptor 'wpkh(..)'; a file goes behind --descriptors"
+            }
+            Self::Line { .. } => "a file has one descriptor a line, and # begins a comment; or it is JSON",
+            Self::Item { .. } | Self::WalletItem { .. } => {
+                "`bitcoin-cli getdescriptorinfo` shows whether a descriptor is a good one"
+            }
+            Self::NodeItem { .. } => "give the wallet's other descriptors in a file: --descriptors FILE",
+        }
+    }
 }
 
 impl fmt::Display for DescriptorPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.wallet {
-            Some(wallet) => write!(f, "wallet number {wallet}, descriptor number {}", self.descriptor),
-            None => write!(f, "--descriptor number {}", self.descriptor),
+        match self {
+            Self::Argument(number) => write!(f, "--descriptor number {number} (counted from 0)"),
+            Self::Line { source, line } => write!(f, "{source}, line {line}"),
+            Self::Item { source, number } => write!(f, "{source}, descriptor number {number} (counted from 0)"),
+            Self::WalletItem { wallet, number } => {
+                write!(f, "wallet number {wallet}, descriptor number {number} (counted from 0)")
+            }
+            Self::NodeItem { wallet, number } => {
+                write!(f, "the node's wallet {wallet:?}, descriptor number {number} (counted from 0)")
+            }
         }
     }
 }

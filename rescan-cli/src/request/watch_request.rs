@@ -3,114 +3,169 @@
 use std::path::Path;
 
 use rescan_client::bitcoin::{Network, NetworkKind};
-use rescan_client::descriptor::{self, DescriptorError, Keychain};
+use rescan_client::descriptor::{DescriptorError, Keychain};
 use rescan_client::position::Height;
 use rescan_client::wallets;
-use rescan_client::{Deliver, GivenKeychain, RangeEnd, RangeStart, ScanRequest};
+use rescan_client::{Deliver, RangeEnd, RangeStart, ScanRequest};
 
+use super::birthdays::Birthdays;
+use super::forms::read_descriptors;
+use super::given::GivenDescriptor;
+use super::interpreted::Interpreted;
 use super::wallets_file;
-use crate::args::{FollowArgs, ScanArgs, WatchArgs};
+use crate::args::{FollowArgs, ScanArgs, WatchArgs, WatchedArgs};
 use crate::error::{CliError, DescriptorPosition};
-use crate::wallets::{Labels, Wallet, WalletSet};
+use crate::output::notice;
+use crate::wallets::{Wallet, WalletSet};
+
+/// The most notes about descriptors. Of a file of addresses, each would have one.
+const NOTES_MAX: usize = 8;
 
 /// A scan request, and the wallets that it is for.
 #[derive(Debug)]
 pub(crate) struct WatchRequest {
     pub(crate) scan: ScanRequest,
     pub(crate) wallets: WalletSet,
+    /// How some descriptors were understood.
+    notes: Vec<String>,
+    /// The place of each descriptor, by wallet.
+    positions: Vec<Vec<DescriptorPosition>>,
 }
 
 impl WatchRequest {
     /// The request of `rescan scan`. A multipath descriptor becomes one keychain per path.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, or a descriptor cannot be watched.
     pub(crate) fn of_scan(args: &ScanArgs) -> Result<Self, CliError> {
-        let mut scan = without_keychains(&args.watch);
-        scan.range.to = args.to_height.map_or(RangeEnd::Tip, |height| RangeEnd::Height(Height(height)));
-        scan.deliver = if args.coins { Deliver::Coins } else { Deliver::History };
-        match &args.wallets {
-            Some(path) => of_file(path, args.watch.gap_limit, &scan),
-            None => Self::of_descriptors(scan, &args.watch.descriptors, args.watch.gap_limit),
-        }
+        let mut request = Self::of_watched(&args.watch)?;
+        request.scan.range.to = args.to_height.map_or(RangeEnd::Tip, |height| RangeEnd::Height(Height(height)));
+        request.scan.deliver = if args.coins { Deliver::Coins } else { Deliver::History };
+        Ok(request)
     }
 
     /// The request of `rescan follow`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`of_scan`](Self::of_scan).
     pub(crate) fn of_following(args: &FollowArgs) -> Result<Self, CliError> {
-        Self::of_descriptors(without_keychains(&args.watch), &args.watch.descriptors, args.watch.gap_limit)
+        Self::of_watched(&args.watch)
     }
 
-    /// Adds the keychains of descriptors to a request, for the wallet of the command line.
-    pub(crate) fn of_descriptors(
+    /// Adds the keychains of arguments to a request. It begins at the earliest birthday.
+    ///
+    /// # Errors
+    ///
+    /// As of [`of_scan`](Self::of_scan).
+    pub(crate) fn of(scan: ScanRequest, args: &WatchedArgs) -> Result<Self, CliError> {
+        match &args.wallets {
+            Some(path) => Self::of_file(scan, path, args.gap_limit),
+            None => Self::of_given(scan, &given(args)?, args.gap_limit),
+        }
+    }
+
+    /// Adds the keychains of descriptors to a request, for a wallet without a name.
+    ///
+    /// # Errors
+    ///
+    /// If a descriptor cannot be watched.
+    pub(crate) fn of_given(
         mut scan: ScanRequest,
-        descriptors: &[String],
-        gap_limit: u32,
+        given: &[GivenDescriptor],
+        gap_limit: Option<u32>,
     ) -> Result<Self, CliError> {
-        let (keychains, labels) = keychains(descriptors, gap_limit, None)?;
-        scan.keychains = keychains;
-        Ok(Self { scan, wallets: WalletSet::One(Wallet::unnamed(labels)) })
+        let mut interpreted = Interpreted::of(given, gap_limit)?;
+        scan.keychains = std::mem::take(&mut interpreted.keychains);
+        let wallets = WalletSet::One(Wallet::unnamed(std::mem::take(&mut interpreted.labels)));
+        Ok(Self::new(scan, wallets, vec![interpreted]))
+    }
+
+    fn of_watched(args: &WatchArgs) -> Result<Self, CliError> {
+        let mut scan = ScanRequest::new().verify(args.verify.into());
+        scan.outpoints.clone_from(&args.outpoints);
+        let mut request = Self::of(scan, &args.watched)?;
+        match (args.birthday, args.from_height) {
+            (Some(seconds), _) => request.begin_at(RangeStart::Birthday(seconds)),
+            (None, Some(height)) => request.begin_at(RangeStart::Height(Height(height))),
+            (None, None) => {}
+        }
+        Ok(request)
+    }
+
+    fn of_file(scan: ScanRequest, path: &Path, gap_limit: Option<u32>) -> Result<Self, CliError> {
+        let mut split = wallets::Wallets::new();
+        let (mut list, mut all) = (Vec::new(), Vec::new());
+        for (name, given) in wallets_file::read(path)? {
+            let mut interpreted = Interpreted::of(&given, gap_limit)?;
+            let keychains = std::mem::take(&mut interpreted.keychains);
+            let wallet = keychains.into_iter().fold(wallets::Wallet::new(), wallets::Wallet::keychain);
+            split.add(name.clone(), wallet).map_err(|error| {
+                CliError::usage(
+                    format!("{}: {error}", path.display()),
+                    "give each wallet its own name: the output contains it",
+                )
+            })?;
+            list.push(Wallet { name: Some(name), labels: std::mem::take(&mut interpreted.labels) });
+            all.push(interpreted);
+        }
+        Ok(Self::new(split.watched_by(scan), WalletSet::Named(list, split), all))
+    }
+
+    fn new(mut scan: ScanRequest, wallets: WalletSet, interpreted: Vec<Interpreted>) -> Self {
+        let mut birthdays = Birthdays::default();
+        interpreted.iter().for_each(|one| birthdays.merge(one.birthdays));
+        let (start, note) = birthdays.start();
+        scan.range.from = start;
+        let meanings = interpreted.iter().flat_map(|one| &one.meanings);
+        let left_out = meanings.clone().count().saturating_sub(NOTES_MAX);
+        let mut notes: Vec<String> = meanings.take(NOTES_MAX).cloned().collect();
+        if left_out > 0 {
+            notes.push(format!("{left_out} more descriptors are taken likewise"));
+        }
+        notes.extend(note.map(str::to_owned));
+        let positions = interpreted.into_iter().map(|one| one.positions).collect();
+        Self { scan, wallets, notes, positions }
+    }
+
+    /// Begins elsewhere than at the earliest birthday.
+    pub(crate) fn begin_at(&mut self, start: RangeStart) {
+        self.scan.range.from = start;
+        self.notes.retain(|note| !note.contains("begins"));
+    }
+
+    /// Prints on stderr how some descriptors were understood.
+    pub(crate) fn print_notes(&self) {
+        self.notes.iter().for_each(|note| notice(&format!("note: {note}")));
     }
 
     /// Refuses descriptors of another network than the server's. The test networks share one key format, so only the
     /// main network can be told apart from them.
     pub(crate) fn check_network(&self, server: Network) -> Result<(), CliError> {
-        for (number, wallet) in self.wallets.list().iter().enumerate() {
+        for (number, (wallet, positions)) in self.wallets.list().iter().zip(&self.positions).enumerate() {
             let keychains = self.wallets.keychains_of(number, &self.scan.keychains);
             for (label, keychain) in wallet.labels.iter().zip(keychains) {
-                let wallet = wallet.name.is_some().then_some(number);
-                let position = DescriptorPosition { wallet, descriptor: label.descriptor };
-                match Keychain::parse(&keychain.descriptor, NetworkKind::from(server)) {
-                    Err(error @ DescriptorError::WrongNetwork { .. }) => {
-                        let detail = format!(": the server is one of {server}");
-                        return Err(CliError::descriptor(position, &error).with_detail(&detail));
+                let Err(error) = Keychain::parse(&keychain.descriptor, NetworkKind::from(server)) else { continue };
+                let place = usize::try_from(label.descriptor).ok().and_then(|number| positions.get(number));
+                let refused = CliError::descriptor(place.unwrap_or(&DescriptorPosition::Argument(0)), &error);
+                return Err(match error {
+                    DescriptorError::WrongNetwork { .. } => {
+                        refused.with_detail(&format!(": the server is one of {server}"))
                     }
-                    Err(error) => return Err(CliError::descriptor(position, &error)),
-                    Ok(_keychain) => {}
-                }
+                    _ => refused,
+                });
             }
         }
         Ok(())
     }
 }
 
-/// Outpoints, range and verification. The keychains may belong to several wallets.
-fn without_keychains(args: &WatchArgs) -> ScanRequest {
-    let mut scan = ScanRequest::new().verify(args.verify.into());
-    scan.outpoints.clone_from(&args.outpoints);
-    scan.range.from = match args.birthday {
-        Some(seconds) => RangeStart::Birthday(seconds),
-        None => RangeStart::Height(args.from_height.map_or(Height::GENESIS, Height)),
-    };
-    scan
-}
-
-fn of_file(path: &Path, gap_limit: u32, scan: &ScanRequest) -> Result<WatchRequest, CliError> {
-    let mut split = wallets::Wallets::new();
-    let mut list = Vec::new();
-    for (number, (name, descriptors)) in wallets_file::read(path)?.into_iter().enumerate() {
-        let (keychains, labels) = keychains(&descriptors, gap_limit, Some(number))?;
-        let wallet = keychains.into_iter().fold(wallets::Wallet::new(), wallets::Wallet::keychain);
-        split.add(name.clone(), wallet).map_err(|error| {
-            CliError::usage(
-                format!("{}: {error}", path.display()),
-                "give each wallet its own name: the output contains it",
-            )
-        })?;
-        list.push(Wallet { name: Some(name), labels });
+/// The descriptors of one wallet: those of `--descriptor`, then those of `--descriptors`.
+fn given(args: &WatchedArgs) -> Result<Vec<GivenDescriptor>, CliError> {
+    let mut given = GivenDescriptor::arguments(&args.descriptors);
+    if let Some(path) = &args.descriptors_file {
+        given.extend(read_descriptors(path)?);
     }
-    Ok(WatchRequest { scan: split.watched_by(scan.clone()), wallets: WalletSet::Named(list, split) })
-}
-
-/// The keychains of descriptors, one per path, and their labels. `wallet` is the number of the wallet in a file.
-pub(crate) fn keychains(
-    descriptors: &[String],
-    gap_limit: u32,
-    wallet: Option<usize>,
-) -> Result<(Vec<GivenKeychain>, Labels), CliError> {
-    let mut keychains = Vec::new();
-    let mut branch_counts = Vec::with_capacity(descriptors.len());
-    for (descriptor, text) in (0..).zip(descriptors) {
-        let branches = descriptor::expand(text)
-            .map_err(|error| CliError::descriptor(DescriptorPosition { wallet, descriptor }, &error))?;
-        branch_counts.push(u32::try_from(branches.len()).unwrap_or(u32::MAX));
-        keychains.extend(branches.into_iter().map(|branch| GivenKeychain::new(branch).gap_limit(gap_limit)));
-    }
-    Ok((keychains, Labels::new(branch_counts)))
+    Ok(given)
 }

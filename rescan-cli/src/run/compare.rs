@@ -11,7 +11,8 @@ use crate::request::{WatchRequest, connect_beside, rpc_client};
 pub(super) async fn run(args: &CompareArgs) -> Result<Exit, CliError> {
     // Messages repeat these paths.
     args.report.as_ref().map_or(Ok(()), |path| refuse_key("--report", "a path", path))?;
-    let watched = WatchRequest::of_descriptors(ScanRequest::new(), &args.descriptors, args.gap_limit)?;
+    let watched = WatchRequest::of(ScanRequest::new(), &args.watched)?;
+    watched.print_notes();
     let client = connect_beside(&args.socket, &args.node).await?;
     watched.check_network(client.server_info().network)?;
     let node = if args.node.is_given() {

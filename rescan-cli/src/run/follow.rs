@@ -16,15 +16,16 @@ use crate::request::{WatchRequest, check_birthday, socket_path};
 
 pub(super) async fn run(args: &FollowArgs, interrupts: &mut Interrupts) -> Result<Exit, CliError> {
     let request = WatchRequest::of_following(args)?;
-    let lock = |path: &PathBuf| CheckpointFile::lock(path, args.checkpoint_every);
-    let file = args.checkpoint.as_ref().map(lock).transpose()?;
+    request.print_notes();
+    let lock = |path: &PathBuf| CheckpointFile::lock(path, args.resumed.checkpoint_every);
+    let file = args.resumed.checkpoint.as_ref().map(lock).transpose()?;
     let saved = file.as_ref().map(CheckpointFile::load).transpose()?.flatten();
     let socket = socket_path(&args.socket)?;
     let client = interrupts.abort(async { Ok(Client::connect(&socket).await?) }).await?;
     request.check_network(client.server_info().network)?;
     interrupts.abort(check_birthday(&client, args.watch.birthday)).await?;
-    let WatchRequest { mut scan, wallets } = request;
-    scan.mark_every = Some(mark_every(args.checkpoint_every));
+    let WatchRequest { mut scan, wallets, .. } = request;
+    scan.mark_every = Some(mark_every(args.resumed.checkpoint_every));
     let form = if args.json { Form::JsonStream } else { Form::TextStream };
     let printer = Printer::new(form, scan.deliver, wallets);
     let checkpoint = saved.unwrap_or_else(|| Checkpoint::new(client.server_info().chain.genesis, &scan));

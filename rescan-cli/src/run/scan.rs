@@ -15,7 +15,8 @@ use crate::request::{WatchRequest, check_birthday, connect};
 
 pub(super) async fn run(args: &ScanArgs, interrupts: &mut Interrupts) -> Result<Exit, CliError> {
     let request = WatchRequest::of_scan(args)?;
-    let reader = match &args.checkpoint {
+    request.print_notes();
+    let reader = match &args.resumed.checkpoint {
         Some(path) => resume(args, path, request, interrupts).await?,
         None => begin(args, request, interrupts).await?,
     };
@@ -54,11 +55,11 @@ async fn resume(
     request: WatchRequest,
     interrupts: &mut Interrupts,
 ) -> Result<Reader, CliError> {
-    let file = CheckpointFile::lock(path, args.checkpoint_every)?;
+    let file = CheckpointFile::lock(path, args.resumed.checkpoint_every)?;
     let saved = file.load()?;
     let client = interrupts.abort(connect_checked(args, &request)).await?;
-    let WatchRequest { mut scan, wallets } = request;
-    scan.mark_every = Some(mark_every(args.checkpoint_every));
+    let WatchRequest { mut scan, wallets, .. } = request;
+    scan.mark_every = Some(mark_every(args.resumed.checkpoint_every));
     let deliver = scan.deliver;
     let checkpoint = saved.unwrap_or_else(|| Checkpoint::new(client.server_info().chain.genesis, &scan));
     let source = Source::Resumed(Box::new(client.resume(scan, checkpoint)?));

@@ -4,9 +4,7 @@
 use futures::StreamExt;
 use rescan_client::history::History;
 use rescan_client::position::Height;
-use rescan_client::{
-    BlockEvent, Client, GAP_LIMIT_DEFAULT, RangeEnd, RangeRequest, RangeStart, ScanEvent, ScanRequest,
-};
+use rescan_client::{BlockEvent, Client, RangeEnd, RangeRequest, RangeStart, ScanEvent, ScanRequest};
 use rescan_compare::units;
 
 use super::core_result::{CoreResult, Found};
@@ -16,7 +14,7 @@ use super::tables;
 use crate::args::DemoArgs;
 use crate::error::{CliError, Exit};
 use crate::output::Output;
-use crate::request::keychains;
+use crate::request::{GivenDescriptor, Interpreted};
 use crate::wallets::{Wallet, WalletResult};
 
 pub(in crate::run) async fn run(args: &DemoArgs) -> Result<Exit, CliError> {
@@ -83,7 +81,8 @@ async fn rescan_wallets(client: &Client, core: &CoreResult, names: &[String]) ->
     for (name, expected) in core.wallets.iter().filter(|(name, _)| names.contains(name)) {
         let descriptors: Vec<String> = expected.descriptors.iter().map(|it| it.descriptor.clone()).collect();
         let mut request = ScanRequest::new();
-        let (keychains, labels) = keychains(&descriptors, GAP_LIMIT_DEFAULT, None)?;
+        let given = GivenDescriptor::arguments(&descriptors);
+        let Interpreted { keychains, labels, .. } = Interpreted::of(&given, None)?;
         request.keychains = keychains;
         let before = client.bytes_received();
         let found = rescan(client, request).await?;
