@@ -24,7 +24,7 @@ Exit codes:
   0    complete; or the reader of the output has closed it
   1    failed
   2    wrong usage, or a request that the server refused
-  3    ended without completing: cancelled, pruned or reorganised
+  3    ended without completing: cancelled, pruned or reorganised; fill: the wallet differs
   130  Ctrl-C or SIGTERM; a scan still prints its summary (a second signal does not wait)";
 
 impl Exit {

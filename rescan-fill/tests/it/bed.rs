@@ -112,6 +112,6 @@ async fn run(client: &Client, wallet: &CoreWallet, options: &FillOptions) -> Fil
             _ => "unknown".to_owned(),
         });
     };
-    let result = fill(client, wallet, options, MergeGap::WITHOUT_FILTERS, &mut announce).await;
+    let result = fill(client, wallet, options, MergeGap(4), &mut announce).await;
     Filled { result, events }
 }

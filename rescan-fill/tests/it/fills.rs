@@ -164,7 +164,7 @@ fn a_dry_run_has_the_calls_of_the_fill_and_makes_none() {
     let dry = patiently(async {
         let client = bed.scene.server.client().await;
         let descriptors = wallet.descriptors().unwrap();
-        dry_run(&client, Some(&wallet), &descriptors, &options(), MergeGap::WITHOUT_FILTERS, &mut |_| {}).await.unwrap()
+        dry_run(&client, Some(&wallet), &descriptors, &options(), MergeGap(4), &mut |_| {}).await.unwrap()
     });
     assert!(!bed.node.was_called("rescanblockchain") && !bed.node.was_called("importdescriptors"));
     bed.fill().result.unwrap();

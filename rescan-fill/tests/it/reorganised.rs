@@ -38,7 +38,7 @@ fn a_block_that_left_the_chain_after_the_scan_is_taken_back() {
     let wallet = CoreWallet::open(&rpc, "alice").unwrap();
     let report = patiently(async {
         let client = Client::connect(&server).await.unwrap();
-        fill(&client, &wallet, &options(), MergeGap::WITHOUT_FILTERS, &mut |_| {}).await.unwrap()
+        fill(&client, &wallet, &options(), MergeGap(4), &mut |_| {}).await.unwrap()
     });
     assert!(report.is_equal(), "{:?}", report.differences);
     let confirmed = bed.wallet.lock().confirmed.clone();
