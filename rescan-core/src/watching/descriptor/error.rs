@@ -163,6 +163,22 @@ pub enum DescriptorError {
         /// Number of paths.
         paths: usize,
     },
+    /// An annotation that breaks the grammar of BIP 393.
+    #[error("bad annotation at position {position}: {reason}, as in ?bh=890000&gl=200")]
+    BadAnnotation {
+        /// Position of its key.
+        position: usize,
+        /// The expected form.
+        reason: &'static str,
+    },
+    /// An annotation whose value is beyond the range of its meaning.
+    #[error("annotation at position {position} is too large, expected at most {max}")]
+    AnnotationTooLarge {
+        /// Position of its key.
+        position: usize,
+        /// The largest height, label or gap limit.
+        max: u32,
+    },
     /// A misplaced parenthesis, brace or comma.
     #[error("malformed at position {position}: {reason}")]
     Malformed {

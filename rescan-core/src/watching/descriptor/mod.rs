@@ -24,8 +24,10 @@
     )
 )]
 
+mod annotations;
 mod error;
 mod form;
+mod interpret;
 mod keys;
 mod outline;
 mod placed_key;
@@ -37,8 +39,10 @@ use std::sync::Arc;
 
 use bitcoin::{NetworkKind, ScriptBuf};
 
+pub use self::annotations::Annotations;
 pub use self::error::{DeriveError, DescriptorError};
 use self::form::Form;
+pub use self::interpret::{Interpreted, interpret};
 use self::keys::{KeyTable, KeyTableBuilder};
 use self::placed_key::PlacedKey;
 use self::template::Template;
@@ -65,7 +69,7 @@ pub struct Keychain {
 }
 
 struct Compiled {
-    /// The text as given, with its checksum.
+    /// The text as given, without annotations, with its checksum.
     text: String,
     keys: KeyTable,
     template: Template,
@@ -74,8 +78,8 @@ struct Compiled {
 }
 
 impl Keychain {
-    /// Parses and compiles a single-path descriptor for a network. Takes about as long as deriving
-    /// one key for each step of its paths.
+    /// Parses and compiles a single-path descriptor for a network. Annotations (BIP 393) are checked
+    /// and dropped. Takes about as long as deriving one key for each step of its paths.
     ///
     /// Test networks share their key format, and their addresses are treated alike here: only main
     /// and test are distinguished.
@@ -84,7 +88,7 @@ impl Keychain {
     /// If the text is no descriptor, is one of another network, is multipath, has private keys, or
     /// derives nothing.
     pub fn parse(text: &str, network: NetworkKind) -> Result<Self, DescriptorError> {
-        let body = text::body(text)?;
+        let (body, _) = text::descriptor(text)?;
         let placed = outline::keys(body)?;
         let paths = placed_key::path_count(&placed)?;
         if paths > 1 {
@@ -122,7 +126,7 @@ impl Keychain {
     }
 }
 
-/// The text as given, with its checksum. It holds public keys only, but anyone who has it can
+/// The text as given, without annotations, with its checksum. It holds public keys only, but anyone who has it can
 /// follow the wallet.
 impl fmt::Display for Keychain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,12 +142,12 @@ impl fmt::Debug for Keychain {
 
 /// Splits a descriptor into its single-path descriptors, in the order of its paths, each with its
 /// checksum. The result has one entry for each element of `<a;b;..>`, and one for a single-path
-/// descriptor. Spelling is kept.
+/// descriptor. Spelling is kept; annotations (BIP 393) are checked and dropped.
 ///
 /// # Errors
 /// As [`Keychain::parse`], except that the network is not checked.
 pub fn expand(text: &str) -> Result<Vec<String>, DescriptorError> {
-    let body = text::body(text)?;
+    let (body, _) = text::descriptor(text)?;
     let placed = outline::keys(body)?;
     let branch = |path| single_path(body, &placed, path);
     let branches: Vec<String> = (0..placed_key::path_count(&placed)?).map(branch).collect();

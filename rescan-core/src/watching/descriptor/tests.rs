@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod hostile;
+mod interpreted;
 mod refusals;
 
 /// Accounts of three wallets in a regtest written by Bitcoin Core v31.99.

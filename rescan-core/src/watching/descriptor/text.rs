@@ -6,17 +6,27 @@
 use bitcoin::base58;
 use miniscript::descriptor::checksum::desc_checksum;
 
+use super::annotations::{self, Annotations};
 use super::{DESCRIPTOR_BYTES_MAX, DescriptorError};
 
 /// Length of a checksum in characters (BIP 380).
 const CHECKSUM_LENGTH: usize = 8;
+
+/// Checks the whole text, its checksum and its annotations. Returns the descriptor alone, and the
+/// annotations.
+///
+/// # Errors
+/// As [`body`], and if the annotations are wrong.
+pub(super) fn descriptor(text: &str) -> Result<(&str, Annotations), DescriptorError> {
+    annotations::split(body(text)?)
+}
 
 /// Checks the whole text and its checksum, if it has one. Returns the text without the checksum.
 ///
 /// # Errors
 /// If the text is empty, too long or not printable ASCII, holds a private key, or its checksum is
 /// wrong.
-pub(super) fn body(text: &str) -> Result<&str, DescriptorError> {
+fn body(text: &str) -> Result<&str, DescriptorError> {
     if text.is_empty() {
         return Err(DescriptorError::Empty);
     }
