@@ -99,7 +99,7 @@ fn step_count(request: &CompareRequest, rounds: Rounds) -> u64 {
 }
 
 fn without_node(method: Method) -> MethodReport {
-    let reason = "no node's RPC was given (--bitcoin-rpc URL --cookie FILE)".to_owned();
+    let reason = "no node's RPC was given (--datadir DIR, or --bitcoin-rpc URL --cookie FILE)".to_owned();
     MethodReport::new(method, MethodResult::LeftOut(reason))
 }
 

@@ -101,6 +101,9 @@ fn an_error_is_read_from_the_body_whatever_the_status() {
     assert!(matches!(error, RpcError::WalletNotFound { .. }), "{error}");
     let error = failure(Reply::Error(-19, "Multiple wallets are loaded."));
     assert!(matches!(error, RpcError::WalletNotSpecified), "{error}");
+    let error = failure(Reply::Error(-13, "Error: Please enter the wallet passphrase with walletpassphrase first."));
+    assert!(matches!(error, RpcError::WalletLocked { method: "getnetworkinfo" }), "{error}");
+    assert!(error.to_string().contains("-stdinwalletpassphrase walletpassphrase"), "{error}");
     let error = failure(Reply::Error(-8, "Block height out of range"));
     assert_eq!(error.to_string(), "the node refused getnetworkinfo: Block height out of range (code -8)");
 }

@@ -123,6 +123,22 @@ mod tests {
     }
 
     #[test]
+    fn the_socket_of_a_named_datadir_comes_before_that_of_the_default_one() {
+        let home = home_with(&[".bitcoin/rescan.sock", "other/regtest/rescan.sock", "bare/bitcoin.conf"]);
+        let choose =
+            |datadir: &str, args: &SocketArgs| choose(args, Some(&home.path().join(datadir)), Some(home.path()));
+        let socket = home.path().join("other/regtest/rescan.sock");
+        let regtest = SocketArgs { network: Some(NetworkName::Regtest), ..UNNAMED };
+        for datadir in ["other", "other/regtest"] {
+            assert_eq!(choose(datadir, &UNNAMED).expect("there is one"), socket);
+            assert_eq!(choose(datadir, &regtest).expect("there is one"), socket);
+        }
+        assert_eq!(choose("bare", &UNNAMED).expect("there is one"), home.path().join(".bitcoin/rescan.sock"));
+        let missing = home.path().join("bare/regtest/rescan.sock");
+        assert_eq!(choose("bare", &regtest).expect("its path"), missing, "the error of connecting names it");
+    }
+
+    #[test]
     fn a_datadir_without_a_socket_is_an_error() {
         let home = home_with(&[]);
         assert_eq!(choose(&UNNAMED, None, Some(home.path())).expect_err("there is none").exit, Exit::Failed);

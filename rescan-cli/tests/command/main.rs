@@ -4,6 +4,7 @@
 
 mod demo;
 mod missing_server;
+mod node;
 mod reorganised;
 mod scans;
 mod usage;

@@ -81,12 +81,37 @@ fn no_part_of_a_private_key_behind_the_wrong_option_is_repeated() {
 }
 
 #[test]
+fn no_part_of_a_private_key_behind_any_option_is_repeated() {
+    let key = "L44B5gGEqEDRS9vVPz7QT35jcBG2r3CZwSwQ4fCewXAhAhqGVpP";
+    let pieces: Vec<&str> = (0..=key.len() - 6).map(|at| &key[at..at + 6]).collect();
+    let folder = tempfile::tempdir().unwrap();
+    for subcommand in rescan_cli::command().get_subcommands() {
+        for option in subcommand.get_arguments().filter_map(|argument| argument.get_long()) {
+            let flagged = format!("--{option}={key}");
+            for more in [&[][..], &["--descriptor", "raw(51)"], &["--outpoint", OUTPOINT, "--json"]] {
+                let line = [&[subcommand.get_name()], more, &[&flagged]].concat();
+                let mut command = rescan(&line);
+                let output = command.env("HOME", "/nonexistent").current_dir(folder.path()).output().unwrap();
+                let stderr = text(&output.stderr);
+                assert!(!output.status.success() && stderr.contains("hint: "), "{line:?}: {stderr}");
+                assert!(!pieces.iter().any(|piece| stderr.contains(piece)), "{line:?}: {stderr}");
+            }
+        }
+    }
+    assert!(folder.path().read_dir().unwrap().next().is_none(), "a key became the name of a file");
+}
+
+#[test]
 fn the_help_names_the_networks_as_the_server_does() {
     let help = text(&run(&["info", "--help"]).stdout);
     assert!(help.contains("testnet3") && help.contains("Also called test"), "{help}");
-    for name in ["testnet3", "test"] {
+    for name in ["testnet3", "testnet", "test"] {
         let output = rescan(&["info", "--network", name]).env("HOME", "/nonexistent").output().unwrap();
         assert_error(&output, 1, "/nonexistent/.bitcoin/testnet3/rescan.sock");
+    }
+    for name in ["main", "mainnet", "bitcoin"] {
+        let output = rescan(&["info", "--network", name]).env("HOME", "/nonexistent").output().unwrap();
+        assert_error(&output, 1, "/nonexistent/.bitcoin/rescan.sock");
     }
 }
 
