@@ -62,6 +62,17 @@ pub struct ScanRequest {
     pub mark_every: Option<Duration>,
     /// The part that earlier scans of the same keychains covered, if this one resumes them.
     pub scanned: Option<Scanned>,
+    /// The wallets that the entries belong to, if there are several. They are not sent; a checkpoint is bound to them.
+    pub(crate) owners: Vec<Owner>,
+}
+
+/// A wallet's part of the entries of a request: its name, and the number of entries in each list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) name: String,
+    pub(crate) keychains: usize,
+    pub(crate) scripts: usize,
+    pub(crate) outpoints: usize,
 }
 
 impl Default for ScanRequest {
@@ -76,6 +87,7 @@ impl Default for ScanRequest {
             extras: Extras::default(),
             mark_every: None,
             scanned: None,
+            owners: Vec::new(),
         }
     }
 }

@@ -28,7 +28,7 @@ use rescan_core::coins::Coin;
 use rescan_core::report::{BlockReport, Origin, Received, Spent, TransactionReport};
 use rescan_core::request::{GivenKeychain, GivenOutpoint};
 
-use crate::request::{ScanRequest, watches_more};
+use crate::request::{Owner, ScanRequest, watches_more};
 
 /// The entries of one wallet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub struct Wallets {
 
 #[derive(Clone, Debug)]
 struct Placed {
-    name: String,
+    owner: Owner,
     /// Where its keychains are among all.
     keychains: Range<usize>,
 }
@@ -104,7 +104,7 @@ impl Wallets {
     pub fn add(&mut self, name: impl Into<String>, wallet: Wallet) -> Result<usize, DuplicateNameError> {
         let (name, number) = (name.into(), self.wallets.len());
         if !self.taken.insert(name.clone()) {
-            let earlier = self.wallets.iter().position(|placed| placed.name == name).unwrap_or_default();
+            let earlier = self.wallets.iter().position(|placed| placed.owner.name == name).unwrap_or_default();
             return Err(DuplicateNameError { earlier, later: number });
         }
         let first = self.keychains.len();
@@ -112,7 +112,9 @@ impl Wallets {
         self.keychains.extend(places(wallet.keychains.len()));
         self.scripts.extend(places(wallet.scripts.len()));
         self.outpoints.extend(places(wallet.outpoints.len()));
-        self.wallets.push(Placed { name, keychains: first..self.keychains.len() });
+        let (keychains, scripts) = (wallet.keychains.len(), wallet.scripts.len());
+        let owner = Owner { name, keychains, scripts, outpoints: wallet.outpoints.len() };
+        self.wallets.push(Placed { owner, keychains: first..self.keychains.len() });
         self.all.keychains.extend(wallet.keychains);
         self.all.scripts.extend(wallet.scripts);
         self.all.outpoints.extend(wallet.outpoints);
@@ -133,20 +135,21 @@ impl Wallets {
 
     /// The names, by number.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.wallets.iter().map(|placed| placed.name.as_str())
+        self.wallets.iter().map(|placed| placed.owner.name.as_str())
     }
 
     /// The name of a wallet; none where there is no such wallet.
     #[must_use]
     pub fn name(&self, wallet: usize) -> Option<&str> {
-        self.wallets.get(wallet).map(|placed| placed.name.as_str())
+        self.wallets.get(wallet).map(|placed| placed.owner.name.as_str())
     }
 
-    /// The request with the entries of all wallets and no others.
+    /// The request with the entries of all wallets and no others. Its checkpoint is bound to their names and order.
     #[must_use]
     pub fn watched_by(&self, mut request: ScanRequest) -> ScanRequest {
         let Wallet { keychains, scripts, outpoints } = self.all.clone();
         (request.keychains, request.scripts, request.outpoints) = (keychains, scripts, outpoints);
+        request.owners = self.wallets.iter().map(|placed| placed.owner.clone()).collect();
         request
     }
 
@@ -172,6 +175,12 @@ impl Wallets {
     pub fn split_coin(&self, coin: &Coin) -> Vec<(usize, Coin)> {
         let split = self.split_origins(&coin.origins).into_iter();
         split.map(|(wallet, origins)| (wallet, Coin { origins, ..coin.clone() })).collect()
+    }
+
+    /// The wallets that these origins belong to, by ascending number.
+    #[must_use]
+    pub fn owners(&self, origins: &[Origin]) -> Vec<usize> {
+        self.split_origins(origins).into_keys().collect()
     }
 
     /// Of a list with one item a keychain, as summaries and marks have them, those of one wallet; empty where there is no

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{CheckpointArgs, PRINTED, SERVER, SocketArgs, WatchArgs};
+use super::{CheckpointArgs, NodeArgs, PRINTED, SERVER, SocketArgs, WatchArgs};
 use crate::error::EXIT_CODES_HELP;
 
 #[derive(Debug, Args)]
@@ -21,6 +21,8 @@ pub(crate) struct FollowArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) resumed: CheckpointArgs,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
     #[command(flatten, next_help_heading = SERVER)]
     pub(crate) socket: SocketArgs,
 }

@@ -3,7 +3,7 @@
 use clap::{ArgGroup, Args};
 
 use super::watch::AFTER_BIRTHDAY;
-use super::{BLOCKS, CheckpointArgs, PRINTED, SERVER, SocketArgs, WatchArgs};
+use super::{BLOCKS, CheckpointArgs, NodeArgs, PRINTED, SERVER, SocketArgs, WatchArgs};
 use crate::error::EXIT_CODES_HELP;
 
 #[derive(Debug, Args)]
@@ -36,6 +36,8 @@ pub(crate) struct ScanArgs {
     pub(crate) stream: bool,
     #[command(flatten)]
     pub(crate) resumed: CheckpointArgs,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
     #[command(flatten, next_help_heading = SERVER)]
     pub(crate) socket: SocketArgs,
 }

@@ -9,7 +9,7 @@ use super::{BLOCKS, WATCHED, WatchedArgs};
 
 /// The position in the help for a subcommand's own option that follows `--birthday`. `clap` counts options from 0; of two
 /// with the same position, the name decides.
-pub(super) const AFTER_BIRTHDAY: usize = 6;
+pub(super) const AFTER_BIRTHDAY: usize = 7;
 
 /// Descriptors and outpoints to watch, and the first block.
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! Arguments that name wallets: descriptors by the command line, by a file, by stdin.
+//! Arguments that name wallets: descriptors by the command line, by a file or stdin, by a wallet of the node.
 
 use std::path::PathBuf;
 
@@ -27,12 +27,18 @@ pub(crate) struct WatchedArgs {
     /// --descriptor.
     #[arg(long = "descriptors", value_name = "FILE", group = "watched", help_heading = WATCHED)]
     pub(crate) descriptors_file: Option<PathBuf>,
+    /// A wallet that Bitcoin Core has loaded: its descriptors are read by RPC (listdescriptors, public form)
+    ///
+    /// The options under "Node" name the node. Its descriptors are numbered after those of --descriptors. The wallet is not
+    /// changed: `rescan fill` does that.
+    #[arg(long, value_name = "NAME", group = "watched", help_heading = WATCHED)]
+    pub(crate) wallet: Option<String>,
     /// Descriptors of several wallets, in a JSON file: {"name": ["descriptor", ..], ..}
     ///
     /// One pass over the blocks finds the transactions of all. Every line printed names its wallet in `wallet`. Each
     /// wallet has a summary, with its own transactions, coins and keychains. In place of a list, the output of
     /// `bitcoin-cli listdescriptors` is accepted too.
-    #[arg(long, value_name = "FILE", group = "watched", conflicts_with_all = ["descriptors", "descriptors_file"])]
+    #[arg(long, value_name = "FILE", group = "watched", conflicts_with_all = ["descriptors", "descriptors_file", "wallet"])]
     #[arg(help_heading = WATCHED)]
     pub(crate) wallets: Option<PathBuf>,
     /// How many indexes of a ranged descriptor to watch beyond its last used one, 1 to 1000000 [default: 1000]
@@ -52,6 +58,7 @@ impl WatchedArgs {
             line.push_str(&format!(" .. ({} in all)", self.descriptors.len()));
         }
         line.push_str(if self.descriptors_file.is_some() { " --descriptors FILE" } else { "" });
+        line.push_str(if self.wallet.is_some() { " --wallet NAME" } else { "" });
         line.push_str(if self.wallets.is_some() { " --wallets FILE" } else { "" });
         if let Some(gap_limit) = self.gap_limit.filter(|limit| *limit != GAP_LIMIT_DEFAULT) {
             line.push_str(&format!(" --gap-limit {gap_limit}"));

@@ -5,17 +5,19 @@ use rescan_client::report::{BlockId, BlockReport, Summary, TransactionReport};
 use rescan_compare::units;
 
 use super::tables;
+use crate::wallets::Wallet;
 
 /// The transactions of a block, one line each.
-pub(super) fn transactions(report: &BlockReport) -> String {
-    report.transactions.iter().map(|it| transaction(report, it)).collect()
+pub(super) fn transactions(report: &BlockReport, wallet: &Wallet) -> String {
+    report.transactions.iter().map(|it| transaction(report, it, wallet)).collect()
 }
 
-fn transaction(report: &BlockReport, transaction: &TransactionReport) -> String {
+fn transaction(report: &BlockReport, transaction: &TransactionReport, wallet: &Wallet) -> String {
     let field = |name: &str, value: String| if value.is_empty() { value } else { format!("  {name} {value}") };
     let received = field("received", tables::received(transaction));
     let spent = field("spent", tables::spent(transaction));
-    format!("transaction   {:>9}  {}{received}{spent}\n", report.height, transaction.txid)
+    let name = field("wallet", wallet.name.clone().unwrap_or_default());
+    format!("transaction   {:>9}  {}{received}{spent}{name}\n", report.height, transaction.txid)
 }
 
 pub(super) fn reverted(reverted: &Reverted) -> String {

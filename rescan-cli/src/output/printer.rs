@@ -5,7 +5,7 @@ use std::io;
 use rescan_client::Reverted;
 use rescan_client::coins::Coin;
 use rescan_client::report::{BlockId, BlockReport, Outcome, Summary};
-use rescan_client::{Deliver, ScanHandle};
+use rescan_client::{Checkpoint, Deliver, ScanHandle};
 
 use super::progress::ScanProgress;
 use super::tables::Section;
@@ -32,17 +32,21 @@ pub(crate) struct Printer {
     wallets: WalletSet,
     /// Printed or counted at the end.
     collected: Collected,
+    /// Whether a summary is still to come.
+    awaits_summary: bool,
 }
 
 impl Printer {
     pub(crate) fn new(form: Form, deliver: Deliver, wallets: WalletSet) -> Self {
         let writer = EventWriter { output: Output::stdout(), form, progress: None };
-        Self { writer, deliver, wallets, collected: Collected::default() }
+        Self { writer, deliver, wallets, collected: Collected::default(), awaits_summary: true }
     }
 
-    /// Shows the progress of `scan`, if stderr is a terminal.
-    pub(crate) fn show_progress(&mut self, scan: ScanHandle) {
+    /// Shows the progress of a scan that begins, if stderr is a terminal. The summary counts the transactions of the last
+    /// scan, as the server does.
+    pub(crate) fn begin(&mut self, scan: ScanHandle) {
         self.writer.progress = Some(ScanProgress::of(scan));
+        self.collected = Collected::default();
     }
 
     pub(crate) fn hide_progress(&mut self) {
@@ -58,11 +62,15 @@ impl Printer {
             }
             lines
         };
-        self.writer.event(lines, || following::transactions(&report))?;
+        let text = || {
+            let split = wallets.split_report(&report).into_iter();
+            split.map(|(number, own)| following::transactions(&own, &wallets.list()[number])).collect()
+        };
+        self.writer.event(lines, text)?;
         let is_kept = match self.writer.form {
             Form::Tables | Form::Json => true,
             // The server counts for all wallets together; the counts of each wallet come from its own reports.
-            Form::JsonStream => matches!(self.wallets, WalletSet::Named(..)),
+            Form::JsonStream => self.awaits_summary && matches!(self.wallets, WalletSet::Named(..)),
             Form::TextStream => false,
         };
         if is_kept {
@@ -76,10 +84,13 @@ impl Printer {
     }
 
     pub(crate) fn reverted(&mut self, reverted: &Reverted) -> io::Result<()> {
-        self.writer.event(|| vec![json::reverted(reverted)], || following::reverted(reverted))
+        let wallets = self.wallets.owners(&reverted.origins);
+        let lines = || wallets.iter().map(|wallet| json::reverted(reverted, *wallet)).collect();
+        self.writer.event(lines, || following::reverted(reverted))
     }
 
     pub(crate) fn restarted(&mut self) -> io::Result<()> {
+        self.awaits_summary = true;
         self.writer.event(|| vec![json::Line::Restarted], following::restarted)
     }
 
@@ -91,10 +102,17 @@ impl Printer {
         self.writer.event(|| vec![json::disconnected(block)], || following::disconnected(block))
     }
 
-    /// Prints everything collected, and the summary of each wallet.
-    pub(crate) fn summary(&mut self, summary: &Summary, bytes_received: u64) -> io::Result<()> {
+    /// Prints everything collected, and the summary of each wallet. The coins of a resumed scan are those of its
+    /// `checkpoint`, since some are from earlier runs.
+    pub(crate) fn summary(
+        &mut self,
+        summary: &Summary,
+        bytes_received: u64,
+        checkpoint: Option<&Checkpoint>,
+    ) -> io::Result<()> {
         self.hide_progress();
-        let (results, summaries) = self.settle(summary);
+        self.awaits_summary = false;
+        let (results, summaries) = self.settle(summary, checkpoint);
         let output = &mut self.writer.output;
         let wallets = self.wallets.list();
         match self.writer.form {
@@ -118,9 +136,11 @@ impl Printer {
     }
 
     /// The result and the summary of each wallet.
-    fn settle(&mut self, summary: &Summary) -> (Vec<WalletResult>, Vec<Summary>) {
+    fn settle(&mut self, summary: &Summary, checkpoint: Option<&Checkpoint>) -> (Vec<WalletResult>, Vec<Summary>) {
         let mut recounts = matches!(self.wallets, WalletSet::Named(..));
-        let mut recounts_use = recounts && self.deliver == Deliver::History;
+        // A checkpoint's summary knows the uses of all runs.
+        let mut recounts_use = recounts && self.deliver == Deliver::History && checkpoint.is_none();
+        let saved = checkpoint.filter(|_| recounts).map(|checkpoint| self.wallets.balances(checkpoint.coins()));
         // Streamed lines were printed, and the summary counts them; the help documents this.
         if let Outcome::ReorganisedFrom(fork) = summary.outcome
             && matches!(self.writer.form, Form::Tables | Form::Json)
@@ -135,6 +155,9 @@ impl Printer {
             own.watched_through = self.wallets.keychains_of(number, &summary.watched_through).to_vec();
             if recounts {
                 result.recount(&mut own);
+            }
+            if let Some(balance) = saved.as_ref().and_then(|balances| balances.get(number)) {
+                balance.set(&mut own);
             }
             if recounts_use {
                 result.set_keychain_use(&mut own);

@@ -6,7 +6,7 @@ use rescan_client::descriptor;
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenKeychain};
 
 use super::birthdays::Birthdays;
-use super::given::{Birthday, GivenDescriptor};
+use super::given::GivenDescriptor;
 use crate::error::{CliError, DescriptorPosition};
 use crate::wallets::Labels;
 

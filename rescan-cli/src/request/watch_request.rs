@@ -12,8 +12,8 @@ use super::birthdays::Birthdays;
 use super::forms::read_descriptors;
 use super::given::GivenDescriptor;
 use super::interpreted::Interpreted;
-use super::wallets_file;
-use crate::args::{FollowArgs, ScanArgs, WatchArgs, WatchedArgs};
+use super::{node_wallet, wallets_file};
+use crate::args::{CompareArgs, FollowArgs, NetworkName, NodeArgs, ScanArgs, WatchArgs, WatchedArgs};
 use crate::error::{CliError, DescriptorPosition};
 use crate::output::notice;
 use crate::wallets::{Wallet, WalletSet};
@@ -28,6 +28,8 @@ pub(crate) struct WatchRequest {
     pub(crate) wallets: WalletSet,
     /// How some descriptors were understood.
     notes: Vec<String>,
+    /// The reason to begin at the first block, if birthdays are known.
+    start_note: Option<&'static str>,
     /// The place of each descriptor, by wallet.
     positions: Vec<Vec<DescriptorPosition>>,
 }
@@ -39,7 +41,7 @@ impl WatchRequest {
     ///
     /// If a file cannot be read, or a descriptor cannot be watched.
     pub(crate) fn of_scan(args: &ScanArgs) -> Result<Self, CliError> {
-        let mut request = Self::of_watched(&args.watch)?;
+        let mut request = Self::of_watched(&args.watch, &args.node, args.socket.network)?;
         request.scan.range.to = args.to_height.map_or(RangeEnd::Tip, |height| RangeEnd::Height(Height(height)));
         request.scan.deliver = if args.coins { Deliver::Coins } else { Deliver::History };
         Ok(request)
@@ -51,19 +53,38 @@ impl WatchRequest {
     ///
     /// As of [`of_scan`](Self::of_scan).
     pub(crate) fn of_following(args: &FollowArgs) -> Result<Self, CliError> {
-        Self::of_watched(&args.watch)
+        Self::of_watched(&args.watch, &args.node, args.socket.network)
     }
 
-    /// Adds the keychains of arguments to a request. It begins at the earliest birthday.
+    /// The request of `rescan compare`, which chooses the range itself.
     ///
     /// # Errors
     ///
     /// As of [`of_scan`](Self::of_scan).
-    pub(crate) fn of(scan: ScanRequest, args: &WatchedArgs) -> Result<Self, CliError> {
-        match &args.wallets {
-            Some(path) => Self::of_file(scan, path, args.gap_limit),
-            None => Self::of_given(scan, &given(args)?, args.gap_limit),
+    pub(crate) fn of_comparison(args: &CompareArgs) -> Result<Self, CliError> {
+        let mut request = Self::of(ScanRequest::new(), &args.watched, &args.node, args.socket.network)?;
+        request.begin_at(RangeStart::Height(Height::GENESIS));
+        Ok(request)
+    }
+
+    /// Adds the keychains of arguments to a request. It begins at the earliest birthday.
+    fn of(
+        scan: ScanRequest,
+        args: &WatchedArgs,
+        node: &NodeArgs,
+        network: Option<NetworkName>,
+    ) -> Result<Self, CliError> {
+        if let Some(path) = &args.wallets {
+            return Self::of_file(scan, path, args.gap_limit);
         }
+        let mut given = GivenDescriptor::arguments(&args.descriptors);
+        if let Some(path) = &args.descriptors_file {
+            given.extend(read_descriptors(path)?);
+        }
+        if let Some(name) = &args.wallet {
+            given.extend(node_wallet::read(node, network, name)?);
+        }
+        Self::of_given(scan, &given, args.gap_limit)
     }
 
     /// Adds the keychains of descriptors to a request, for a wallet without a name.
@@ -82,10 +103,10 @@ impl WatchRequest {
         Ok(Self::new(scan, wallets, vec![interpreted]))
     }
 
-    fn of_watched(args: &WatchArgs) -> Result<Self, CliError> {
+    fn of_watched(args: &WatchArgs, node: &NodeArgs, network: Option<NetworkName>) -> Result<Self, CliError> {
         let mut scan = ScanRequest::new().verify(args.verify.into());
         scan.outpoints.clone_from(&args.outpoints);
-        let mut request = Self::of(scan, &args.watched)?;
+        let mut request = Self::of(scan, &args.watched, node, network)?;
         match (args.birthday, args.from_height) {
             (Some(seconds), _) => request.begin_at(RangeStart::Birthday(seconds)),
             (None, Some(height)) => request.begin_at(RangeStart::Height(Height(height))),
@@ -116,7 +137,7 @@ impl WatchRequest {
     fn new(mut scan: ScanRequest, wallets: WalletSet, interpreted: Vec<Interpreted>) -> Self {
         let mut birthdays = Birthdays::default();
         interpreted.iter().for_each(|one| birthdays.merge(one.birthdays));
-        let (start, note) = birthdays.start();
+        let (start, start_note) = birthdays.start();
         scan.range.from = start;
         let meanings = interpreted.iter().flat_map(|one| &one.meanings);
         let left_out = meanings.clone().count().saturating_sub(NOTES_MAX);
@@ -124,20 +145,20 @@ impl WatchRequest {
         if left_out > 0 {
             notes.push(format!("{left_out} more descriptors are taken likewise"));
         }
-        notes.extend(note.map(str::to_owned));
         let positions = interpreted.into_iter().map(|one| one.positions).collect();
-        Self { scan, wallets, notes, positions }
+        Self { scan, wallets, notes, start_note, positions }
     }
 
     /// Begins elsewhere than at the earliest birthday.
     pub(crate) fn begin_at(&mut self, start: RangeStart) {
         self.scan.range.from = start;
-        self.notes.retain(|note| !note.contains("begins"));
+        self.start_note = None;
     }
 
     /// Prints on stderr how some descriptors were understood.
     pub(crate) fn print_notes(&self) {
-        self.notes.iter().for_each(|note| notice(&format!("note: {note}")));
+        let notes = self.notes.iter().map(String::as_str).chain(self.start_note);
+        notes.for_each(|note| notice(&format!("note: {note}")));
     }
 
     /// Refuses descriptors of another network than the server's. The test networks share one key format, so only the
@@ -159,13 +180,4 @@ impl WatchRequest {
         }
         Ok(())
     }
-}
-
-/// The descriptors of one wallet: those of `--descriptor`, then those of `--descriptors`.
-fn given(args: &WatchedArgs) -> Result<Vec<GivenDescriptor>, CliError> {
-    let mut given = GivenDescriptor::arguments(&args.descriptors);
-    if let Some(path) = &args.descriptors_file {
-        given.extend(read_descriptors(path)?);
-    }
-    Ok(given)
 }

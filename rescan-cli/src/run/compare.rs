@@ -1,6 +1,5 @@
 //! `rescan compare`: the same rescan by several methods against the live server, and the cost of each.
 
-use rescan_client::ScanRequest;
 use rescan_compare::{CompareRequest, Curve, Node, compare, report};
 
 use crate::args::{CompareArgs, NetworkName, refuse_key};
@@ -8,11 +7,9 @@ use crate::error::{CliError, Exit};
 use crate::output::{ComparisonProgress, Output, comparison};
 use crate::request::{WatchRequest, connect_beside, rpc_client};
 
-pub(super) async fn run(args: &CompareArgs) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &CompareArgs, watched: WatchRequest) -> Result<Exit, CliError> {
     // Messages repeat these paths.
     args.report.as_ref().map_or(Ok(()), |path| refuse_key("--report", "a path", path))?;
-    let watched = WatchRequest::of(ScanRequest::new(), &args.watched)?;
-    watched.print_notes();
     let client = connect_beside(&args.socket, &args.node).await?;
     watched.check_network(client.server_info().network)?;
     let node = if args.node.is_given() {

@@ -12,15 +12,17 @@ use super::source::Source;
 use crate::args::FollowArgs;
 use crate::error::{CliError, Exit};
 use crate::output::{Form, Printer};
-use crate::request::{WatchRequest, check_birthday, socket_path};
+use crate::request::{WatchRequest, check_birthday, socket_path_beside};
 
-pub(super) async fn run(args: &FollowArgs, interrupts: &mut Interrupts) -> Result<Exit, CliError> {
-    let request = WatchRequest::of_following(args)?;
-    request.print_notes();
+pub(super) async fn run(
+    args: &FollowArgs,
+    request: WatchRequest,
+    interrupts: &mut Interrupts,
+) -> Result<Exit, CliError> {
     let lock = |path: &PathBuf| CheckpointFile::lock(path, args.resumed.checkpoint_every);
     let file = args.resumed.checkpoint.as_ref().map(lock).transpose()?;
     let saved = file.as_ref().map(CheckpointFile::load).transpose()?.flatten();
-    let socket = socket_path(&args.socket)?;
+    let socket = socket_path_beside(&args.socket, &args.node)?;
     let client = interrupts.abort(async { Ok(Client::connect(&socket).await?) }).await?;
     request.check_network(client.server_info().network)?;
     interrupts.abort(check_birthday(&client, args.watch.birthday)).await?;

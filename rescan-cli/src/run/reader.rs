@@ -90,7 +90,7 @@ impl Reader {
         let state = &mut self.state;
         match event {
             Event::Began(scan) => {
-                self.printer.show_progress(scan.clone());
+                self.printer.begin(scan.clone());
                 state.scan = Some(scan);
             }
             Event::Report(report) => self.printer.report(report)?,
@@ -111,7 +111,7 @@ impl Reader {
                 // Even right after the last save: the next block may be long in coming.
                 self.save()?;
                 if !std::mem::replace(&mut self.state.has_caught_up, true) {
-                    self.printer.summary(&summary, self.client.bytes_received())?;
+                    self.printer.summary(&summary, self.client.bytes_received(), self.source.checkpoint())?;
                 }
             }
             // After disconnected blocks too, the next block may be long in coming.
@@ -148,7 +148,7 @@ impl Reader {
     fn end(mut self, summary: &Summary) -> Result<Exit, CliError> {
         // The next run resumes from here.
         self.save()?;
-        self.printer.summary(summary, self.client.bytes_received())?;
+        self.printer.summary(summary, self.client.bytes_received(), self.source.checkpoint())?;
         self.printer.finish()?;
         // A scan that completed before Ctrl-C reached the server is complete.
         let was_cancelled = summary.outcome == Outcome::Cancelled && self.state.is_cancelled;

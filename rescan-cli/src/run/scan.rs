@@ -11,11 +11,9 @@ use super::source::{Event, Source};
 use crate::args::ScanArgs;
 use crate::error::{CliError, Exit};
 use crate::output::{Form, Printer};
-use crate::request::{WatchRequest, check_birthday, connect};
+use crate::request::{WatchRequest, check_birthday, connect_beside};
 
-pub(super) async fn run(args: &ScanArgs, interrupts: &mut Interrupts) -> Result<Exit, CliError> {
-    let request = WatchRequest::of_scan(args)?;
-    request.print_notes();
+pub(super) async fn run(args: &ScanArgs, request: WatchRequest, interrupts: &mut Interrupts) -> Result<Exit, CliError> {
     let reader = match &args.resumed.checkpoint {
         Some(path) => resume(args, path, request, interrupts).await?,
         None => begin(args, request, interrupts).await?,
@@ -68,7 +66,7 @@ async fn resume(
 }
 
 async fn connect_checked(args: &ScanArgs, request: &WatchRequest) -> Result<Client, CliError> {
-    let client = connect(&args.socket).await?;
+    let client = connect_beside(&args.socket, &args.node).await?;
     request.check_network(client.server_info().network)?;
     check_birthday(&client, args.watch.birthday).await?;
     Ok(client)

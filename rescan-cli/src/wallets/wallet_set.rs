@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
+use rescan_client::bitcoin::Amount;
 use rescan_client::coins::Coin;
-use rescan_client::report::BlockReport;
+use rescan_client::report::{BlockReport, Origin, Summary};
 use rescan_client::wallets::Wallets;
 
 use super::Labels;
@@ -24,6 +25,26 @@ impl Wallet {
     /// The wallet of the command line.
     pub(crate) fn unnamed(labels: Labels) -> Self {
         Self { name: None, labels }
+    }
+}
+
+/// Unspent coins: their number and value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Balance {
+    count: u64,
+    total_sat: u64,
+}
+
+impl Balance {
+    fn add(&mut self, coin: &Coin) {
+        self.count += 1;
+        self.total_sat = self.total_sat.saturating_add(coin.value.to_sat());
+    }
+
+    /// Sets the counts of unspent coins.
+    pub(crate) fn set(self, summary: &mut Summary) {
+        summary.unspent_count = self.count;
+        summary.unspent = Amount::from_sat(self.total_sat);
     }
 }
 
@@ -61,6 +82,25 @@ impl WalletSet {
                 wallets.split_coin(coin).into_iter().map(|(number, own)| (number, Cow::Owned(own))).collect()
             }
         }
+    }
+
+    /// The names of the wallets that these origins belong to. The only wallet has none.
+    pub(crate) fn owners(&self, origins: &[Origin]) -> Vec<Option<&str>> {
+        match self {
+            Self::One(_) => vec![None],
+            Self::Named(_, wallets) => wallets.owners(origins).into_iter().map(|number| wallets.name(number)).collect(),
+        }
+    }
+
+    /// The part of these coins that each wallet owns.
+    pub(crate) fn balances<'a>(&self, coins: impl Iterator<Item = &'a Coin>) -> Vec<Balance> {
+        let mut balances = vec![Balance::default(); self.list().len()];
+        for coin in coins {
+            for (number, _own) in self.split_coin(coin) {
+                balances[number].add(coin);
+            }
+        }
+        balances
     }
 
     /// The items of one wallet, of a list with one item per keychain.

@@ -75,9 +75,9 @@ pub enum ResumeError {
         /// The checkpoint's.
         found: BlockHash,
     },
-    /// Of other descriptors, scripts or outpoints, or another start of the range.
+    /// Of other descriptors, scripts, outpoints or wallets, or another start of the range.
     #[error(
-        "the checkpoint is of other descriptors, scripts or outpoints, or of a range that begins elsewhere: \
+        "the checkpoint is of other descriptors, scripts, outpoints or wallets, or of a range that begins elsewhere: \
          expected fingerprint {expected:.16}, found {found:.16}"
     )]
     Request {

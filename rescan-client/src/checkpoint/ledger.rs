@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use bitcoin::{BlockHash, OutPoint, Txid};
 use rescan_core::coins::Coin;
 use rescan_core::position::Height;
-use rescan_core::report::{BlockReport, Origin, Spent, merge_origins};
+use rescan_core::report::{BlockReport, Origin, Spent, TransactionReport, merge_origins};
 use rescan_core::watching::matching::can_be_coin;
 
 /// How many of the last blocks can be reverted: two days of them. Bitcoin Core keeps as many undisturbed by pruning
@@ -47,9 +47,17 @@ pub(super) struct Ledger {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct BlockUndo {
     /// By index in the block.
-    pub(super) txids: BTreeMap<u32, Txid>,
+    pub(super) transactions: BTreeMap<u32, Reported>,
     pub(super) spent: BTreeMap<OutPoint, SpentCoin>,
     pub(super) uses: Uses,
+}
+
+/// A transaction that was reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reported {
+    pub(super) txid: Txid,
+    /// The entries of the watch set that it touched, ascending. None are known from a file of an earlier version.
+    pub(super) origins: Vec<Origin>,
 }
 
 /// A coin that a block spent.
@@ -85,7 +93,9 @@ impl Ledger {
         }
         for transaction in &report.transactions {
             if let Some(undo) = self.undo_of(at) {
-                undo.txids.insert(transaction.tx_index, transaction.txid);
+                let reported = Reported { txid: transaction.txid, origins: Vec::new() };
+                let known = undo.transactions.entry(transaction.tx_index).or_insert(reported);
+                merge_origins(&mut known.origins, touched(transaction));
             }
             for spent in &transaction.spent {
                 self.spend(at, spent);
@@ -106,15 +116,16 @@ impl Ledger {
 
     /// Reverts every block above `fork`, and any other block at its height. Returns their contents, the last first. `None`,
     /// with nothing changed, if the undo data does not reach that deep.
-    pub(super) fn rewind(&mut self, fork: BlockKey) -> Option<Vec<(BlockKey, Txid)>> {
+    pub(super) fn rewind(&mut self, fork: BlockKey) -> Option<Vec<(BlockKey, Reported)>> {
         if !self.reaches(fork.0) {
             return None;
         }
         let gone: Vec<BlockKey> = self.undo.range((fork.0, lowest_hash())..).map(|(key, _)| *key).collect();
         let mut withdrawn = Vec::new();
         for key in gone.into_iter().rev().filter(|key| *key != fork) {
-            let undo = self.undo.remove(&key).expect("it was just listed");
-            withdrawn.extend(undo.txids.values().rev().map(|txid| (key, *txid)));
+            let mut undo = self.undo.remove(&key).expect("it was just listed");
+            let transactions = std::mem::take(&mut undo.transactions);
+            withdrawn.extend(transactions.into_values().rev().map(|reported| (key, reported)));
             self.take_back(undo);
         }
         let stands = |coin: &Coin| coin.height < fork.0 || (coin.height, coin.block_hash) == fork;
@@ -246,6 +257,12 @@ fn is_open(origins: &[Origin], watched_through: &[Option<u32>]) -> bool {
         }
         Origin::Keychain { index: None, .. } | Origin::Script(_) | Origin::Outpoint(_) => false,
     })
+}
+
+/// The entries that a transaction touches.
+fn touched(transaction: &TransactionReport) -> Vec<Origin> {
+    let received = transaction.received.iter().flat_map(|received| &received.origins);
+    received.chain(transaction.spent.iter().flat_map(|spent| &spent.origins)).copied().collect()
 }
 
 fn note_use(uses: &mut Uses, origin: Origin) {

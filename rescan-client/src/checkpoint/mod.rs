@@ -58,7 +58,7 @@ struct CoveredTo {
 }
 
 /// A transaction that was reported, and is in a block that the chain has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reverted {
     /// The height of that block.
     pub height: Height,
@@ -66,6 +66,9 @@ pub struct Reverted {
     pub block_hash: BlockHash,
     /// The transaction, which may be in another block by now.
     pub txid: Txid,
+    /// The entries of the watch set that it touched; see [`Wallets::owners`](crate::wallets::Wallets::owners). Empty if the
+    /// checkpoint is of an earlier version of this library.
+    pub origins: Vec<Origin>,
 }
 
 /// The reports that a checkpoint has reverted.
@@ -212,8 +215,10 @@ impl Checkpoint {
         let ledger = std::mem::take(&mut self.ledger);
         self.covered = None;
         let blocks = ledger.undo.into_iter().rev();
-        let txids = blocks.flat_map(|(key, undo)| undo.txids.into_values().rev().map(move |txid| (key, txid)));
-        Rollback { reverted: txids.map(Reverted::from).collect(), is_restart: true }
+        let of_block = |(key, undo): (ledger::BlockKey, ledger::BlockUndo)| {
+            undo.transactions.into_values().rev().map(move |reported| Reverted::from((key, reported)))
+        };
+        Rollback { reverted: blocks.flat_map(of_block).collect(), is_restart: true }
     }
 
     /// The request that goes on from here, of the one that this checkpoint is of.
@@ -294,9 +299,10 @@ impl Resume {
     }
 }
 
-impl From<(ledger::BlockKey, Txid)> for Reverted {
-    fn from(((height, block_hash), txid): (ledger::BlockKey, Txid)) -> Self {
-        Self { height, block_hash, txid }
+impl From<(ledger::BlockKey, ledger::Reported)> for Reverted {
+    fn from(((height, block_hash), reported): (ledger::BlockKey, ledger::Reported)) -> Self {
+        let ledger::Reported { txid, origins } = reported;
+        Self { height, block_hash, txid, origins }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! These structs are the format: a change to them is a new version of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -13,7 +14,7 @@ use rescan_core::report::{BlockId, Origin};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ledger::{BlockUndo, Buried, Ledger, SpentCoin};
+use super::ledger::{BlockUndo, Buried, Ledger, Reported, SpentCoin};
 use super::subject::Subject;
 use super::{Checkpoint, CoveredTo};
 
@@ -60,6 +61,9 @@ struct UndoRecord {
     height: u32,
     block: Text<BlockHash>,
     txids: Vec<(u32, Text<Txid>)>,
+    /// The origins of each, by its index. Absent from files of programs that did not know it.
+    #[serde(default)]
+    origins: Vec<(u32, Vec<OriginRecord>)>,
     spent: Vec<CoinRecord>,
     /// Of coins that are not known.
     spent_unknown: Vec<(Text<OutPoint>, Vec<OriginRecord>)>,
@@ -204,8 +208,10 @@ impl UndoRecord {
                 SpentCoin::Unknown(origins) => spent_unknown.push((Text(*outpoint), origin_records(origins))),
             }
         }
-        let txids = undo.txids.iter().map(|(index, txid)| (*index, Text(*txid))).collect();
-        Self { height: height.0, block: Text(block), txids, spent, spent_unknown, uses: pairs(&undo.uses) }
+        let transactions = || undo.transactions.iter();
+        let txids = transactions().map(|(index, reported)| (*index, Text(reported.txid))).collect();
+        let origins = transactions().map(|(index, reported)| (*index, origin_records(&reported.origins))).collect();
+        Self { height: height.0, block: Text(block), txids, origins, spent, spent_unknown, uses: pairs(&undo.uses) }
     }
 }
 
@@ -214,11 +220,14 @@ impl From<UndoRecord> for BlockUndo {
         let known = record.spent.into_iter().map(Coin::from).map(|coin| (coin.outpoint, SpentCoin::Known(coin)));
         let unknown = record.spent_unknown.into_iter();
         let unknown = unknown.map(|(outpoint, of)| (outpoint.0, SpentCoin::Unknown(origins(of))));
-        Self {
-            txids: record.txids.into_iter().map(|(index, txid)| (index, txid.0)).collect(),
-            spent: known.chain(unknown).collect(),
-            uses: record.uses.into_iter().collect(),
+        let of = |(index, txid): (u32, Text<Txid>)| (index, Reported { txid: txid.0, origins: Vec::new() });
+        let mut transactions: BTreeMap<u32, Reported> = record.txids.into_iter().map(of).collect();
+        for (index, records) in record.origins {
+            if let Some(reported) = transactions.get_mut(&index) {
+                reported.origins = origins(records);
+            }
         }
+        Self { transactions, spent: known.chain(unknown).collect(), uses: record.uses.into_iter().collect() }
     }
 }
 

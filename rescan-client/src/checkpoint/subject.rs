@@ -1,4 +1,4 @@
-//! The subject of a checkpoint: a network, the entries of a request, and the start of its range.
+//! The subject of a checkpoint: a network, the entries of a request, their wallets, and the start of its range.
 //!
 //! Only a fingerprint of the request is kept. It leaves out the parts that may change from one scan to the next: gap
 //! limits, last revealed indexes, the end of the range, the blocks to verify.
@@ -64,9 +64,18 @@ fn fingerprint(request: &ScanRequest) -> sha256::Hash {
             locator.iter().for_each(|hash| add(&hash.to_byte_array()));
         }
     }
+    // The lines printed for a transaction name its wallets. A request of one wallet has no names.
+    for owner in &request.owners {
+        add(owner.name.as_bytes());
+        [owner.keychains, owner.scripts, owner.outpoints].iter().for_each(|entries| add(&number(*entries)));
+    }
     sha256::Hash::from_engine(engine)
 }
 
 fn count<T>(entries: &[T]) -> [u8; 8] {
-    (entries.len() as u64).to_le_bytes() // usize has at most 64 bits
+    number(entries.len())
+}
+
+fn number(count: usize) -> [u8; 8] {
+    (count as u64).to_le_bytes() // usize has at most 64 bits
 }

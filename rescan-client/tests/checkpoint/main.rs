@@ -40,7 +40,7 @@ impl Heard {
     }
 
     fn withdraw(&mut self, withdrawn: &Reverted) {
-        let Reverted { height, block_hash, txid } = *withdrawn;
+        let Reverted { height, block_hash, txid, .. } = *withdrawn;
         self.withdrawn += 1;
         assert!(self.transactions.remove(&(height, block_hash, txid)).is_some(), "{txid} was never reported");
     }

@@ -9,6 +9,8 @@ use super::Line;
 /// A transaction printed before, in a block that was disconnected.
 #[derive(Debug, Serialize)]
 pub(crate) struct RevertedLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wallet: Option<String>,
     height: u32,
     block_hash: String,
     txid: String,
@@ -21,11 +23,11 @@ pub(crate) struct BlockLine {
     block_hash: String,
 }
 
-/// A `withdrawn` line.
-pub(crate) fn reverted(reverted: &Reverted) -> Line {
-    let Reverted { height, block_hash, txid } = reverted;
+/// A `withdrawn` line, for one of several wallets or for the only one.
+pub(crate) fn reverted(reverted: &Reverted, wallet: Option<&str>) -> Line {
+    let Reverted { height, block_hash, txid, .. } = reverted;
     let (block_hash, txid) = (block_hash.to_string(), txid.to_string());
-    Line::Reverted(RevertedLine { height: height.0, block_hash, txid })
+    Line::Reverted(RevertedLine { wallet: wallet.map(str::to_owned), height: height.0, block_hash, txid })
 }
 
 /// A `connected` line.

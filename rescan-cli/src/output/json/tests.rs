@@ -291,7 +291,7 @@ fn an_info_line_has_every_field_of_the_servers() {
 #[test]
 fn a_withdrawn_line_names_block_and_txid_and_a_restarted_line_nothing() {
     let (block_hash, txid) = (BlockHash::from_byte_array(hash(0xaa)), Txid::from_byte_array(hash(0xbb)));
-    let line = reverted(&Reverted { height: Height(712), block_hash, txid });
+    let line = reverted(&Reverted { height: Height(712), block_hash, txid, origins: Vec::new() }, None);
     let (block_hash, txid) = (printed("aa"), printed("bb"));
     let expected = format!(r#"{{"type":"withdrawn","height":712,"block_hash":"{block_hash}","txid":"{txid}"}}"#);
     assert_eq!(text(&line), expected);

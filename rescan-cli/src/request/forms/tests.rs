@@ -1,7 +1,7 @@
 //! Every form, from the program that writes it where it could be had. `tests/exports/README.md` has their origins.
 
 use super::*;
-use crate::request::Birthday;
+use crate::request::given::Birthday;
 use crate::request::interpreted::Interpreted;
 
 const LISTED: &str = include_str!("../../../tests/exports/listdescriptors.json");
