@@ -11,7 +11,7 @@ use rescan_client::{Deliver, RangeEnd, RangeStart, ScanRequest};
 use super::birthdays::Birthdays;
 use super::forms::read_descriptors;
 use super::given::GivenDescriptor;
-use super::interpreted::Interpreted;
+use super::keychains::Keychains;
 use super::{node_wallet, wallets_file};
 use crate::args::{CompareArgs, FollowArgs, NetworkName, NodeArgs, ScanArgs, WatchArgs, WatchedArgs};
 use crate::error::{CliError, DescriptorPosition};
@@ -97,10 +97,10 @@ impl WatchRequest {
         given: &[GivenDescriptor],
         gap_limit: Option<u32>,
     ) -> Result<Self, CliError> {
-        let mut interpreted = Interpreted::of(given, gap_limit)?;
-        scan.keychains = std::mem::take(&mut interpreted.keychains);
-        let wallets = WalletSet::One(Wallet::unnamed(std::mem::take(&mut interpreted.labels)));
-        Ok(Self::new(scan, wallets, vec![interpreted]))
+        let mut keychains = Keychains::of(given, gap_limit)?;
+        scan.keychains = std::mem::take(&mut keychains.list);
+        let wallets = WalletSet::One(Wallet::unnamed(std::mem::take(&mut keychains.labels)));
+        Ok(Self::new(scan, wallets, vec![keychains]))
     }
 
     fn of_watched(args: &WatchArgs, node: &NodeArgs, network: Option<NetworkName>) -> Result<Self, CliError> {
@@ -119,33 +119,33 @@ impl WatchRequest {
         let mut split = wallets::Wallets::new();
         let (mut list, mut all) = (Vec::new(), Vec::new());
         for (name, given) in wallets_file::read(path)? {
-            let mut interpreted = Interpreted::of(&given, gap_limit)?;
-            let keychains = std::mem::take(&mut interpreted.keychains);
-            let wallet = keychains.into_iter().fold(wallets::Wallet::new(), wallets::Wallet::keychain);
+            let mut keychains = Keychains::of(&given, gap_limit)?;
+            let list_of_wallet = std::mem::take(&mut keychains.list);
+            let wallet = list_of_wallet.into_iter().fold(wallets::Wallet::new(), wallets::Wallet::keychain);
             split.add(name.clone(), wallet).map_err(|error| {
                 CliError::usage(
                     format!("{}: {error}", path.display()),
                     "give each wallet its own name: the output contains it",
                 )
             })?;
-            list.push(Wallet { name: Some(name), labels: std::mem::take(&mut interpreted.labels) });
-            all.push(interpreted);
+            list.push(Wallet { name: Some(name), labels: std::mem::take(&mut keychains.labels) });
+            all.push(keychains);
         }
         Ok(Self::new(split.watched_by(scan), WalletSet::Named(list, split), all))
     }
 
-    fn new(mut scan: ScanRequest, wallets: WalletSet, interpreted: Vec<Interpreted>) -> Self {
+    fn new(mut scan: ScanRequest, wallets: WalletSet, keychains: Vec<Keychains>) -> Self {
         let mut birthdays = Birthdays::default();
-        interpreted.iter().for_each(|one| birthdays.merge(one.birthdays));
+        keychains.iter().for_each(|one| birthdays.merge(one.birthdays));
         let (start, start_note) = birthdays.start();
         scan.range.from = start;
-        let meanings = interpreted.iter().flat_map(|one| &one.meanings);
+        let meanings = keychains.iter().flat_map(|one| &one.meanings);
         let left_out = meanings.clone().count().saturating_sub(NOTES_MAX);
         let mut notes: Vec<String> = meanings.take(NOTES_MAX).cloned().collect();
         if left_out > 0 {
             notes.push(format!("{left_out} more descriptors are taken likewise"));
         }
-        let positions = interpreted.into_iter().map(|one| one.positions).collect();
+        let positions = keychains.into_iter().map(|one| one.positions).collect();
         Self { scan, wallets, notes, start_note, positions }
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::request::given::Birthday;
-use crate::request::interpreted::Interpreted;
+use crate::request::keychains::Keychains;
 
 const LISTED: &str = include_str!("../../../tests/exports/listdescriptors.json");
 const IMPORTED: &str = include_str!("../../../tests/exports/importdescriptors.json");
@@ -34,8 +34,8 @@ fn refused(text: impl AsRef<[u8]>) -> String {
 
 /// The single-path descriptors that are watched.
 fn watched(given: &[GivenDescriptor]) -> Vec<String> {
-    let interpreted = Interpreted::of(given, None).unwrap_or_else(|error| panic!("{:?}", error.message));
-    interpreted.keychains.into_iter().map(|keychain| keychain.descriptor).collect()
+    let keychains = Keychains::of(given, None).unwrap_or_else(|error| panic!("{:?}", error.message));
+    keychains.list.into_iter().map(|keychain| keychain.descriptor).collect()
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn account_maps_mean_the_change_path_too() {
     }
     // A typing error is found although the text is changed.
     let mistyped = SPARROW_FOR_SPECTER.replace("12f30505", "12f30506");
-    assert!(Interpreted::of(&read(mistyped), None).is_err());
+    assert!(Keychains::of(&read(mistyped), None).is_err());
     let backup = format!(r#"{{"name":"a","recv_descriptor":"{}","change_descriptor":"{}"}}"#, both()[0], both()[1]);
     assert_eq!(watched(&read(backup)), both());
 }
@@ -155,7 +155,7 @@ fn private_keys_in_any_form_are_refused_and_not_repeated() {
         SPARROW_FOR_SPECTER.replace(KEY, PRIVATE),
     ] {
         let given = read(&text);
-        let error = Interpreted::of(&given, None).expect_err("a private key");
+        let error = Keychains::of(&given, None).expect_err("a private key");
         let message = error.message.unwrap_or_default();
         assert!(message.contains("private key") && !message.contains(&PRIVATE[..8]), "{message}");
         assert!(!format!("{given:?}").contains(&PRIVATE[..8]));
@@ -170,7 +170,7 @@ fn a_hundred_thousand_descriptors_are_read_in_order() {
     for text in [lines, list] {
         let given = read(&text);
         assert_eq!((given.len(), given[99_999].text.as_str()), (100_000, script(99_999).as_str()));
-        let interpreted = Interpreted::of(&given, None).expect("scripts");
-        assert_eq!((interpreted.keychains.len(), interpreted.labels.iter().count()), (100_000, 100_000));
+        let keychains = Keychains::of(&given, None).expect("scripts");
+        assert_eq!((keychains.list.len(), keychains.labels.iter().count()), (100_000, 100_000));
     }
 }

@@ -14,7 +14,7 @@ use super::tables;
 use crate::args::DemoArgs;
 use crate::error::{CliError, Exit};
 use crate::output::Output;
-use crate::request::{GivenDescriptor, Interpreted};
+use crate::request::{GivenDescriptor, Keychains};
 use crate::wallets::{Wallet, WalletResult};
 
 pub(in crate::run) async fn run(args: &DemoArgs) -> Result<Exit, CliError> {
@@ -82,7 +82,7 @@ async fn rescan_wallets(client: &Client, core: &CoreResult, names: &[String]) ->
         let descriptors: Vec<String> = expected.descriptors.iter().map(|it| it.descriptor.clone()).collect();
         let mut request = ScanRequest::new();
         let given = GivenDescriptor::arguments(&descriptors);
-        let Interpreted { keychains, labels, .. } = Interpreted::of(&given, None)?;
+        let Keychains { list: keychains, labels, .. } = Keychains::of(&given, None)?;
         request.keychains = keychains;
         let before = client.bytes_received();
         let found = rescan(client, request).await?;

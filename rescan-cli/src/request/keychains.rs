@@ -2,40 +2,40 @@
 
 use std::collections::HashMap;
 
-use rescan_client::descriptor;
-use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX, GivenKeychain};
+use rescan_client::descriptor::{self, Interpreted};
+use rescan_client::{GAP_LIMIT_DEFAULT, GivenKeychain};
 
 use super::birthdays::Birthdays;
-use super::given::GivenDescriptor;
+use super::given::{Birthday, GivenDescriptor};
 use crate::error::{CliError, DescriptorPosition};
 use crate::wallets::Labels;
 
 /// The keychains of one wallet's descriptors: one for each path.
 #[derive(Debug, Default)]
-pub(crate) struct Interpreted {
-    pub(crate) keychains: Vec<GivenKeychain>,
+pub(crate) struct Keychains {
+    pub(crate) list: Vec<GivenKeychain>,
     pub(crate) labels: Labels,
     /// The place of each descriptor.
     pub(crate) positions: Vec<DescriptorPosition>,
     pub(crate) birthdays: Birthdays,
-    /// The descriptors that a text which is none was taken for.
+    /// The descriptors that texts which are none stand for, each in a sentence.
     pub(crate) meanings: Vec<String>,
 }
 
-impl Interpreted {
+impl Keychains {
     /// Interprets descriptors. `gap_limit` is that of the command line.
     ///
     /// # Errors
     ///
     /// If one cannot be watched.
     pub(crate) fn of(given: &[GivenDescriptor], gap_limit: Option<u32>) -> Result<Self, CliError> {
-        let mut interpreted = Self::default();
+        let mut keychains = Self::default();
         let mut known = HashMap::new();
         let counts: Vec<u32> =
-            given.iter().map(|given| interpreted.add(given, gap_limit, &mut known)).collect::<Result<_, _>>()?;
-        interpreted.labels = Labels::new(counts);
-        interpreted.positions = given.iter().map(|given| given.position.clone()).collect();
-        Ok(interpreted)
+            given.iter().map(|given| keychains.add(given, gap_limit, &mut known)).collect::<Result<_, _>>()?;
+        keychains.labels = Labels::new(counts);
+        keychains.positions = given.iter().map(|given| given.position.clone()).collect();
+        Ok(keychains)
     }
 
     /// Adds the keychains of a descriptor, and returns how many there are. Of a file that has a descriptor and its paths
@@ -47,13 +47,15 @@ impl Interpreted {
         known: &mut HashMap<String, usize>,
     ) -> Result<u32, CliError> {
         let refused = |error| CliError::descriptor(&given.position, &error);
-        let branches = descriptor::expand(&given.text).map_err(refused)?;
-        self.birthdays.add(given.birthday);
-        let gap_limit = gap_limit.unwrap_or(GAP_LIMIT_DEFAULT).clamp(1, GAP_LIMIT_MAX);
+        let Interpreted { branches, annotations, meaning } = descriptor::interpret(&given.text).map_err(refused)?;
+        self.birthdays.add(annotations.birthday_height.map_or(given.birthday, Birthday::Height));
+        // An annotation is a lower bound.
+        let gap_limit = gap_limit.max(annotations.gap_limit).unwrap_or(GAP_LIMIT_DEFAULT);
+        self.meanings.extend(meaning.map(|meaning| format!("{} is taken as {meaning}", given.position)));
         let last_revealed = given.revealed(gap_limit);
         if given.position.is_of_file() && branches.iter().all(|branch| known.contains_key(branch)) {
             for number in branches.iter().filter_map(|branch| known.get(branch)) {
-                let keychain = &mut self.keychains[*number];
+                let keychain = &mut self.list[*number];
                 keychain.last_revealed = keychain.last_revealed.max(last_revealed);
                 keychain.gap_limit = keychain.gap_limit.max(gap_limit);
             }
@@ -61,10 +63,10 @@ impl Interpreted {
         }
         let count = u32::try_from(branches.len()).unwrap_or(u32::MAX);
         for branch in branches {
-            known.insert(branch.clone(), self.keychains.len());
+            known.insert(branch.clone(), self.list.len());
             let mut keychain = GivenKeychain::new(branch).gap_limit(gap_limit);
             keychain.last_revealed = last_revealed;
-            self.keychains.push(keychain);
+            self.list.push(keychain);
         }
         Ok(count)
     }
@@ -79,6 +81,9 @@ impl GivenDescriptor {
 
 #[cfg(test)]
 mod tests {
+    use rescan_client::RangeStart;
+    use rescan_client::position::Height;
+
     use super::*;
 
     #[test]
@@ -100,5 +105,20 @@ mod tests {
             let last = revealed.map_or(gap_limit - 1, |revealed| revealed + gap_limit);
             assert!(last_watched.is_none_or(|watched| watched <= last), "{given:?}");
         }
+    }
+
+    #[test]
+    fn annotations_are_the_birthday_and_the_least_gap_limit_of_their_keychain() {
+        const KEY: &str = "tpubDCBWBScQPGv4Xk3JSbhw6wYYpayMjb2eAYyArpbSqQTbLDpphHGAetB6VQgVeftLML8vDSUEWcC2xDi3qJJ3YCDChJDvqVzpgoYSuT52MhJ";
+        let texts = [format!("wpkh({KEY}/<0;1>/*)?bh=90&gl=200"), format!("tr({KEY}/0/*)?bh=70")];
+        for (gap_limit, due) in [(None, [200, 200, 1_000]), (Some(20), [200, 200, 20]), (Some(300), [300; 3])] {
+            let keychains = Keychains::of(&GivenDescriptor::arguments(&texts), gap_limit).expect("descriptors");
+            assert_eq!(keychains.list.iter().map(|keychain| keychain.gap_limit).collect::<Vec<_>>(), due);
+            assert_eq!(keychains.birthdays.start(), (RangeStart::Height(Height(70)), None));
+            assert!(keychains.list.iter().all(|keychain| !keychain.descriptor.contains('?')));
+        }
+        let unknown = GivenDescriptor::arguments(&[texts[0].clone(), format!("tr({KEY}/0/*)")]);
+        let keychains = Keychains::of(&unknown, None).expect("descriptors");
+        assert_eq!(keychains.birthdays.start(), (RangeStart::Height(Height::GENESIS), None));
     }
 }
