@@ -3,13 +3,13 @@
 //! Every answer is compared with that of the summaries, and theirs with the first scan's, in which
 //! the server derived the scripts. A difference ends the comparison without figures.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bitcoin::NetworkKind;
 use futures::StreamExt;
-use rescan_client::{Client, ScanEvent, ScanRequest};
+use rescan_client::{Client, ScanEvent, ScanRequest, ScanStream};
 use rescan_core::history::History;
-use rescan_core::report::Summary;
+use rescan_core::report::{Phase, Summary};
 
 use crate::answer::Answer;
 use crate::comparison::{BlockRange, CacheState, Comparison, Machine, MethodReport, MethodResult, Server, WalletSize};
@@ -21,11 +21,18 @@ use crate::method::Method;
 use crate::methods::{Context, MethodRun};
 use crate::request::{CompareRequest, Curve, Step};
 use crate::rounds::{Rounds, Steps};
+use crate::units;
 
 /// The format of a [`Comparison`] of this version.
 const FORMAT: u32 = 1;
 
-/// Makes the comparison. `announce` receives each step before it is made.
+const FIRST_SCAN: &str = "a first scan, to find the used indexes of the keychains";
+
+/// Often enough to look alive.
+const DERIVATION_SHOWN_EVERY: Duration = Duration::from_millis(150);
+
+/// Makes the comparison. `announce` receives each step before it is made, and how many scripts of how many the server and
+/// then this process have derived.
 ///
 /// # Errors
 /// [`CompareError`] if any method fails or gives another answer than the rest, or if the chain was
@@ -38,11 +45,12 @@ pub async fn compare(
     let begun = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let rounds = Rounds { counted: request.runs };
     let mut steps = Steps::new(announce, step_count(request, rounds));
-    steps.next("a first scan, to find the used indexes of the keychains".to_owned());
-    let (first, summary) = first_scan(client, request).await?;
+    let (first, summary) = first_scan(client, request, &mut steps).await?;
     let pinned = PinnedBlocks::of(&summary)?;
     let network = client.server_info().network;
-    let watched = WatchedScripts::derive(&request.keychains, &summary.keychains, NetworkKind::from(network)).await?;
+    let show = |derived| steps.detail(format!("the same scripts here: {} derived", units::grouped(derived)));
+    let watched =
+        WatchedScripts::derive(&request.keychains, &summary.keychains, NetworkKind::from(network), show).await?;
     let meter = Meter::of_server(client);
     let mut methods = MethodRun::of_server(Context { peer: client, meter: &meter, pinned, watched: &watched }).to_vec();
     let node_meter = request.node.as_ref().map(Meter::of_node);
@@ -104,15 +112,29 @@ fn without_node(method: Method) -> MethodReport {
 }
 
 /// The scan that any wallet would make: the server derives, by the gap rule.
-async fn first_scan(client: &Client, request: &CompareRequest) -> Result<(Answer, Summary), CompareError> {
+async fn first_scan(
+    client: &Client,
+    request: &CompareRequest,
+    steps: &mut Steps<'_>,
+) -> Result<(Answer, Summary), CompareError> {
+    steps.next(FIRST_SCAN.to_owned());
     let range = choose_range(client, request).await?;
     let mut scan = ScanRequest::new();
     scan.keychains = request.keychains.clone();
     scan.range = range;
     let mut stream = client.scan(scan).await?;
     let mut history = History::new();
+    let mut ticks = tokio::time::interval(DERIVATION_SHOWN_EVERY);
+    let mut is_deriving = true;
     loop {
-        match stream.next().await.transpose()? {
+        let event = tokio::select! {
+            event = stream.next() => event,
+            _tick = ticks.tick(), if is_deriving => {
+                is_deriving = show_derivation(&stream, steps).await;
+                continue;
+            }
+        };
+        match event.transpose()? {
             Some(ScanEvent::Report(report)) => history.add(report),
             Some(ScanEvent::Finished(summary)) => {
                 let mut answer = Answer::default();
@@ -123,6 +145,22 @@ async fn first_scan(client: &Client, request: &CompareRequest) -> Result<(Answer
             }
             Some(_) => {}
             None => return Err(missing_summary()),
+        }
+    }
+}
+
+/// Announces how many scripts are derived. Returns whether there is more to come.
+async fn show_derivation(stream: &ScanStream, steps: &mut Steps<'_>) -> bool {
+    match stream.progress().await {
+        Ok(progress) if progress.phase == Phase::Deriving => {
+            let deriving = units::deriving(progress.scripts_derived, progress.scripts_total);
+            steps.detail(format!("{FIRST_SCAN}: {deriving}"));
+            true
+        }
+        // The stream has the reason of an error.
+        _ => {
+            steps.detail(FIRST_SCAN.to_owned());
+            false
         }
     }
 }

@@ -50,6 +50,6 @@ pub struct Step {
     pub done: u64,
     /// Steps in all, at most.
     pub total: u64,
-    /// The step that now begins, for people.
+    /// The step that now begins, or its progress, for people.
     pub doing: String,
 }

@@ -81,4 +81,26 @@ impl<'s> Steps<'s> {
         (self.announce)(&Step { done: self.done, total: self.total, doing });
         self.done = self.done.saturating_add(1);
     }
+
+    /// Announces more of the step that began last.
+    pub(crate) fn detail(&mut self, doing: String) {
+        (self.announce)(&Step { done: self.done.saturating_sub(1), total: self.total, doing });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_about_a_step_is_no_further_step() {
+        let mut announced = Vec::new();
+        let mut announce = |step: &Step| announced.push((step.done, step.doing.clone()));
+        let mut steps = Steps::new(&mut announce, 2);
+        steps.next("a".to_owned());
+        steps.detail("a, half of it".to_owned());
+        steps.next("b".to_owned());
+        let expected = [(0, "a"), (0, "a, half of it"), (1, "b")].map(|(done, doing)| (done, doing.to_owned()));
+        assert_eq!(announced, expected);
+    }
 }

@@ -46,6 +46,14 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
+/// The progress of a derivation: `deriving 120,000 of 1,000,000 scripts`. A total of 0 is unknown.
+pub fn deriving(derived: u64, total: u64) -> String {
+    match total {
+        0 => "deriving scripts".to_owned(),
+        total => format!("deriving {} of {}", grouped(derived), counted(total, "script")),
+    }
+}
+
 /// A time with about three digits: `1.24 ms`, `12 ms`, `0.24 s`, `9.20 s`, `132 s`.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64();

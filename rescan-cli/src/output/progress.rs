@@ -151,12 +151,7 @@ fn describe(progress: &report::Progress) -> String {
             units::bytes(progress.bytes_done),
             units::bytes(progress.bytes_total)
         ),
-        Phase::Deriving if progress.scripts_total == 0 => "deriving scripts".to_owned(),
-        Phase::Deriving => format!(
-            "deriving {} of {}",
-            units::grouped(progress.scripts_derived),
-            units::counted(progress.scripts_total, "script")
-        ),
+        Phase::Deriving => units::deriving(progress.scripts_derived, progress.scripts_total),
         Phase::Walking => walking(progress),
         _ => "finishing".to_owned(),
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rescan_client::bitcoin::{Network, NetworkKind};
-use rescan_client::descriptor::{DescriptorError, Keychain};
+use rescan_client::descriptor::{self, DescriptorError};
 use rescan_client::position::Height;
 use rescan_client::wallets;
 use rescan_client::{Deliver, RangeEnd, RangeStart, ScanRequest};
@@ -167,7 +167,8 @@ impl WatchRequest {
         for (number, (wallet, positions)) in self.wallets.list().iter().zip(&self.positions).enumerate() {
             let keychains = self.wallets.keychains_of(number, &self.scan.keychains);
             for (label, keychain) in wallet.labels.iter().zip(keychains) {
-                let Err(error) = Keychain::parse(&keychain.descriptor, NetworkKind::from(server)) else { continue };
+                let checked = descriptor::check_network(&keychain.descriptor, NetworkKind::from(server));
+                let Err(error) = checked else { continue };
                 let place = usize::try_from(label.descriptor).ok().and_then(|number| positions.get(number));
                 let refused = CliError::descriptor(place.unwrap_or(&DescriptorPosition::Argument(0)), &error);
                 return Err(match error {

@@ -41,7 +41,7 @@ impl WatchedScripts {
     }
 
     /// The scripts that the gap rule ends with: of each keychain, the indexes up to its last used
-    /// or revealed one, and its gap limit beyond.
+    /// or revealed one, and its gap limit beyond. `show` receives their number, again and again.
     ///
     /// # Errors
     /// If a script cannot be derived.
@@ -49,6 +49,7 @@ impl WatchedScripts {
         keychains: &[GivenKeychain],
         used: &[KeychainUse],
         network: NetworkKind,
+        mut show: impl FnMut(u64),
     ) -> Result<Self, CompareError> {
         let mut scripts = Vec::new();
         for (number, (given, used)) in keychains.iter().zip(used).enumerate() {
@@ -57,6 +58,7 @@ impl WatchedScripts {
             for index in 0..=last_index(given, &keychain, *used) {
                 keychain.scripts(index, &mut scripts).map_err(|source| CompareError::Derive { number, source })?;
                 if index % INDEXES_PER_TURN == 0 {
+                    show(scripts.len() as u64); // usize is at most 64 bits
                     tokio::task::yield_now().await;
                 }
             }
@@ -88,7 +90,8 @@ mod tests {
     const KEY: &str = "tpubDCBWBScQPGv4Xk3JSbhw6wYYpayMjb2eAYyArpbSqQTbLDpphHGAetB6VQgVeftLML8vDSUEWcC2xDi3qJJ3YCDChJDvqVzpgoYSuT52MhJ";
 
     async fn count(keychain: GivenKeychain, used: KeychainUse) -> usize {
-        let watched = WatchedScripts::derive(&[keychain], &[used], NetworkKind::Test).await.expect("it derives");
+        let watched =
+            WatchedScripts::derive(&[keychain], &[used], NetworkKind::Test, |_| {}).await.expect("it derives");
         assert_eq!(watched.scripts.len(), watched.hashed.len());
         assert_eq!(watched.scripts.len(), watched.compiled.script_count());
         watched.scripts.len()
@@ -115,8 +118,9 @@ mod tests {
     async fn duplicate_scripts_are_watched_once() {
         let same = [GivenKeychain::new(format!("wpkh({KEY}/0/*)")), GivenKeychain::new(format!("wpkh({KEY}/0/*)"))]
             .map(|keychain| keychain.gap_limit(5));
-        let watched =
-            WatchedScripts::derive(&same, &[KeychainUse::Unused; 2], NetworkKind::Test).await.expect("it derives");
+        let watched = WatchedScripts::derive(&same, &[KeychainUse::Unused; 2], NetworkKind::Test, |_| {})
+            .await
+            .expect("it derives");
         assert_eq!(watched.scripts.len(), 5);
     }
 }

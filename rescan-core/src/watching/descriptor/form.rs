@@ -55,6 +55,11 @@ impl Form {
     }
 }
 
+/// Whether it is `addr(..)`.
+pub(super) fn is_address(body: &str) -> bool {
+    body.starts_with("addr(")
+}
+
 fn parse_address(text: &str) -> Result<Form, DescriptorError> {
     // The cause would quote the text.
     let address = Address::<NetworkUnchecked>::from_str(text).or(Err(DescriptorError::BadAddress))?;

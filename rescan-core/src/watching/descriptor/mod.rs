@@ -29,6 +29,7 @@ mod error;
 mod form;
 mod interpret;
 mod keys;
+mod network_check;
 mod outline;
 mod placed_key;
 mod template;
@@ -44,6 +45,7 @@ pub use self::error::{DeriveError, DescriptorError};
 use self::form::Form;
 pub use self::interpret::{Interpreted, interpret};
 use self::keys::{KeyTable, KeyTableBuilder};
+pub use self::network_check::check_network;
 use self::placed_key::PlacedKey;
 use self::template::Template;
 
@@ -95,7 +97,7 @@ impl Keychain {
             return Err(DescriptorError::Multipath { paths });
         }
         let form = Form::parse(body)?;
-        check_network(&form, &placed, network)?;
+        network_check::check_form(&form, &placed, network)?;
         compile(body, &form)
     }
 
@@ -181,18 +183,6 @@ fn single_path(body: &str, placed: &[PlacedKey], path: usize) -> String {
 fn with_checksum(body: &str) -> Result<String, DescriptorError> {
     let checksum = text::checksum(body)?;
     Ok(format!("{body}#{checksum}"))
-}
-
-fn check_network(form: &Form, placed: &[PlacedKey], expected: NetworkKind) -> Result<(), DescriptorError> {
-    if let Form::Address(_, found) = form
-        && *found != expected
-    {
-        return Err(DescriptorError::WrongNetwork { what: "address", expected, found: *found });
-    }
-    match placed.iter().filter_map(PlacedKey::network).find(|found| *found != expected) {
-        Some(found) => Err(DescriptorError::WrongNetwork { what: "extended key", expected, found }),
-        None => Ok(()),
-    }
 }
 
 /// Compiles a descriptor and derives its first scripts: an error that does not depend on the index

@@ -90,12 +90,17 @@ fn the_other_network_is_refused_both_ways() {
     let main = "wpkh(xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZXYVUhLv1VMrjPC7PW6V/0/*)";
     let address = "addr(bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr)";
     for (text, what) in [(main, "extended key"), (address, "address")] {
-        assert_eq!(refusal(text), DescriptorError::WrongNetwork { what, expected: Test, found: Main });
+        let refused = DescriptorError::WrongNetwork { what, expected: Test, found: Main };
+        assert_eq!(refusal(text), refused);
+        assert_eq!(check_network(text, Test), Err(refused));
         assert!(Keychain::parse(text, Main).is_ok());
+        assert_eq!(check_network(text, Main), Ok(()));
     }
     for text in ["wpkh(A/0/*)", "combo(A)", "tr(X,pk(A))"] {
         let error = Keychain::parse(&filled(text), Main).unwrap_err();
         assert_eq!(error, DescriptorError::WrongNetwork { what: "extended key", expected: Main, found: Test });
+        assert_eq!(check_network(&filled(text), Main), Err(error.clone()));
+        assert_eq!(check_network(&filled(text), Test), Ok(()));
         assert_eq!(RefusalReason::from(&error), RefusalReason::WrongNetwork);
         assert_eq!(error.to_string(), "extended key of a test network, expected mainnet");
     }
