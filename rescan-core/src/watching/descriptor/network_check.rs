@@ -13,7 +13,7 @@ use super::{DescriptorError, outline, text};
 /// [`DescriptorError::WrongNetwork`], or the first fault of text, functions and keys; one of the
 /// script as a whole is not found.
 pub fn check_network(text: &str, network: NetworkKind) -> Result<(), DescriptorError> {
-    let body = text::body(text)?;
+    let (body, _) = text::descriptor(text)?;
     let placed = outline::keys(body)?;
     if form::is_address(body) {
         check_form(&Form::parse(body)?, &placed, network)
