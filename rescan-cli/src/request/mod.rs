@@ -2,9 +2,10 @@
 
 mod birthday;
 mod birthdays;
-mod fill_options;
+mod fill_request;
 mod forms;
 mod given;
+mod imports;
 mod keychains;
 mod node;
 mod node_wallet;
@@ -13,7 +14,7 @@ mod wallets_file;
 mod watch_request;
 
 pub(crate) use self::birthday::check_birthday;
-pub(crate) use self::fill_options::fill_options;
+pub(crate) use self::fill_request::FillRequest;
 pub(crate) use self::given::GivenDescriptor;
 pub(crate) use self::keychains::Keychains;
 pub(crate) use self::node::rpc_client;

@@ -8,12 +8,15 @@ use super::interrupts::Interrupts;
 use crate::args::{FillArgs, NetworkName};
 use crate::error::{CliError, Exit};
 use crate::output::{CallLines, FillPrinter};
-use crate::request::{check_birthday, connect_beside, fill_options, rpc_client};
+use crate::request::{FillRequest, check_birthday, connect_beside, rpc_client};
 
 pub(super) async fn run(args: &FillArgs, interrupts: &mut Interrupts) -> Result<Exit, CliError> {
-    let options = fill_options(args);
-    let given: Vec<ListedDescriptor> = Vec::new();
+    let request = FillRequest::of(args)?;
     let (client, node) = interrupts.abort(connect(args)).await?;
+    request.check_network(client.server_info().network)?;
+    let options = request.options.clone();
+    let asked = node.clone();
+    let given = interrupts.abort(blocking(move || Ok(request.imports(&asked)?))).await?;
     let mut printer = FillPrinter::new(&args.wallet, args.json);
     if args.dry_run {
         return interrupts.abort(print_calls(args, &client, node, given, &options, &mut printer)).await;
