@@ -3,6 +3,7 @@
 
 mod compare;
 mod endings;
+mod fill;
 mod follow;
 mod kills;
 mod lines;
