@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod demo;
+mod inputs;
 mod missing_server;
 mod node;
 mod reorganised;

@@ -211,7 +211,8 @@ fn a_file_without_wallets_is_refused_and_none_of_it_repeated() {
     for (content, message) in [
         (String::new(), "line 1, column 0"),
         ("{}".to_owned(), "has no wallets"),
-        (format!(r#"{{"a": "{key}"}}"#), "not of the form expected"),
+        (format!(r#"{{"a": "{key}"}}"#), "wallet number 0, descriptor number 0"),
+        (format!(r#"{{"a": 5, "b": "{key}"}}"#), "not of the form expected"),
         (format!(r#"["{key}"]"#), "not of the form expected"),
         (format!("{{\"a\": [\"{good}\"],\n\"{key}\": 5}}"), "line 2"),
         (format!(r#"{{"{key}": []}}"#), "wallet number 0 (counted from 0)"),

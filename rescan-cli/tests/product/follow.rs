@@ -37,7 +37,10 @@ fn scene() -> Scene {
 
 fn command(scene: &Scene, more: &[&str]) -> Command {
     let mut command = rescan(&["follow", "--socket", &scene.server.socket_text()]);
-    command.args(["--descriptor", &wallet().descriptor(ScriptKind::P2wpkh)]).args(more);
+    if !more.contains(&"--wallets") {
+        command.args(["--descriptor", &wallet().descriptor(ScriptKind::P2wpkh)]);
+    }
+    command.args(more);
     command
 }
 
@@ -161,6 +164,81 @@ fn ctrl_c_leaves_a_checkpoint_from_which_the_next_run_resumes() {
     pay(&mut scene.chain, 4);
     append(&mut scene);
     assert_eq!(again.lines(2), ["connected 116", "transaction 116"]);
+}
+
+/// Pays another wallet by the same transaction.
+fn pay_both(chain: &mut ChainBuilder, index: u32) {
+    chain.fund(&TestWallet::new("victor").script(ScriptKind::P2tr, index), Amount::from_sat(500));
+    pay(chain, index);
+}
+
+/// Type, wallet and height of each line.
+fn of_wallets(following: &Following, count: usize) -> Vec<Value> {
+    let lines = (0..count).map(|_| serde_json::from_str::<Value>(&following.line()).unwrap());
+    lines.map(|line| json!([line["type"], line["wallet"], line.get("height").or(line.get("to_height"))])).collect()
+}
+
+#[test]
+fn wallets_are_followed_together_and_resumed_with_lines_and_summaries_of_their_own() {
+    let mut chain = ChainBuilder::new();
+    chain.mine(110);
+    pay_both(&mut chain, 0);
+    pay(&mut chain, 1);
+    let mut scene = Scene::serve(chain, Manner::default());
+    let (peggy, victor) =
+        (wallet().descriptor(ScriptKind::P2wpkh), TestWallet::new("victor").descriptor(ScriptKind::P2tr));
+    let write = |name: &str, content: Value| {
+        let path = scene.server.beside(name);
+        std::fs::write(&path, content.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let wallets = write("wallets", json!({"peggy": [peggy], "victor": {"desc": victor, "timestamp": 1}}));
+    let renamed = write("renamed", json!({"peggy": [peggy], "oscar": [victor]}));
+    let file = scene.server.beside("checkpoint").to_str().unwrap().to_owned();
+    let arguments = ["--json", "--wallets", &wallets, "--checkpoint", &file];
+
+    let following = Following::begin(&scene, &arguments);
+    let due = [
+        json!(["transaction", "peggy", 111]),
+        json!(["transaction", "victor", 111]),
+        json!(["transaction", "peggy", 112]),
+        json!(["summary", "peggy", 112]),
+        json!(["summary", "victor", 112]),
+    ];
+    assert_eq!(of_wallets(&following, 5), due);
+    pay_both(&mut scene.chain, 2);
+    append(&mut scene);
+    let due =
+        [json!(["connected", null, 113]), json!(["transaction", "peggy", 113]), json!(["transaction", "victor", 113])];
+    assert_eq!(of_wallets(&following, 3), due);
+    assert_eq!(following.interrupt().code, 130);
+
+    scene.chain.reorg(1);
+    pay(&mut scene.chain, 3);
+    append(&mut scene);
+    // `scan` resumes from the same file.
+    let ended = Ended::of(rescan(&["scan", "--socket", &scene.server.socket_text()]).args(arguments));
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    let lines = ended.lines();
+    let places: Vec<_> = lines[..3].iter().map(|line| json!([line["type"], line["wallet"], line["height"]])).collect();
+    let due =
+        [json!(["withdrawn", "peggy", 113]), json!(["withdrawn", "victor", 113]), json!(["transaction", "peggy", 115])];
+    assert_eq!(places, due);
+    // Coins and uses of all runs, transactions of the last.
+    let found: Vec<_> = lines[3..]
+        .iter()
+        .map(|line| {
+            let used = &line["keychains"][0]["last_used_index"];
+            json!([line["wallet"], line["transactions"], line["unspent_count"], line["unspent_sat"], used])
+        })
+        .collect();
+    assert_eq!(found, [json!(["peggy", 1, 3, 27_000, 3]), json!(["victor", 0, 1, 500, 0])]);
+
+    let again = Following::begin(&scene, &arguments);
+    assert_eq!(of_wallets(&again, 2), [json!(["summary", "peggy", 115]), json!(["summary", "victor", 115])]);
+    drop(again);
+    let mut others = command(&scene, &["--json", "--wallets", &renamed, "--checkpoint", &file]);
+    Ended::of(&mut others).assert_error(2, "other descriptors, scripts, outpoints or wallets");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn unreadable(name: &str, error: &io::Error) -> CliError {
 #[cfg(test)]
 impl Source {
     /// The content of a file.
-    pub(super) fn of(text: impl AsRef<[u8]>) -> Self {
-        Self::read("file", text.as_ref()).expect("it is text")
+    pub(super) fn of(text: impl AsRef<[u8]>) -> Result<Self, CliError> {
+        Self::read("file", text.as_ref())
     }
 }

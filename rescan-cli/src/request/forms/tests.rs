@@ -24,11 +24,11 @@ fn both() -> [String; 2] {
 }
 
 fn read(text: impl AsRef<[u8]>) -> Vec<GivenDescriptor> {
-    descriptors(&Source::of(text)).expect("a known form")
+    Source::of(text).and_then(|source| descriptors(&source)).expect("a known form")
 }
 
 fn refused(text: impl AsRef<[u8]>) -> String {
-    let error = descriptors(&Source::of(text)).expect_err("of no known form");
+    let error = Source::of(text).and_then(|source| descriptors(&source)).expect_err("of no known form");
     format!("{}\n{}", error.message.unwrap_or_default(), error.hint.unwrap_or_default())
 }
 
