@@ -40,7 +40,7 @@ impl Settings {
             included.push((datadir.join(name), entry.place.clone()));
         }
         for (path, place) in included {
-            let entries = conf_file::read(&path)?.ok_or_else(|| LocateError::NotIncluded { path, place })?;
+            let entries = conf_file::read(&path)?.ok_or(LocateError::NotIncluded { path, place })?;
             settings.entries.extend(entries);
         }
         Ok(settings)
