@@ -76,9 +76,9 @@ impl FillPrinter {
                 }
                 self.line(&FillLine::call(run, Some(took)));
             }
-            FillEvent::Missing(block) => self.block(FillLine::missing(block), "the node lacks", block),
-            FillEvent::Fetching(block) => self.block(FillLine::fetching(block), "asking peers for", block),
-            FillEvent::Fetched(block) => self.block(FillLine::fetched(block), "a peer has sent", block),
+            FillEvent::Missing(block) => self.block(&FillLine::missing(block), "the node lacks", block),
+            FillEvent::Fetching(block) => self.block(&FillLine::fetching(block), "asking peers for", block),
+            FillEvent::Fetched(block) => self.block(&FillLine::fetched(block), "a peer has sent", block),
             FillEvent::ChainChanged { height } => {
                 self.calls = None;
                 self.line(&FillLine::Reorganised { height });
@@ -118,8 +118,8 @@ impl FillPrinter {
         self.notice("addresses beyond the wallet's range were used: widening the range first");
     }
 
-    fn block(&mut self, line: FillLine, words: &str, block: MissingBlock) {
-        self.line(&line);
+    fn block(&mut self, line: &FillLine, words: &str, block: MissingBlock) {
+        self.line(line);
         self.notice(&format!("{words} block {} at height {}", block.hash, block.height));
     }
 
@@ -226,6 +226,9 @@ impl FillPrinter {
         }
         if !missing.is_empty() {
             text.push_str("missing blocks: --fetch asks the node's peers for them, and the same command goes on\n");
+        }
+        if found.transactions == 0 && found.from.0 > 0 {
+            text.push_str("nothing since the descriptors' birthday; --from-height 0 scans the whole chain\n");
         }
         text.push_str(&self.cost(report));
         text
