@@ -7,14 +7,17 @@ use rescan_node::{Address, AddressError};
 
 use super::NODE;
 
-/// How to reach the node's RPC. A password is never an argument: every user of the machine can read those.
+/// How to reach the node's RPC. A password is never an argument: every user of the machine can read
+/// those.
 #[derive(Clone, Debug, Default, Args)]
 #[command(group(ArgGroup::new("rpc_credentials").args(["cookie", "rpc_user"])))]
 pub(crate) struct NodeArgs {
-    /// The node's data directory, in which its address and cookie are found as bitcoin-cli does [default: ~/.bitcoin]
+    /// The node's data directory, in which its address and cookie are found as bitcoin-cli does
+    /// [default: ~/.bitcoin]
     ///
-    /// Reads bitcoin.conf and the files that it includes. The network is that of --network, else that of the file, else
-    /// main; if main has no cookie, the only network with one. The server's socket is looked for here first.
+    /// Reads bitcoin.conf and the files that it includes. The network is that of --network, else
+    /// that of the file, else main; if main has no cookie, the only network with one. The server's
+    /// socket is looked for here first.
     #[arg(long, value_name = "DIR", conflicts_with = "bitcoin_rpc", help_heading = NODE)]
     pub(crate) datadir: Option<PathBuf>,
     /// The address of the node's RPC, http://HOST:PORT, in place of a data directory
@@ -25,8 +28,8 @@ pub(crate) struct NodeArgs {
     pub(crate) cookie: Option<PathBuf>,
     /// A user of the node's rpcauth or rpcuser, in place of the cookie
     ///
-    /// The password comes from --rpc-password-file, or from the environment variable RESCAN_RPC_PASSWORD. It is no
-    /// argument, since every user of the machine can read those.
+    /// The password comes from --rpc-password-file, or from the environment variable
+    /// RESCAN_RPC_PASSWORD. It is no argument, since every user of the machine can read those.
     #[arg(long, value_name = "NAME", help_heading = NODE)]
     pub(crate) rpc_user: Option<String>,
     /// A file with the user's password as its first line

@@ -8,11 +8,12 @@ use rescan_compare::units;
 
 use crate::error::CliError;
 
-/// Seconds by which a block's time may be off; the server subtracts them from a birthday (`TIMESTAMP_WINDOW`,
-/// `src/chain.h` of Bitcoin Core).
+/// Seconds by which a block's time may be off; the server subtracts them from a birthday
+/// (`TIMESTAMP_WINDOW`, `src/chain.h` of Bitcoin Core).
 const WINDOW_SECS: u32 = 7_200;
 
-/// Refuses the birthday of the command line if every block is older: the scan would cover the tip alone.
+/// Refuses the birthday of the command line if every block is older: the scan would cover the tip
+/// alone.
 pub(crate) async fn check_birthday(client: &Client, birthday: Option<u32>) -> Result<(), CliError> {
     let Some(birthday) = birthday else { return Ok(()) };
     let is_after = |tip: &BlockId| birthday > tip.time.saturating_add(WINDOW_SECS);

@@ -17,8 +17,8 @@ const PASSWORD_VARIABLE: &str = "RESCAN_RPC_PASSWORD";
 /// Longer passwords than any person has; the rest of a larger file is not read.
 const PASSWORD_BYTES_MAX: u64 = 4_096;
 
-/// A client of the node that the arguments name, or else of the one in Bitcoin Core's default datadir. The network is
-/// needed only to find a node in a datadir.
+/// A client of the node that the arguments name, or else of the one in Bitcoin Core's default
+/// datadir. The network is needed only to find a node in a datadir.
 pub(crate) fn rpc_client(args: &NodeArgs, network: Option<NetworkName>) -> Result<RpcClient, CliError> {
     refuse_keys(args)?;
     let credentials = credentials(args)?;

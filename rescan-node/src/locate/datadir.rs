@@ -9,7 +9,8 @@ use super::settings::CONF_FILE;
 /// A datadir, and whether its `bitcoin.conf` may name another (`datadir=`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Datadir {
-    /// Given by the user (`-datadir`), who overrides `datadir=`. A chain's own folder in a datadir counts as that datadir.
+    /// Given by the user (`-datadir`), who overrides `datadir=`. A chain's own folder in a datadir
+    /// counts as that datadir.
     Given(PathBuf),
     /// Bitcoin Core's default, `~/.bitcoin`.
     Default(PathBuf),
@@ -19,7 +20,8 @@ impl Datadir {
     /// The datadir itself, and the chain if the path is that chain's own folder.
     ///
     /// # Errors
-    /// [`LocateError::NoDatadir`], or [`LocateError::OtherChain`] if the path is the folder of another chain.
+    /// [`LocateError::NoDatadir`], or [`LocateError::OtherChain`] if the path is the folder of
+    /// another chain.
     pub(super) fn resolve(&self, chain: Option<ChainType>) -> Result<(PathBuf, Option<ChainType>), LocateError> {
         let (Self::Given(path) | Self::Default(path)) = self;
         if !path.is_dir() {
@@ -46,8 +48,8 @@ pub fn network_dir(datadir: &Path, chain: ChainType) -> PathBuf {
     }
 }
 
-/// The datadir and the chain of a path that is a chain's own folder: it has the folder's name, no configuration file, and
-/// no folder of that name in it.
+/// The datadir and the chain of a path that is a chain's own folder: it has the folder's name, no
+/// configuration file, and no folder of that name in it.
 fn own_folder(path: &Path) -> Option<(PathBuf, ChainType)> {
     // `.` has no name; neither has a path that ends in `..`.
     let path = path.canonicalize().ok()?;

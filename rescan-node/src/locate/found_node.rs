@@ -20,7 +20,8 @@ const HOST_DEFAULT: &str = "127.0.0.1";
 pub struct NodeSearch {
     /// The datadir.
     pub datadir: Datadir,
-    /// The chain; if none, that of `bitcoin.conf`, else main. If main has no cookie, the only chain with one.
+    /// The chain; if none, that of `bitcoin.conf`, else main. If main has no cookie, the only chain
+    /// with one.
     pub chain: Option<ChainType>,
     /// Credentials; if none, those of `bitcoin.conf`, else the cookie.
     pub credentials: Option<Credentials>,
@@ -120,7 +121,8 @@ impl Conf<'_> {
         Ok(datadir.join(chain.folder()))
     }
 
-    /// `rpcport`, else the port in `rpcconnect`, else the chain's (`CallRPC`, `src/bitcoin-cli.cpp`).
+    /// `rpcport`, else the port in `rpcconnect`, else the chain's (`CallRPC`,
+    /// `src/bitcoin-cli.cpp`).
     fn address(&self, chain: ChainType) -> Result<Address, LocateError> {
         let mut address = match self.settings.value(chain, "rpcconnect") {
             Some((text, place)) => {

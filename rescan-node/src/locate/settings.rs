@@ -1,5 +1,5 @@
-//! The options of `bitcoin.conf` and of the files that it includes, by Bitcoin Core's order of precedence
-//! (`src/common/settings.cpp`).
+//! The options of `bitcoin.conf` and of the files that it includes, by Bitcoin Core's order of
+//! precedence (`src/common/settings.cpp`).
 
 use std::path::Path;
 
@@ -13,13 +13,15 @@ pub(super) const CONF_FILE: &str = "bitcoin.conf";
 /// More included files than any person keeps; each costs a read.
 const INCLUDES_MAX: usize = 64;
 
-/// Options with their places, in the order of reading. It has no `Debug`: a value may be a password.
+/// Options with their places, in the order of reading. It has no `Debug`: a value may be a
+/// password.
 pub(super) struct Settings {
     entries: Vec<Entry>,
 }
 
 impl Settings {
-    /// Reads the file of a datadir, and the files that it includes for a chain. A datadir without one has no options.
+    /// Reads the file of a datadir, and the files that it includes for a chain. A datadir without
+    /// one has no options.
     ///
     /// # Errors
     /// [`LocateError`] of a file, a line, or the chain.
@@ -72,8 +74,8 @@ impl Settings {
         Ok(selected)
     }
 
-    /// The value of an option for a chain: its section first, then the lines outside of sections. None if it is absent or
-    /// negated.
+    /// The value of an option for a chain: its section first, then the lines outside of sections.
+    /// None if it is absent or negated.
     pub(super) fn value(&self, chain: ChainType, name: &str) -> Option<(&str, &Place)> {
         let entry = self.entry(chain, name)?;
         entry.value.as_deref().map(|value| (value, &entry.place))
@@ -92,7 +94,8 @@ impl Settings {
         })
     }
 
-    /// The line of a section that counts: the first behind the last negation; the negation if it is the last.
+    /// The line of a section that counts: the first behind the last negation; the negation if it is
+    /// the last.
     fn first(&self, section: &str, name: &str) -> Option<&Entry> {
         self.effective(section, name).next().or_else(|| self.of(section, name).last())
     }

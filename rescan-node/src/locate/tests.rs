@@ -77,7 +77,8 @@ fn the_configuration_selects_the_chain_by_name_or_by_switch() {
         (" testnet=1 # deprecated", ChainType::Test),
         ("testnet4=", ChainType::Testnet4),
         ("signet=1\nsignet=0\nsignet=2", ChainType::Signet),
-        // `true` is no number, and so off; the last line of a switch counts, the first of another option.
+        // `true` is no number, and so off; the last line of a switch counts, the first of another
+        // option.
         ("regtest=true", ChainType::Main),
         ("regtest=1\nregtest=0", ChainType::Main),
         ("regtest=1\nnoregtest=1", ChainType::Main),
