@@ -81,6 +81,36 @@ pub enum DescriptorError {
         /// Its position.
         position: usize,
     },
+    /// A fragment or wrapper of miniscript outside `wsh` and `tr`.
+    #[error("miniscript at position {position}, expected inside wsh() or a leaf of tr() only")]
+    MisplacedMiniscript {
+        /// Its position.
+        position: usize,
+    },
+    /// A key alone, which does not name its function.
+    #[error("a key alone does not name its addresses; expected a whole descriptor, such as wpkh(KEY)")]
+    BareKey,
+    /// The key of one cosigner alone (SLIP 132).
+    #[error("{prefix}.. alone is the key of one cosigner; expected the keys of all: {expected}")]
+    CosignersMissing {
+        /// Its prefix.
+        prefix: &'static str,
+        /// The form of the whole descriptor.
+        expected: &'static str,
+    },
+    /// A key in another function than its prefix means (SLIP 132).
+    #[error(
+        "the key at position {position} is in another function than its prefix means: {prefix}.. belongs in {expected}; \
+         convert it to xpub or tpub for any other function"
+    )]
+    OtherFunction {
+        /// Position of the key.
+        position: usize,
+        /// Its prefix.
+        prefix: &'static str,
+        /// The descriptor that it belongs to.
+        expected: &'static str,
+    },
     /// A hardened step or range after an extended public key.
     #[error(
         "hardened derivation after the extended key at position {position} needs the private key; give the extended \
@@ -129,7 +159,7 @@ pub enum DescriptorError {
         reason: &'static str,
     },
     /// An address that does not parse.
-    #[error("the address in addr() does not decode; a character is wrong or missing")]
+    #[error("the address does not decode; a character is wrong or missing")]
     BadAddress,
     /// A `raw()` without a valid script.
     #[error("bad raw(): {reason}")]

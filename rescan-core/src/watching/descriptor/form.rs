@@ -10,9 +10,9 @@ use bitcoin::address::NetworkUnchecked;
 use bitcoin::hex::FromHex;
 use bitcoin::{Address, Network, NetworkKind, ScriptBuf};
 use miniscript::descriptor::{DescriptorPublicKey, ShInner};
-use miniscript::{AnalysisError, Descriptor, Error};
+use miniscript::{Descriptor, Error};
 
-use super::{DescriptorError, outline};
+use super::{DescriptorError, outline, sanity};
 use crate::watching::watch_set::SCRIPT_BYTES_MAX;
 
 /// Most keys of a bare multisig scriptPubKey (Bitcoin Core: `MAX_BARE_MULTISIG_PUBKEYS_NUM`).
@@ -35,6 +35,19 @@ pub(super) enum Form {
 }
 
 impl Form {
+    /// Whether rules of miniscript apply.
+    pub(super) fn is_miniscript(&self) -> bool {
+        match self {
+            Self::Miniscript(descriptor) => match &**descriptor {
+                Descriptor::Wsh(_) => true,
+                Descriptor::Sh(sh) => matches!(sh.as_inner(), ShInner::Wsh(_)),
+                Descriptor::Tr(tr) => tr.tap_tree().is_some(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// Parses text without checksum and multipath keys, whose outline is sound.
     pub(super) fn parse(body: &str) -> Result<Self, DescriptorError> {
         let (function, arguments) = body
@@ -123,19 +136,8 @@ fn invalid(error: Error) -> DescriptorError {
         Error::MaxRecursiveDepthExceeded => "its taproot tree or its fragments are nested too deep",
         Error::MultipathDescLenMismatch => "its multipath keys differ in their number of paths",
         Error::ImpossibleSatisfaction => "it can never be spent",
-        Error::AnalysisError(analysis) => unsound(&analysis),
+        Error::AnalysisError(analysis) => sanity::fault(&analysis),
         _ => "a function has unexpected arguments",
     };
     DescriptorError::InvalidScript { reason }
-}
-
-fn unsound(error: &AnalysisError) -> &'static str {
-    match error {
-        AnalysisError::SiglessBranch => "a leaf can be spent without a signature",
-        AnalysisError::RepeatedPubkeys => "a leaf has the same key twice",
-        AnalysisError::BranchExceedResouceLimits => "a leaf has a branch that is too large to be spent",
-        AnalysisError::HeightTimelockCombination => "a leaf mixes lock times in blocks with those in seconds",
-        AnalysisError::Malleable => "a leaf has malleable witnesses",
-        AnalysisError::ContainsRawPkh => "a leaf has a key hash in place of a key",
-    }
 }

@@ -1,17 +1,29 @@
 //! Output descriptors with public keys only, and the scripts they derive.
 //!
 //! A [`Keychain`] is one single-path descriptor compiled for derivation; [`expand`] splits a
-//! multipath descriptor (BIP 389) into single-path ones. Accepted are the descriptors of the
-//! `miniscript` crate, and Bitcoin Core's `addr`, `raw` (BIP 385), `combo` (BIP 384), `rawtr` (its
-//! doc/descriptors.md) and outermost `sortedmulti`. Scripts are watched, not spent: only the leaves
-//! of `tr` must be sane, because the parser insists.
+//! multipath descriptor (BIP 389) into single-path ones; [`interpret`] reads text as a person gives
+//! it, which may also be an address or a key with a prefix of SLIP 132. All three accept annotations
+//! (BIP 393).
+//!
+//! The descriptors are those of Bitcoin Core's doc/descriptors.md: `pk`, `pkh`, `wpkh`, `sh`, `wsh`,
+//! `tr`, `multi`, `sortedmulti`, `multi_a`, `combo` (BIP 384), `addr`, `raw` (BIP 385), `rawtr`, and
+//! miniscript (BIP 379) inside `wsh` and the leaves of `tr`. Core's refusals hold here too:
+//! `tests/core_answers.rs` compares them with a node's. The differences are:
+//!
+//! - private keys and hardened steps below an extended key are refused: scripts cannot be derived;
+//! - `musig`, `sortedmulti_a` and `unused` are refused by name;
+//! - text, nesting, paths and the script of `raw` have limits;
+//! - a leaf `multi_a` has no key twice, and no leaf needs `d:` to be of type `u`, as Core's may;
+//! - each path of a multipath descriptor must be sane, where Core looks at the first;
+//! - numbers of thresholds and lock times have no leading zeros;
+//! - addresses of any test network are accepted for each, and `raw` may have capital letters.
 //!
 //! This module never holds a private key: text with one is refused before any parser. Two
 //! invariants hold: no text and no index causes a panic, and no error contains a piece of a key.
 //!
-//! Text passes through `text` (length, private keys, characters, checksum), `outline` (functions,
-//! nesting, keys) and `form` (the parsers). The result is compiled into a `template` over shared
-//! `keys`.
+//! Text passes through `text` (length, private keys, characters, checksum), `annotations`, `bare`
+//! (text without a function), `outline` (functions, nesting, keys) and `form` (the parsers). The
+//! result is compiled into a `template` over shared `keys`, and checked by `sanity`.
 
 #![cfg_attr(
     not(test),
@@ -25,6 +37,8 @@
 )]
 
 mod annotations;
+mod bare;
+mod branches;
 mod error;
 mod form;
 mod interpret;
@@ -32,6 +46,8 @@ mod keys;
 mod network_check;
 mod outline;
 mod placed_key;
+mod sanity;
+mod slip132;
 mod template;
 mod text;
 
@@ -41,6 +57,8 @@ use std::sync::Arc;
 use bitcoin::{NetworkKind, ScriptBuf};
 
 pub use self::annotations::Annotations;
+pub use self::bare::spelled_out;
+pub use self::branches::expand;
 pub use self::error::{DeriveError, DescriptorError};
 use self::form::Form;
 pub use self::interpret::{Interpreted, interpret};
@@ -91,7 +109,7 @@ impl Keychain {
     /// derives nothing.
     pub fn parse(text: &str, network: NetworkKind) -> Result<Self, DescriptorError> {
         let (body, _) = text::descriptor(text)?;
-        let placed = outline::keys(body)?;
+        let placed = plain_keys(body)?;
         let paths = placed_key::path_count(&placed)?;
         if paths > 1 {
             return Err(DescriptorError::Multipath { paths });
@@ -142,42 +160,15 @@ impl fmt::Debug for Keychain {
     }
 }
 
-/// Splits a descriptor into its single-path descriptors, in the order of its paths, each with its
-/// checksum. The result has one entry for each element of `<a;b;..>`, and one for a single-path
-/// descriptor. Spelling is kept; annotations (BIP 393) are checked and dropped.
+/// The keys of a descriptor without checksum, in the order of the text.
 ///
 /// # Errors
-/// As [`Keychain::parse`], except that the network is not checked.
-pub fn expand(text: &str) -> Result<Vec<String>, DescriptorError> {
-    let (body, _) = text::descriptor(text)?;
+/// As [`outline::keys`], and if a key has a prefix of SLIP 132, which Bitcoin Core refuses.
+fn plain_keys(body: &str) -> Result<Vec<PlacedKey>, DescriptorError> {
     let placed = outline::keys(body)?;
-    let branch = |path| single_path(body, &placed, path);
-    let branches: Vec<String> = (0..placed_key::path_count(&placed)?).map(branch).collect();
-    if let Some(first) = branches.first() {
-        // The paths differ in numbers only, so one check suffices for all.
-        compile(first, &Form::parse(first)?)?;
-    }
-    branches.iter().map(|branch| with_checksum(branch)).collect()
-}
-
-/// The text with each `<a;b;..>` replaced by the element at `path`.
-fn single_path(body: &str, placed: &[PlacedKey], path: usize) -> String {
-    let mut single = String::with_capacity(body.len());
-    let mut copied = 0;
-    for key in placed {
-        let Some(text) = body.get(key.span.clone()) else { continue };
-        let Some((before, (choices, _))) =
-            text.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?)))
-        else {
-            continue;
-        };
-        let open = key.span.start.saturating_add(before.len());
-        single.push_str(body.get(copied..open).unwrap_or_default());
-        single.push_str(choices.split(';').nth(path).unwrap_or_default());
-        copied = open.saturating_add(choices.len()).saturating_add(2); // the angle brackets
-    }
-    single.push_str(body.get(copied..).unwrap_or_default());
-    single
+    let Some(other) = placed.iter().find(|placed| placed.plain.is_some()) else { return Ok(placed) };
+    let reason = "its prefix is one of SLIP 132; convert it to xpub or tpub, which descriptors use";
+    Err(DescriptorError::BadKey { position: other.span.start, reason })
 }
 
 fn with_checksum(body: &str) -> Result<String, DescriptorError> {
@@ -194,6 +185,7 @@ fn compile(body: &str, form: &Form) -> Result<Keychain, DescriptorError> {
     let mut first = Vec::new();
     let no_script = DescriptorError::InvalidScript { reason: "its keys make no valid script" };
     let derived = keys.derive(0).or(Err(no_script.clone()))?;
+    template.check_sanity(&derived)?;
     template.scripts(&derived, &mut first).or(Err(no_script))?;
     let scripts_per_index = first.len();
     let is_ranged = keys.is_ranged();

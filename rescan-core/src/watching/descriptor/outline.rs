@@ -5,26 +5,21 @@
 //! function or a position, where the parser would quote the key. The outline does not decide
 //! whether the script is valid.
 
+use std::ops::Range;
+
 use miniscript::MiniscriptKey;
 
 use super::placed_key::PlacedKey;
 use super::text::shown;
-use super::{DescriptorError, NESTING_MAX, TREE_DEPTH_MAX};
+use super::{DescriptorError, NESTING_MAX, TREE_DEPTH_MAX, slip132};
 
-/// Functions of the descriptor language and fragments of miniscript, except those listed below.
-const FUNCTIONS: &[&str] = &[
-    "pk",
-    "pkh",
-    "wpkh",
-    "sh",
-    "wsh",
-    "tr",
-    "multi",
-    "multi_a",
-    "sortedmulti",
+/// Functions of the descriptor language, except those listed below.
+const FUNCTIONS: &[&str] = &["pk", "pkh", "wpkh", "sh", "wsh", "tr", "multi", "multi_a", "sortedmulti"];
+
+/// Further fragments of miniscript, which stand inside `wsh` and `tr` only.
+const FRAGMENTS: &[&str] = &[
     "pk_k",
     "pk_h",
-    "expr_raw_pkh",
     "older",
     "after",
     "sha256",
@@ -101,6 +96,7 @@ impl<'a> Outline<'a> {
         let (wrappers, function) = token.rsplit_once(':').unwrap_or(("", token));
         if bracket == b'(' {
             self.check_function(function, start)?;
+            self.check_miniscript(token, function, start)?;
         } else if !token.is_empty() || self.open.is_empty() {
             return Err(DescriptorError::Malformed { position, reason: "a brace belongs inside tr(KEY,..)" });
         }
@@ -178,6 +174,9 @@ impl<'a> Outline<'a> {
             }
             return Err(DescriptorError::Malformed { position: span.start, reason: "expected a comma or a bracket" });
         }
+        if frame.function == "sh" {
+            return Err(DescriptorError::Malformed { position: span.start, reason: "expected a function inside sh()" });
+        }
         // Wrappers may precede `0` and `1` too.
         check_depth(frame.depth, token.rsplit_once(':').map_or("", |(wrappers, _)| wrappers), span.start)?;
         let is_key = match frame.function {
@@ -186,7 +185,7 @@ impl<'a> Outline<'a> {
             _ => false,
         };
         if is_key {
-            let placed = PlacedKey::parse(token, span)?;
+            let placed = self.key(token, span)?;
             self.check_place(&placed)?;
             self.keys.push(placed);
         }
@@ -213,10 +212,34 @@ impl<'a> Outline<'a> {
                 Err(DescriptorError::NotOutermost { function, position })
             };
         }
-        match listed(FUNCTIONS) {
+        match listed(FUNCTIONS).or_else(|| listed(FRAGMENTS)) {
             Some(_) => Ok(()),
             None => Err(DescriptorError::UnknownFunction { name: shown(function, NAME_LENGTH_MAX), position }),
         }
+    }
+
+    /// Checks that fragments and wrappers of miniscript are in a place for them.
+    fn check_miniscript(&self, token: &str, function: &str, position: usize) -> Result<(), DescriptorError> {
+        let is_miniscript = FRAGMENTS.contains(&function) || token.contains(':');
+        let is_place = self.open.iter().any(|frame| matches!(frame.function, "wsh" | "tr"));
+        if is_miniscript && !is_place {
+            return Err(DescriptorError::MisplacedMiniscript { position });
+        }
+        Ok(())
+    }
+
+    /// A key, with `xpub` or `tpub` in place of a prefix of SLIP 132.
+    fn key(&self, token: &str, span: Range<usize>) -> Result<PlacedKey, DescriptorError> {
+        let position = span.start;
+        let Some((plain, prefix)) = slip132::converted(token) else { return PlacedKey::parse(token, span) };
+        let around = self.open.iter().map(|frame| frame.function);
+        let is_exact = prefix.is_multisig || self.open.len() == prefix.functions.len();
+        if !is_exact || !around.take(prefix.functions.len()).eq(prefix.functions.iter().copied()) {
+            let (prefix, expected) = (prefix.name, prefix.descriptor);
+            return Err(DescriptorError::OtherFunction { position, prefix, expected });
+        }
+        let key = PlacedKey::parse(&plain, span)?;
+        Ok(PlacedKey { plain: Some(plain), ..key })
     }
 
     /// Checks that a key is allowed in its place.

@@ -3,6 +3,7 @@
 //!
 //! Errors describe a key in fixed phrases and never quote it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -23,6 +24,8 @@ pub(super) struct PlacedKey {
     pub span: Range<usize>,
     /// The parsed key.
     pub key: DescriptorPublicKey,
+    /// Its text with `xpub` or `tpub`, if it had a prefix of SLIP 132.
+    pub plain: Option<String>,
 }
 
 impl PlacedKey {
@@ -39,7 +42,15 @@ impl PlacedKey {
         if depth_of_children(&key) > BIP32_DEPTH_MAX {
             return Err(DescriptorError::BadKey { position, reason: "its derivation is deeper than 255 levels" });
         }
-        Ok(Self { span, key })
+        if let DescriptorPublicKey::MultiXPub(xpub) = &key
+            && xpub.derivation_paths.paths().iter().collect::<BTreeSet<_>>().len() < key.num_der_paths()
+        {
+            return Err(DescriptorError::BadKey { position, reason: "expected each path of <..> once" });
+        }
+        if token.contains('+') {
+            return Err(DescriptorError::BadKey { position, reason: "expected digits without a sign in its path" });
+        }
+        Ok(Self { span, key, plain: None })
     }
 
     /// The network of the key; none for hex, which has none.
@@ -111,9 +122,6 @@ fn fault(token: &str) -> &'static str {
     };
     let (base, path) = key.split_once('/').unwrap_or((key, ""));
     match base.get(1..4) {
-        Some("pub") if !base.starts_with(['x', 't']) => {
-            "its prefix is one of SLIP 132; convert it to xpub or tpub, which descriptors use"
-        }
         Some("pub") if Xpub::from_str(base).is_err() => "the extended key does not decode; a character is wrong",
         Some("pub") if path.contains('*') && !path.ends_with("/*") && path != "*" => {
             "expected * as the last step of its path only"

@@ -15,9 +15,9 @@ use bitcoin::{PublicKey, ScriptBuf};
 use miniscript::descriptor::{DescriptorPublicKey, ShInner, SortedMultiVec, Tr, WshInner};
 use miniscript::{Descriptor, Miniscript, ScriptContext, Tap, TranslatePk, Translator, translate_hash_clone};
 
-use super::DescriptorError;
 use super::form::Form;
 use super::keys::{DerivedKeys, KeySlot, KeyTableBuilder, SECP};
+use super::{DescriptorError, sanity};
 
 /// A descriptor's script with open keys.
 #[derive(Debug)]
@@ -84,6 +84,27 @@ fn from_miniscript(descriptor: Descriptor<KeySlot>) -> Template {
 }
 
 impl Template {
+    /// Checks the rules of miniscript with the keys at index 0.
+    ///
+    /// # Errors
+    /// If a script breaks one, or is invalid with these keys.
+    pub(super) fn check_sanity(&self, keys: &DerivedKeys) -> Result<(), DescriptorError> {
+        let no_script = DescriptorError::InvalidScript { reason: "its keys make no valid script" };
+        match self {
+            Self::Miniscript(descriptor) => {
+                sanity::check(&descriptor.translate_pk(&mut ToKeys(keys)).or(Err(no_script))?)
+            }
+            Self::Tr(tr) => tr.leaves.iter().try_for_each(|(_, leaf)| {
+                sanity::check_script(&leaf.translate_pk(&mut ToKeys(keys)).or(Err(no_script.clone()))?)
+            }),
+            Self::SortedMulti(SortedMulti { threshold, slots, wrapper: Wrapper::Sh }) => {
+                let bare = SortedMulti { threshold: *threshold, slots: slots.clone(), wrapper: Wrapper::Bare };
+                sanity::check_redeem_script(bare.script(keys).len())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Appends the scripts for these keys.
     pub(super) fn scripts(&self, keys: &DerivedKeys, out: &mut Vec<ScriptBuf>) -> Result<(), NoScript> {
         match self {

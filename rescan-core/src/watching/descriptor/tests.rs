@@ -14,6 +14,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod core_answers;
 mod hostile;
 mod interpreted;
 mod refusals;

@@ -36,7 +36,9 @@ fn around(secret: &str) -> Vec<String> {
 fn private_keys_are_refused_and_never_repeated() {
     for secret in PRIVATE_KEYS {
         for text in around(secret) {
-            for error in [Keychain::parse(&text, Test).unwrap_err(), expand(&text).unwrap_err()] {
+            for error in
+                [Keychain::parse(&text, Test).unwrap_err(), expand(&text).unwrap_err(), interpret(&text).unwrap_err()]
+            {
                 let (shown, debug) = (error.to_string(), format!("{error:?}"));
                 for piece in secret.as_bytes().windows(6) {
                     let piece = std::str::from_utf8(piece).unwrap();
@@ -129,6 +131,17 @@ fn put_through(text: &str) {
             assert_eq!(scripts(&Keychain::parse(&keychain.to_string(), network).unwrap(), 1), scripts(&keychain, 1));
         }
     }
+    let interpreted = interpret(text);
+    if let Ok(branches) = expand(text) {
+        let interpreted = interpreted.as_ref().unwrap();
+        assert_eq!((&interpreted.branches, &interpreted.meaning), (&branches, &None));
+    }
+    if let Ok(Interpreted { branches, meaning: Some(meaning), .. }) = interpreted {
+        assert_eq!(expand(&meaning), Ok(branches));
+    }
+    if let Some(whole) = spelled_out(text) {
+        assert!(expand(&whole).is_ok() && interpret(text) == Err(DescriptorError::BareKey));
+    }
     for single in expand(text).unwrap_or_default() {
         assert!(Keychain::parse(&single, Main).is_ok() || Keychain::parse(&single, Test).is_ok(), "{single}");
     }
@@ -144,12 +157,24 @@ fn valid() -> impl Strategy<Value = String> {
         "sortedmulti(1,U,A/*,K)",
         "wpkh(A/0/*)#5zxw7edh",
         "sh(wsh(pk(K)))",
+        "wpkh(A/<0;1>/*)?bh=890000&gl=20",
+        "A",
+        "K",
+        "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs/0",
+        "wpkh(zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs/*)",
+        "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr",
     ];
     let forms: Vec<String> = FORMS
         .iter()
         .copied()
         .chain(own)
-        .map(|form| filled(&form.replace('P', "A/<0;1>/*").replace('Q', "K").replace('R', "B/3").replace('T', "2")))
+        .map(|form| {
+            if form.contains("zpub") || form.starts_with("bc1") {
+                form.to_owned()
+            } else {
+                filled(&form.replace('P', "A/<0;1>/*").replace('Q', "K").replace('R', "B/3").replace('T', "2"))
+            }
+        })
         .collect();
     prop::sample::select(forms)
 }
@@ -162,7 +187,7 @@ proptest! {
 
     #[test]
     fn no_text_in_the_language_of_descriptors_makes_it_panic(
-        text in "((wsh|sh|tr|pk|multi|thresh|addr|raw|combo|v:|sn:|xpub|tpub|<0;1>|\\[00000000/|[0-9a-f]{2}|[(){},*/'h:#<>;\\[\\] ]){1,12}){1,4}"
+        text in "((wsh|sh|tr|pk|multi|thresh|addr|raw|combo|v:|sn:|\\?bh=|&gl=|zpub|bc1|xpub|tpub|<0;1>|\\[00000000/|[0-9a-f]{2}|[(){},*/'h:#<>;\\[\\] ]){1,12}){1,4}"
     ) {
         put_through(&text);
     }

@@ -158,8 +158,7 @@ fn a_bad_key_is_refused_with_the_reason() {
     assert!(reason("wpkh([00000000K)").contains("end with ]"));
     assert!(reason("wpkh(K0)").contains("66, 130"));
     assert!(reason("combo(K/*)").contains("66, 130"));
-    let zpub = ALICE.split(']').nth(1).unwrap().replacen("tpub", "zpub", 1);
-    assert!(reason(&format!("wpkh({zpub})")).contains("SLIP 132"));
+    assert!(reason("wpkh(A/+1/*)").contains("without a sign"));
     let deep = "/0".repeat(253);
     assert!(reason(&format!("wpkh(A{deep}/*)")).contains("255"), "the account itself is 3 deep");
 }
@@ -237,7 +236,7 @@ fn scripts_that_break_miniscripts_rules_are_refused_without_being_quoted() {
 #[test]
 fn leaves_of_a_tree_must_be_sane() {
     let error = refusal(&filled("tr(X,multi_a(1,X,X))"));
-    assert_eq!(error, DescriptorError::InvalidScript { reason: "a leaf has the same key twice" });
+    assert_eq!(error, DescriptorError::InvalidScript { reason: "not sane: it has the same key twice" });
     let error = refusal(&filled("tr(X,older(9))"));
-    assert_eq!(error, DescriptorError::InvalidScript { reason: "a leaf can be spent without a signature" });
+    assert_eq!(error, DescriptorError::InvalidScript { reason: "not sane: it can be spent without a signature" });
 }
