@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use bitcoin::NetworkKind;
 use miniscript::descriptor::{Descriptor, DescriptorPublicKey};
-use rescan_core::watching::descriptor::{DescriptorError, Keychain, expand};
+use rescan_core::watching::descriptor::{DescriptorError, Interpreted, Keychain, expand, interpret, spelled_out};
 
 /// A published key of each kind, by the byte that it replaces. From [`FIRST_PRIVATE`] on, they are
 /// private: those of Bitcoin Core's descriptor tests and of BIP 32's vectors.
@@ -27,7 +27,7 @@ const FIRST_PRIVATE: u8 = 5;
 /// This many bytes of a private key in a row are a leak.
 const LEAK_BYTES: usize = 6;
 
-/// Parses, expands and derives.
+/// Parses, expands, interprets and derives.
 ///
 /// # Panics
 /// If a refusal repeats a piece of a private key, a text with one is accepted, or a script differs
@@ -45,6 +45,7 @@ pub fn descriptor(data: &[u8]) {
         Ok(branches) => assert_expanded(&branches, &parsed, network),
         Err(error) => assert_tells_nothing(&text, &error),
     }
+    assert_interpreted(&text);
     if let Ok(keychain) = &parsed {
         assert_derives(keychain, &text, network, index);
     }
@@ -89,6 +90,23 @@ fn assert_expanded(branches: &[String], parsed: &Result<Keychain, DescriptorErro
     }
     if let Ok(keychain) = parsed {
         assert_eq!(branches, [keychain.to_string()]);
+    }
+}
+
+fn assert_interpreted(text: &str) {
+    let expanded = expand(text);
+    match interpret(text) {
+        Ok(Interpreted { branches, meaning: Some(meaning), .. }) => assert_eq!(expand(&meaning), Ok(branches)),
+        Ok(Interpreted { branches, meaning: None, .. }) => assert_eq!(expanded, Ok(branches)),
+        Err(error) => {
+            assert!(expanded.is_err(), "{error}, but it expands");
+            assert_tells_nothing(text, &error);
+        }
+    }
+    if let Some(whole) = spelled_out(text) {
+        assert!(private_keys().all(|key| !text.contains(key)), "a private key is spelled out");
+        assert!(expand(&whole).is_ok(), "{whole} is a descriptor");
+        assert_eq!(interpret(text), Err(DescriptorError::BareKey));
     }
 }
 

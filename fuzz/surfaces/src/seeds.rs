@@ -219,7 +219,7 @@ fn block_report() -> BlockReport {
 /// Descriptors of every function; the bytes 1 to 7 are replaced by keys.
 #[must_use]
 pub fn descriptor() -> Vec<Vec<u8>> {
-    const TEXTS: [&str; 18] = [
+    const TEXTS: [&str; 24] = [
         "wpkh([d34db33f/84h/1h/0h]\x01/0/*)",
         "pkh(\x02/<0;1>/*)",
         "sh(wpkh(\x01/1/*))",
@@ -238,6 +238,12 @@ pub fn descriptor() -> Vec<Vec<u8>> {
         "pkh(\x07/0/*)",
         "tr(\x06,pk(\x05))#00000000",
         "wpkh(\x01/0'/*)",
+        "wpkh(\x01/<0;1>/*)?bh=890000&gl=200",
+        "\x01/0/*",
+        "\x03",
+        "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8",
+        "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs",
+        "wpkh(zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs/*)",
     ];
     TEXTS.iter().map(|text| [&[0, 7, 0, 0, 0], text.as_bytes()].concat()).collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::{fmt, io};
 
-use rescan_client::descriptor::DescriptorError;
+use rescan_client::descriptor::{self, DescriptorError};
 
 use super::Exit;
 
@@ -68,9 +68,24 @@ impl CliError {
             DescriptorError::Hardened { .. } => {
                 "`bitcoin-cli listdescriptors` shows the extended public key below the hardened steps"
             }
+            DescriptorError::BareKey => {
+                "name the function of the key, in quotes: 'wpkh(KEY)', or pkh, sh(wpkh(..)) or tr(..)"
+            }
+            DescriptorError::CosignersMissing { .. } => {
+                "every wallet of a multisig can export the whole descriptor, which has the keys of all cosigners"
+            }
             _ => position.hint(),
         };
         Self::usage(format!("{position}: {error}"), hint)
+    }
+
+    /// The next step spells the descriptor out, if `text` is a public key alone.
+    pub(crate) fn spelled_out(mut self, text: &str) -> Self {
+        if let Some(whole) = descriptor::spelled_out(text) {
+            let others = "pkh(..), wpkh(..), sh(wpkh(..)) and tr(..) take the same key, as its wallet uses it";
+            self.hint = Some(format!("give the whole descriptor in quotes: '{whole}'; {others}"));
+        }
+        self
     }
 
     /// Appends to the message, if there is one.

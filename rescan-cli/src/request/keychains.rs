@@ -46,7 +46,7 @@ impl Keychains {
         gap_limit: Option<u32>,
         known: &mut HashMap<String, usize>,
     ) -> Result<u32, CliError> {
-        let refused = |error| CliError::descriptor(&given.position, &error);
+        let refused = |error| CliError::descriptor(&given.position, &error).spelled_out(&given.text);
         let Interpreted { branches, annotations, meaning } = descriptor::interpret(&given.text).map_err(refused)?;
         self.birthdays.add(annotations.birthday_height.map_or(given.birthday, Birthday::Height));
         // An annotation is a lower bound.

@@ -27,6 +27,20 @@ fn a_descriptor_that_cannot_be_watched_is_refused_before_connecting() {
 }
 
 #[test]
+fn a_public_key_alone_is_refused_with_the_whole_descriptor_in_the_hint() {
+    let arguments = |key: &str| run(&["scan", "--socket", "/nonexistent", "--descriptor", key]);
+    let output = arguments(TPUB);
+    assert_error(&output, 2, "a key alone does not name its addresses");
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains(&format!("'wpkh({TPUB}/<0;1>/*)'")) && stderr.contains("tr(..)"), "{stderr}");
+    // This could be a private key.
+    let hex = "a34b99f22c790c4e36b2b3c2c35a36db06226e41c692fc82b8b56ac1c540c5bd";
+    let output = arguments(hex);
+    assert_error(&output, 2, "a key alone does not name its addresses");
+    assert!(!text(&output.stderr).contains(&hex[..8]), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_private_key_is_never_repeated() {
     let key = "tprv8ZgxMBicQKsPd7Uf69XL1XwhmjHopUGep8GuEiJDZmbQz6o58LninorQAfcKZWARbtRtfnLcJ5MQ2AtHcQJCCRUcMRvmDUjyEmNUWwx8UbK";
     let descriptor = format!("wpkh({key}/0/*)");

@@ -146,8 +146,8 @@ impl Keychain {
     }
 }
 
-/// The text as given, without annotations, with its checksum. It holds public keys only, but anyone who has it can
-/// follow the wallet.
+/// The text as given, without annotations, with its checksum. It holds public keys only, but anyone
+/// who has it can follow the wallet.
 impl fmt::Display for Keychain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.inner.text)

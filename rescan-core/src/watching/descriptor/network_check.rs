@@ -4,7 +4,7 @@ use bitcoin::NetworkKind;
 
 use super::form::{self, Form};
 use super::placed_key::PlacedKey;
-use super::{DescriptorError, outline, text};
+use super::{DescriptorError, plain_keys, text};
 
 /// Checks that a single-path descriptor is one of that network, without compiling it. It takes a
 /// tenth of the time of [`Keychain::parse`](super::Keychain::parse), which checks the same.
@@ -14,7 +14,7 @@ use super::{DescriptorError, outline, text};
 /// script as a whole is not found.
 pub fn check_network(text: &str, network: NetworkKind) -> Result<(), DescriptorError> {
     let (body, _) = text::descriptor(text)?;
-    let placed = outline::keys(body)?;
+    let placed = plain_keys(body)?;
     if form::is_address(body) {
         check_form(&Form::parse(body)?, &placed, network)
     } else {
