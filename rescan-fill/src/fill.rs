@@ -79,8 +79,6 @@ struct Done {
     /// Blocks that Core has rescanned.
     rescanned: HashSet<BlockHash>,
     missing: Vec<MissingBlock>,
-    /// Core has found coins since it looked at the mempool.
-    lacks_mempool: bool,
 }
 
 /// The result of a rescan of one run.
@@ -106,16 +104,11 @@ impl Fill<'_> {
                 self.widen(announce).await?;
                 let changed = self.calls.make(&left, announce).await?;
                 rounds += 1;
-                if let Some(height) = changed {
-                    if rounds >= ROUNDS_MAX {
-                        return Err(FillError::OtherChain { height, rounds });
-                    }
-                    announce(FillEvent::ChainChanged { height });
+                match changed {
+                    Some(height) if rounds >= ROUNDS_MAX => return Err(FillError::OtherChain { height, rounds }),
+                    Some(height) => announce(FillEvent::ChainChanged { height }),
+                    None => self.calls.rescan_mempool(found.tip.height.0, announce).await?,
                 }
-                continue;
-            }
-            if self.calls.done.lacks_mempool {
-                self.calls.rescan_mempool(found.tip.height.0, announce).await?;
                 continue;
             }
             let report = self.compare(found).await?;
@@ -244,7 +237,6 @@ impl Calls<'_> {
             Err(error) => return Err(error),
         }
         self.done.rescanned.extend(run.matches.iter().filter_map(|height| matches.get(height)));
-        self.done.lacks_mempool = true;
         self.count(run, begun.elapsed(), announce);
         Ok(Rescan::Done)
     }
@@ -265,7 +257,6 @@ impl Calls<'_> {
                 rescanned?;
             }
         }
-        self.done.lacks_mempool = false;
         self.count(&Run { first: tip, last: tip, matches: Vec::new() }, begun.elapsed(), announce);
         Ok(())
     }

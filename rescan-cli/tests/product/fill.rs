@@ -65,7 +65,7 @@ fn a_filled_wallet_is_equal_and_the_result_says_so_with_its_cost() {
 fn each_step_is_a_line_of_json() {
     let bed = bed();
     let lines = bed.filled(&["--json"]).lines();
-    let due = ["wallet", "scanned", "import", "plan", "call", "call", "call", "scanned", "call", "scanned", "summary"];
+    let due = ["wallet", "scanned", "import", "plan", "call", "call", "call", "call", "scanned", "summary"];
     assert_eq!(types(&lines), due);
     assert_eq!(
         lines[0],
