@@ -57,7 +57,9 @@ pub(crate) fn refuse_descriptor(option: &str, path: &Path) -> Result<(), CliErro
         || body.split_once('(').is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_lowercase()));
     if body.ends_with(')') && is_function() && !path.exists() {
         return Err(CliError::usage(
-            format!("{option} takes a file; found a descriptor (not repeated here, since it could hold a key)"),
+            format!(
+                "{option} takes the path of a file; found a descriptor (not repeated here, since it could hold a key)"
+            ),
             "put a descriptor behind --descriptor, in quotes",
         ));
     }
