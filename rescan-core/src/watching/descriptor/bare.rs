@@ -12,7 +12,7 @@ use miniscript::MiniscriptKey;
 use miniscript::descriptor::DescriptorPublicKey;
 
 use super::placed_key::PlacedKey;
-use super::{DescriptorError, slip132, text};
+use super::{DescriptorError, expand, slip132, text};
 
 /// The descriptor, without checksum, that text without a function stands for.
 ///
@@ -61,7 +61,9 @@ pub fn spelled_out(text: &str) -> Option<String> {
         _ => &["wpkh"],
     };
     let is_extended = !matches!(key, DescriptorPublicKey::Single(_));
-    Some(within(functions, &if is_extended { with_range(body) } else { body.to_owned() }))
+    let whole = within(functions, &if is_extended { with_range(body) } else { body.to_owned() });
+    // A key at the end of its depth, or with too many paths, has no descriptor.
+    expand(&whole).is_ok().then_some(whole)
 }
 
 fn within(functions: &[&str], key: &str) -> String {
