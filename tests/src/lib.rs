@@ -27,7 +27,7 @@ mod skipping;
 mod test_server;
 
 pub use json_rpc::JsonRpc;
-pub use live_node::{LiveNode, eventually};
+pub use live_node::{LiveNode, eventually, free_port};
 pub use scanned::{ScanRecord, patiently, scan, shipped};
 pub use scene::Scene;
 pub use server_process::ServerProcess;

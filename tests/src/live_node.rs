@@ -2,14 +2,15 @@
 //! node shows.
 //!
 //! Its programs are the ones that `BITCOIN_NODE` and `BITCOIN_CLI` name, as `tests/bitcoin-node.sh`
-//! prints them; without them a test prints that it was skipped. The node connects to no other node,
-//! listens on the loopback's RPC port alone, and dies with its [`LiveNode`].
+//! prints them, or for a node with wallet `BITCOIND`; without them a test prints that it was
+//! skipped. The node connects to no other node unless a test says so, listens on the loopback's RPC
+//! port alone, and dies with its [`LiveNode`].
 
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -29,12 +30,48 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// How often another port is tried, where somebody took the one that was free.
 const STARTS_MAX: u32 = 5;
 
+/// The node's programs.
+#[derive(Clone, Debug)]
+struct Programs {
+    node: PathBuf,
+    client: PathBuf,
+    /// Whether it answers over IPC: `bitcoin-node` does, `bitcoind` does not.
+    has_ipc: bool,
+}
+
+impl Programs {
+    fn new(node: PathBuf, client: PathBuf) -> Self {
+        let has_ipc = node.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bitcoin-node"));
+        Self { node, client, has_ipc }
+    }
+
+    /// A node without wallet.
+    fn plain() -> Option<Self> {
+        let (Some(node), Some(client)) = (std::env::var_os("BITCOIN_NODE"), std::env::var_os("BITCOIN_CLI")) else {
+            say_skipped("a node: export $(tests/bitcoin-node.sh) sets BITCOIN_NODE and BITCOIN_CLI");
+            return None;
+        };
+        // They are built with IPC, whatever their name.
+        Some(Self { has_ipc: true, ..Self::new(node.into(), client.into()) })
+    }
+
+    /// A node with wallet, whose `bitcoin-cli` lies beside it.
+    fn with_wallet() -> Option<Self> {
+        let Some(node) = std::env::var_os("BITCOIND") else {
+            say_skipped("a node with wallet: set BITCOIND to the path of a bitcoind or bitcoin-node that has one");
+            return None;
+        };
+        let node = PathBuf::from(node);
+        let client = node.with_file_name("bitcoin-cli");
+        Some(Self::new(node, client))
+    }
+}
+
 /// A node and its directory, both gone when dropped.
 #[derive(Debug)]
 pub struct LiveNode {
     directory: TempDir,
-    program: PathBuf,
-    client: PathBuf,
+    programs: Programs,
     arguments: Vec<String>,
     port: u16,
     /// How many calls of [`LiveNode::mine`] there were.
@@ -51,18 +88,42 @@ impl LiveNode {
     /// If there is one and it does not start.
     #[must_use]
     pub fn start(arguments: &[&str]) -> Option<Self> {
-        let (Some(program), Some(client)) = (std::env::var_os("BITCOIN_NODE"), std::env::var_os("BITCOIN_CLI")) else {
-            say_skipped("a node: export $(tests/bitcoin-node.sh) sets BITCOIN_NODE and BITCOIN_CLI");
-            return None;
-        };
+        Some(Self::of(Programs::plain()?, arguments, |_datadir| {}))
+    }
+
+    /// The same with a node that has a wallet, of `BITCOIND`. A `bitcoin.conf` in its datadir names
+    /// network and port, so that programs find it there.
+    ///
+    /// # Panics
+    ///
+    /// If there is one and it does not start.
+    #[must_use]
+    pub fn start_with_wallet(arguments: &[&str]) -> Option<Self> {
+        Some(Self::of(Programs::with_wallet()?, arguments, |_datadir| {}))
+    }
+
+    /// The same with the block files that `write` puts into the datadir: the node loads them.
+    ///
+    /// # Panics
+    ///
+    /// If there is one and it does not load them.
+    #[must_use]
+    pub fn load_with_wallet(arguments: &[&str], write: impl FnOnce(&Path)) -> Option<Self> {
+        let loading: Vec<&str> = arguments.iter().copied().chain(["-reindex"]).collect();
+        let mut node = Self::of(Programs::with_wallet()?, &loading, write);
+        node.set_arguments(arguments);
+        Some(node)
+    }
+
+    fn of(programs: Programs, arguments: &[&str], write: impl FnOnce(&Path)) -> Self {
         // Not under TMPDIR: a socket's path has at most 107 bytes.
         let directory = tempfile::tempdir_in("/tmp").expect("a temporary directory");
         std::fs::create_dir(directory.path().join("datadir")).expect("a directory in it");
+        write(&directory.path().join("datadir"));
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (program, client) = (program.into(), client.into());
-        let mut node = Self { directory, program, client, arguments, port: 0, made: Cell::new(0), child: None };
+        let mut node = Self { directory, programs, arguments, port: 0, made: Cell::new(0), child: None };
         node.restart();
-        Some(node)
+        node
     }
 
     /// Its `-datadir`.
@@ -81,6 +142,18 @@ impl LiveNode {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.datadir().join("regtest").join("node.sock")
+    }
+
+    /// Whether it does.
+    #[must_use]
+    pub fn has_ipc(&self) -> bool {
+        self.programs.has_ipc
+    }
+
+    /// Its `bitcoin-cli`.
+    #[must_use]
+    pub fn client_program(&self) -> &Path {
+        &self.programs.client
     }
 
     /// The port of the loopback on which it answers JSON-RPC, until it is started again.
@@ -103,7 +176,8 @@ impl LiveNode {
         assert!(self.child.is_none(), "the node runs already");
         for _attempt in 0..STARTS_MAX {
             self.port = free_port();
-            let mut child = self.command().spawn().expect("BITCOIN_NODE names a program");
+            self.write_configuration();
+            let mut child = self.command().spawn().expect("the variable names a program");
             if self.answers(&mut child) {
                 self.child = Some(child);
                 return;
@@ -264,10 +338,19 @@ impl LiveNode {
         quoted_after(&info, "\"descriptor\"").expect("a descriptor with its checksum").to_owned()
     }
 
+    /// For programs that look for the node in its datadir.
+    fn write_configuration(&self) {
+        let text = format!("regtest=1\n[regtest]\nrpcport={}\n", self.port);
+        std::fs::write(self.datadir().join("bitcoin.conf"), text).expect("the datadir takes a file");
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.programs.node);
         command.arg(format!("-datadir={}", self.datadir().display())).arg(format!("-rpcport={}", self.port));
-        command.args(["-regtest", "-ipcbind=unix", "-server=1", "-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1"]);
+        if self.programs.has_ipc {
+            command.arg("-ipcbind=unix");
+        }
+        command.args(["-regtest", "-server=1", "-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1"]);
         command.args(["-listen=0", "-connect=0", "-dnsseed=0", "-fixedseeds=0", "-natpmp=0", "-printtoconsole=0"]);
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
@@ -287,11 +370,15 @@ impl LiveNode {
     }
 
     fn try_rpc(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(&self.client);
+        let mut command = Command::new(&self.programs.client);
         command.arg(format!("-datadir={}", self.datadir().display())).arg(format!("-rpcport={}", self.port));
-        // `bitcoin-cli` prefers the IPC socket if it finds one; other tests cover that socket.
-        command.args(["-regtest", "-ipcconnect=0"]).args(arguments.iter().map(OsStr::new));
-        command.stdin(Stdio::null()).output().expect("BITCOIN_CLI names a program")
+        command.arg("-regtest");
+        if self.programs.has_ipc {
+            // `bitcoin-cli` prefers the IPC socket if it finds one; other tests cover that socket.
+            command.arg("-ipcconnect=0");
+        }
+        command.args(arguments.iter().map(OsStr::new));
+        command.stdin(Stdio::null()).output().expect("the client is a program")
     }
 }
 
@@ -324,8 +411,13 @@ where
     }
 }
 
-/// A free port.
-fn free_port() -> u16 {
+/// A free port of the loopback.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback has a free port");
     listener.local_addr().expect("it has an address").port()
 }

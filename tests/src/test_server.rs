@@ -48,9 +48,9 @@ impl Default for Manner {
 pub struct TestServer {
     directory: TempDir,
     manner: Manner,
-    /// The datadir and the IPC socket of a node, if it serves that node's files instead of its own
+    /// The datadir of a node, and its IPC socket if it has one, if it serves that node's files instead of its own
     /// directory.
-    beside: Option<(PathBuf, PathBuf)>,
+    beside: Option<(PathBuf, Option<PathBuf>)>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -67,7 +67,7 @@ impl TestServer {
         Self { directory, manner, beside: None, running: None }
     }
 
-    /// A running server of a node's block files, linked to it.
+    /// A running server of a node's block files, linked to it if it has IPC.
     ///
     /// # Panics
     ///
@@ -75,7 +75,7 @@ impl TestServer {
     #[must_use]
     pub fn beside_node(node: &LiveNode, manner: Manner) -> Self {
         let mut server = Self::new(manner);
-        server.beside = Some((node.datadir(), node.socket()));
+        server.beside = Some((node.datadir(), node.has_ipc().then(|| node.socket())));
         server.start();
         server
     }
@@ -192,7 +192,7 @@ impl TestServer {
                 access: access.with_page_cache(self.manner.page_cache),
             },
             socket: self.socket(),
-            node_socket: self.beside.as_ref().map(|(_, socket)| socket.clone()),
+            node_socket: self.beside.as_ref().and_then(|(_, socket)| socket.clone()),
             workers: NonZeroUsize::new(self.manner.workers).expect("at least one worker"),
             limits: self.manner.limits,
             metrics: None,
