@@ -58,8 +58,10 @@ pub enum FillError {
         /// The name.
         name: String,
     },
-    /// Somebody stopped a call's rescan.
-    #[error("the rescan of wallet {name:?} was aborted by another program (abortrescan)")]
+    /// A call's rescan was stopped by somebody, or by the node's own end.
+    #[error(
+        "the rescan of wallet {name:?} was aborted: by another program (abortrescan), or because the node is stopping"
+    )]
     Aborted {
         /// The name.
         name: String,

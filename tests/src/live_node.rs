@@ -37,14 +37,10 @@ struct Programs {
     client: PathBuf,
     /// Whether it answers over IPC: `bitcoin-node` does, `bitcoind` does not.
     has_ipc: bool,
+    has_wallet: bool,
 }
 
 impl Programs {
-    fn new(node: PathBuf, client: PathBuf) -> Self {
-        let has_ipc = node.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bitcoin-node"));
-        Self { node, client, has_ipc }
-    }
-
     /// A node without wallet.
     fn plain() -> Option<Self> {
         let (Some(node), Some(client)) = (std::env::var_os("BITCOIN_NODE"), std::env::var_os("BITCOIN_CLI")) else {
@@ -52,7 +48,7 @@ impl Programs {
             return None;
         };
         // They are built with IPC, whatever their name.
-        Some(Self { has_ipc: true, ..Self::new(node.into(), client.into()) })
+        Some(Self { node: node.into(), client: client.into(), has_ipc: true, has_wallet: false })
     }
 
     /// A node with wallet, whose `bitcoin-cli` lies beside it.
@@ -63,7 +59,8 @@ impl Programs {
         };
         let node = PathBuf::from(node);
         let client = node.with_file_name("bitcoin-cli");
-        Some(Self::new(node, client))
+        let has_ipc = node.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bitcoin-node"));
+        Some(Self { node, client, has_ipc, has_wallet: true })
     }
 }
 
@@ -349,6 +346,10 @@ impl LiveNode {
         command.arg(format!("-datadir={}", self.datadir().display())).arg(format!("-rpcport={}", self.port));
         if self.programs.has_ipc {
             command.arg("-ipcbind=unix");
+        }
+        if self.programs.has_wallet {
+            // Else a wallet waits for the disk with each transaction.
+            command.arg("-unsafesqlitesync");
         }
         command.args(["-regtest", "-server=1", "-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1"]);
         command.args(["-listen=0", "-connect=0", "-dnsseed=0", "-fixedseeds=0", "-natpmp=0", "-printtoconsole=0"]);

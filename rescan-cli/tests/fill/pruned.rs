@@ -6,10 +6,7 @@ use rescan_fixtures::test_wallet::{ScriptKind, TestWallet};
 use rescan_tests::{LiveNode, Manner, TestServer, free_port};
 use serde_json::json;
 
-use crate::scene::{FillScene, begin, pass_a_day, ranged};
-
-/// The time for nodes to connect and to share their blocks.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::scene::{FillScene, begin, pass_a_day, ranged, wait_for};
 
 /// The documented limit for one block, and room for the rest.
 const BOUND: Duration = Duration::from_secs(100);
@@ -41,7 +38,7 @@ impl Pruned {
         let scene = FillScene::beside(pruned, TestServer::beside_node(&full, Manner::default()));
         let made = Self { full, address, scene, missing: 4 };
         made.connect();
-        made.wait("the pruned node has the chain", || made.scene.node.tip() == made.full.tip());
+        wait_for("the pruned node has the chain", || made.scene.node.tip() == made.full.tip());
         made.scene.node.rpc(&["pruneblockchain", "500"]);
         made.disconnect();
         let lowest = made.scene.node.rpc(&["getblockchaininfo"]);
@@ -53,20 +50,12 @@ impl Pruned {
 
     fn connect(&self) {
         self.scene.node.rpc(&["addnode", &self.address, "onetry"]);
-        self.wait("the nodes connect", || self.scene.node.rpc(&["getconnectioncount"]) == "1");
+        wait_for("the nodes connect", || self.scene.node.rpc(&["getconnectioncount"]) == "1");
     }
 
     fn disconnect(&self) {
         self.scene.node.rpc(&["disconnectnode", &self.address]);
-        self.wait("the nodes part", || self.scene.node.rpc(&["getconnectioncount"]) == "0");
-    }
-
-    fn wait(&self, event: &str, is_there: impl Fn() -> bool) {
-        let begun = Instant::now();
-        while !is_there() {
-            assert!(begun.elapsed() < PATIENCE, "timed out: {event}: {:?}", self.scene.node.tip());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_for("the nodes part", || self.scene.node.rpc(&["getconnectioncount"]) == "0");
     }
 }
 

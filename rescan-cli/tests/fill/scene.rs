@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rescan_fixtures::core_datadir::{CoreDatadir, Expected, Which};
 use rescan_node::{Credentials, RpcClient};
@@ -15,6 +16,9 @@ use crate::wallet_state::WalletState;
 
 /// The node's time at first: November 2023.
 const BEGUN: u64 = 1_700_000_000;
+
+/// The time for nodes to read, connect, or share their blocks.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `importdescriptors` at "now" rescans the last two hours (`TIMESTAMP_WINDOW`).
 const DAY: u64 = 86_400;
@@ -45,10 +49,12 @@ impl FillScene {
             expected = Some(CoreDatadir::unpack(which, datadir).unwrap().expected().clone());
         })?;
         let expected: Expected = expected.unwrap();
-        while node.tip().1 != expected.tip_hash {
-            assert!(node.tip().0 < expected.tip_height, "another tip: {:?}", node.tip());
-            std::thread::sleep(std::time::Duration::from_millis(20));
+        wait_for("the whole chain", || node.tip().0 >= expected.tip_height);
+        // A stale branch of as much work may have been read first.
+        for root in &expected.stale_roots {
+            node.invalidate(root);
         }
+        wait_for("the tip of the fixture", || node.tip().1 == expected.tip_hash);
         let scene = Self::of(node);
         scene.pass_a_day();
         Some((scene, expected))
@@ -196,6 +202,15 @@ impl FillScene {
     /// Asserts that a wallet has no transaction: else the fill has nothing to show.
     pub(crate) fn assert_empty(&self, wallet: &str) {
         assert_eq!(self.wallet(wallet, "getwalletinfo", &json!([]))["txcount"], 0);
+    }
+}
+
+/// Waits for an event that a node brings about.
+pub(crate) fn wait_for(event: &str, is_there: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_there() {
+        assert!(begun.elapsed() < PATIENCE, "timed out: {event}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

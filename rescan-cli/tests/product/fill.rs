@@ -137,7 +137,7 @@ fn every_refusal_names_the_next_step() {
         (refusal::LOCKED, 1, "is locked", "walletpassphrase"),
         (refusal::RESCANNING, 1, "being rescanned already", "abortrescan"),
         (refusal::NOT_LOADED, 2, "no wallet named \"alice\" loaded (loaded are \"alice\")", "loadwallet"),
-        (refusal::ABORTED, 1, "aborted by another program", "goes on"),
+        (refusal::ABORTED, 1, "aborted: by another program", "goes on"),
         (Reply::Raw(""), 1, "no answer from", "getblockchaininfo"),
     ] {
         bed.wallet.before_each_call(move |_, method, _| (method == "rescanblockchain").then(|| reply.clone()));
