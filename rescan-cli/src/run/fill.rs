@@ -116,13 +116,14 @@ async fn merge_gap(node: RpcClient) -> Result<MergeGap, CliError> {
     blocking(move || Ok(MergeGap::of(&node)?)).await
 }
 
-/// The error of a fill that has made some of its calls.
+/// The error of a fill that has made some of its calls: the request was possible when it began.
 fn with_calls_made(error: CliError, calls: u64) -> CliError {
     if calls == 0 {
         return error;
     }
     let kept = format!("the wallet keeps what {calls} calls found so far, and the same command goes on with the rest");
-    CliError { hint: Some(error.hint.map_or_else(|| kept.clone(), |hint| format!("{hint}; {kept}"))), ..error }
+    let hint = error.hint.map_or_else(|| kept.clone(), |hint| format!("{hint}; {kept}"));
+    CliError { exit: Exit::Failed, hint: Some(hint), ..error }
 }
 
 /// Runs calls of the node on a thread where they may block.
