@@ -141,8 +141,8 @@ mod tests {
             keys.push(key);
             is_first
                 && !key.is_empty()
-                && key.chars().all(|c| ('a'..='z').contains(&c))
-                && value.chars().all(|c| ('0'..='9').contains(&c))
+                && key.chars().all(|c| c.is_ascii_lowercase())
+                && value.chars().all(|c| c.is_ascii_digit())
                 && (value == "0" || value.chars().next().is_some_and(|c| c != '0'))
         })
     }

@@ -197,7 +197,7 @@ fn an_address_alone_is_watched_on_every_network() {
         for text in [address.to_owned(), with_checksum(address).unwrap(), format!("{address}?bh=1")] {
             let interpreted = interpret(&text).unwrap();
             assert_eq!(interpreted.meaning.as_ref(), Some(&meaning));
-            assert_eq!(interpreted.branches, [meaning.clone()]);
+            assert_eq!(interpreted.branches, std::slice::from_ref(&meaning));
         }
         assert!(Keychain::parse(&meaning, network).is_ok());
         let other = if network == Main { Test } else { Main };
