@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::fmt;
 
 use bitcoin::{BlockHash, OutPoint, Txid};
-use rescan_core::report::{BlockReport, TransactionReport};
+use rescan_core::coins::Coin;
+use rescan_core::history::History;
+use rescan_core::position::Height;
+use rescan_core::report::{BlockReport, Origin, TransactionReport};
 
 use crate::answers::Confirmation;
 use crate::core_wallet::{WalletCoins, WalletTransactions};
-use crate::event::MissingBlock;
-use crate::scan::Answer;
+use crate::found::MissingBlock;
 
 /// A transaction or a coin that wallet and scan do not share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +88,15 @@ impl fmt::Display for Reason {
     }
 }
 
+/// The history of the wallet in the blocks from one height to a tip.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) coins: HashMap<OutPoint, &'a Coin>,
+    pub(crate) first: Height,
+    pub(crate) last: Height,
+}
+
 /// The wallet at the end of a fill.
 #[derive(Debug, Default)]
 pub(crate) struct WalletView {
@@ -157,7 +168,6 @@ fn transaction_reason(
 
 /// The index at fault, if every output of the transaction lies beyond the wallet's ranges.
 fn beyond_range(transaction: &TransactionReport, view: &WalletView) -> Option<Reason> {
-    use rescan_core::report::Origin;
     let mut beyond = None;
     for origin in transaction.received.iter().flat_map(|received| &received.origins) {
         let Origin::Keychain { keychain, index: Some(index) } = *origin else { return None };

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use bitcoin::{Amount, BlockHash};
 use rescan_client::ScanHandle;
-use rescan_client::report::BlockId;
-use rescan_core::position::Height;
 use rescan_core::request::{RangeStart, Verify};
 
 use crate::differences::Difference;
+use crate::found::{Found, MissingBlock};
 use crate::plan::{Plan, Run};
 use crate::widening::Widening;
 
@@ -56,38 +54,6 @@ pub enum FillEvent<'a> {
         /// The height of the block that differs.
         height: u32,
     },
-}
-
-/// The history that the server found, from the first block of the range to the tip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The first height.
-    pub from: Height,
-    /// The last block.
-    pub tip: BlockId,
-    /// Number of transactions.
-    pub transactions: u64,
-    /// Number of unspent coins.
-    pub coins: u64,
-    /// Their total value.
-    pub unspent: Amount,
-}
-
-impl Found {
-    /// Number of blocks of the range.
-    #[must_use]
-    pub fn blocks(&self) -> u64 {
-        u64::from(self.tip.height.0).saturating_sub(u64::from(self.from.0)).saturating_add(1)
-    }
-}
-
-/// A matching block that the node does not have on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MissingBlock {
-    /// Its height.
-    pub height: Height,
-    /// Its hash.
-    pub hash: BlockHash,
 }
 
 /// The result of a fill.

@@ -12,11 +12,13 @@ use rescan_client::Client;
 use rescan_core::position::Height;
 use rescan_node::{IndexRange, ListedDescriptor, RpcError, code};
 
+use crate::blocking::blocking;
 use crate::core_wallet::{CoreWallet, WalletTransactions};
-use crate::differences::{Difference, WalletView, differences};
+use crate::differences::{Difference, Item, WalletView, differences};
 use crate::error::FillError;
-use crate::event::{FillEvent, FillOptions, FillReport, Found, MissingBlock};
+use crate::event::{FillEvent, FillOptions, FillReport};
 use crate::fetch::fetch_block;
+use crate::found::{Found, MissingBlock};
 use crate::plan::{MergeGap, Plan, Run};
 use crate::scan::WalletScan;
 use crate::widening::Widening;
@@ -305,7 +307,6 @@ fn view(wallet: &CoreWallet) -> Result<WalletView, FillError> {
 
 /// The view with the transactions that the wallet has and its list leaves out.
 fn with_unlisted(wallet: &CoreWallet, mut view: WalletView, found: &[Difference]) -> Result<WalletView, FillError> {
-    use crate::differences::Item;
     for difference in found {
         if let Item::Transaction(txid) = difference.item
             && let Some(confirmation) = wallet.confirmation(txid)?
@@ -314,12 +315,4 @@ fn with_unlisted(wallet: &CoreWallet, mut view: WalletView, found: &[Difference]
         }
     }
     Ok(view)
-}
-
-/// Runs a call on a thread where it may block for minutes; other tasks, Ctrl-C among them, go on.
-pub(crate) async fn blocking<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T, FillError> + Send + 'static,
-) -> Result<T, FillError> {
-    // The thread panicked, which is a defect here, or the runtime is ending.
-    tokio::task::spawn_blocking(call).await.unwrap_or_else(|error| Err(RpcError::unexpected("a call", error).into()))
 }

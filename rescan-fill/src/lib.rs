@@ -14,12 +14,14 @@
 //! was interrupted at any point goes on where it stopped.
 
 mod answers;
+mod blocking;
 mod core_wallet;
 mod differences;
 mod error;
 mod event;
 mod fetch;
 mod fill;
+mod found;
 mod plan;
 mod scan;
 mod widening;
@@ -27,8 +29,9 @@ mod widening;
 pub use core_wallet::{CoreWallet, WalletInfo};
 pub use differences::{Difference, Item, Reason};
 pub use error::FillError;
-pub use event::{FillEvent, FillOptions, FillReport, Found, MissingBlock};
+pub use event::{FillEvent, FillOptions, FillReport};
 pub use fill::fill;
+pub use found::{Found, MissingBlock};
 pub use plan::{MergeGap, Plan, Run};
 pub use scan::{DryRun, dry_run};
 pub use widening::Widening;

@@ -1,22 +1,21 @@
 //! A wallet's history by the rescan server, kept up to date with the chain; and a fill that makes no
 //! call.
 
-use std::collections::HashMap;
-
-use bitcoin::{Amount, BlockHash, OutPoint};
+use bitcoin::{Amount, BlockHash};
 use futures::StreamExt;
 use rescan_client::report::{BlockId, BlockReport, Outcome, Summary};
 use rescan_client::{Checkpoint, Client, GivenKeychain, ResumeEvent, ScanRequest};
-use rescan_core::coins::Coin;
 use rescan_core::history::History;
 use rescan_core::position::Height;
 use rescan_core::request::RangeStart;
 use rescan_node::{ListedDescriptor, Timestamp};
 
+use crate::blocking::blocking;
 use crate::core_wallet::{CoreWallet, WalletTransactions};
+use crate::differences::Answer;
 use crate::error::FillError;
-use crate::event::{FillEvent, FillOptions, Found};
-use crate::fill::blocking;
+use crate::event::{FillEvent, FillOptions};
+use crate::found::Found;
 use crate::plan::{MergeGap, Plan};
 use crate::widening::Widening;
 
@@ -28,15 +27,6 @@ pub(crate) struct WalletScan<'a> {
     history: History,
     /// The first height of the range, once a scan has resolved it.
     first: Option<Height>,
-}
-
-/// The history of the wallet in the blocks from one height to a tip.
-#[derive(Debug)]
-pub(crate) struct Answer<'a> {
-    pub(crate) history: &'a History,
-    pub(crate) coins: HashMap<OutPoint, &'a Coin>,
-    pub(crate) first: Height,
-    pub(crate) last: Height,
 }
 
 impl<'a> WalletScan<'a> {

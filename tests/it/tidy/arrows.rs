@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{GENERATED, is_test, production, sources};
 
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "rescan-hash",
     "rescan-core",
     "rescan-server",
     "rescan-client",
     "rescan-node",
     "rescan-compare",
+    "rescan-fill",
     "rescan-cli",
     "fixtures",
     "tests",

@@ -63,7 +63,9 @@ fn both_sides_know_the_core_and_neither_knows_the_other() {
     assert_eq!(dependencies("rescan-client"), ["rescan-core"]);
     assert_eq!(dependencies("rescan-node"), [] as [&str; 0]);
     assert_eq!(dependencies("rescan-compare"), ["rescan-client", "rescan-core", "rescan-node"]);
-    assert_eq!(dependencies("rescan-cli"), ["rescan-client", "rescan-compare", "rescan-core", "rescan-node"]);
+    assert_eq!(dependencies("rescan-fill"), ["rescan-client", "rescan-core", "rescan-node"]);
+    let of_command = ["rescan-client", "rescan-compare", "rescan-core", "rescan-fill", "rescan-node"];
+    assert_eq!(dependencies("rescan-cli"), of_command);
 }
 
 #[test]
@@ -118,14 +120,15 @@ fn unsafe_is_in_six_places_each_with_its_reason() {
 
 /// The wall clock can be set; waits and measurements use the monotonic one (`Instant`).
 #[test]
-fn the_clock_that_can_be_set_is_asked_in_three_places() {
+fn the_clock_that_can_be_set_is_asked_in_four_places() {
     let sources = sources();
     let product =
         sources.iter().filter(|(path, _)| path.contains("/src/") && path.starts_with("rescan-") && !is_test(path));
     let asks = product.filter(|(_, text)| production(text).contains("SystemTime::now"));
-    // When a comparison was begun, for its report; whether a file was written a moment ago; since when a node is linked, for
-    // people.
+    // Whether a birthday is in the future; when a comparison was begun, for its report; whether a file was written a moment
+    // ago; since when a node is linked, for people.
     let expected = [
+        "rescan-cli/src/request/birthday.rs",
         "rescan-compare/src/compare.rs",
         "rescan-server/src/blocks/blocks_dir.rs",
         "rescan-server/src/node/link_task.rs",
