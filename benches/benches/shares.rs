@@ -1,8 +1,8 @@
 //! How much longer does an ordinary scan take beside derivations of millions of scripts?
 //!
-//! The scan derives 2,000 scripts that do not occur and walks a bulk chain of 1 GB, warm and mapped; its time runs from the
-//! wallet's call to the summary. Beside it, other connections have watch sets of 2,000,000 scripts each derived, which takes
-//! far longer. Medians of five scans.
+//! The scan derives 2,000 scripts that do not occur and walks a bulk chain of 1 GB, warm and
+//! mapped; its time runs from the wallet's call to the summary. Beside it, other connections have
+//! watch sets of 2,000,000 scripts each derived, which takes far longer. Medians of five scans.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 

@@ -31,8 +31,8 @@ const FIRST_SCAN: &str = "a first scan, to find the used indexes of the keychain
 /// Often enough to look alive.
 const DERIVATION_SHOWN_EVERY: Duration = Duration::from_millis(150);
 
-/// Makes the comparison. `announce` receives each step before it is made, and how many scripts of how many the server and
-/// then this process have derived.
+/// Makes the comparison. `announce` receives each step before it is made, and how many scripts of
+/// how many the server and then this process have derived.
 ///
 /// # Errors
 /// [`CompareError`] if any method fails or gives another answer than the rest, or if the chain was

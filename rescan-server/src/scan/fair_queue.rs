@@ -1,7 +1,8 @@
 //! Two queues of jobs that share the workers' time equally.
 //!
-//! While jobs of both kinds wait, the next one is of the kind that has used less time. A kind that waits alone has all
-//! workers. Time that a kind did not ask for is lost: after an hour without scans, a scan owes nothing and is owed nothing.
+//! While jobs of both kinds wait, the next one is of the kind that has used less time. A kind that
+//! waits alone has all workers. Time that a kind did not ask for is lost: after an hour without
+//! scans, a scan owes nothing and is owed nothing.
 //!
 //! It knows no clock and no thread: the caller measures the jobs.
 
@@ -17,8 +18,8 @@ pub(super) enum Kind {
     WatchSet,
 }
 
-/// The waiting jobs of both kinds. Each kind is served first in, first out: segments are needed in the order in which they
-/// were queued, and watch sets take turns.
+/// The waiting jobs of both kinds. Each kind is served first in, first out: segments are needed in
+/// the order in which they were queued, and watch sets take turns.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
     scans: Share<T>,
@@ -29,7 +30,8 @@ pub(super) struct FairQueue<T> {
 #[derive(Debug)]
 struct Share<T> {
     waiting: VecDeque<T>,
-    /// The time that its jobs have used, or as much as the other kind's where it did not ask for its part.
+    /// The time that its jobs have used, or as much as the other kind's where it did not ask for
+    /// its part.
     used: Duration,
 }
 
@@ -84,7 +86,8 @@ mod tests {
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
-    /// Takes jobs until `span` has passed, and returns the time of each kind. A job is the milliseconds that it takes.
+    /// Takes jobs until `span` has passed, and returns the time of each kind. A job is the
+    /// milliseconds that it takes.
     fn run_for(queue: &mut FairQueue<u32>, span: Duration) -> (Duration, Duration) {
         let (mut scans, mut watch_sets) = (Duration::ZERO, Duration::ZERO);
         while scans + watch_sets < span {

@@ -4,8 +4,8 @@
 //! A job receives all of its input at the start and returns one value, so that no worker waits for
 //! anybody. A job that panics is a defect of ours: it is logged and ends its scan, not the server.
 //!
-//! A worker takes the next job when it is free. Scans and the watch sets that are compiled before them have equal shares of
-//! the workers' time (`fair_queue`).
+//! A worker takes the next job when it is free. Scans and the watch sets that are compiled before
+//! them have equal shares of the workers' time (`fair_queue`).
 
 use std::any::Any;
 use std::fmt;
@@ -91,7 +91,8 @@ impl WorkerPool {
         self.threads.current_num_threads()
     }
 
-    /// The limit of jobs that one scan, or one watch set, has in the pool: enough to keep all workers busy alone.
+    /// The limit of jobs that one scan, or one watch set, has in the pool: enough to keep all
+    /// workers busy alone.
     #[must_use]
     pub fn jobs_in_flight_max(&self) -> usize {
         self.workers().saturating_mul(JOBS_PER_WORKER).saturating_add(1)

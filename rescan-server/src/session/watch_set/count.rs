@@ -1,4 +1,5 @@
-//! The number of scripts of a keychain, from its text and limits alone: too many are refused before any is derived.
+//! The number of scripts of a keychain, from its text and limits alone: too many are refused before
+//! any is derived.
 
 use rescan_core::request::GivenKeychain;
 
@@ -7,9 +8,11 @@ use crate::scan::GapLimit;
 /// Scripts of `combo` at each index of a ranged key, which is always compressed (BIP 384).
 const COMBO_SCRIPTS: u64 = 4;
 
-/// The number of scripts that a keychain derives before any use, at least. It is exact for every ranged descriptor.
+/// The number of scripts that a keychain derives before any use, at least. It is exact for every
+/// ranged descriptor.
 ///
-/// Only the last step of an extended key's path can be `*` (BIP 380), so that a valid text is ranged if it has one.
+/// Only the last step of an extended key's path can be `*` (BIP 380), so that a valid text is
+/// ranged if it has one.
 pub(super) fn scripts_at_least(given: &GivenKeychain) -> u64 {
     // Neither annotations (BIP 393) nor a checksum say anything about scripts.
     let body = given.descriptor.split(['?', '#']).next().unwrap_or_default();
@@ -19,7 +22,8 @@ pub(super) fn scripts_at_least(given: &GivenKeychain) -> u64 {
     rule.indexes_before_use().saturating_mul(per_index)
 }
 
-/// The number of the first keychain with which there are more than `max` scripts, beside those that were `given`.
+/// The number of the first keychain with which there are more than `max` scripts, beside those that
+/// were `given`.
 pub(super) fn first_beyond(max: u64, given: u32, counts: impl Iterator<Item = u64>) -> Option<u64> {
     let mut total = u64::from(given);
     let number = counts.into_iter().position(|count| {
