@@ -14,6 +14,7 @@ use rescan_core::report::{Received, Spent, TransactionReport};
 
 use super::*;
 use crate::checkpoint::file::{parse, serialize};
+use crate::wallets::{Wallet, Wallets};
 
 const KEYCHAINS: usize = 2;
 
@@ -352,6 +353,41 @@ fn what_is_no_checkpoint_is_told_apart_and_left_as_it_was() {
     assert!(matches!(load(b""), LoadError::NotACheckpoint { .. }));
     assert!(matches!(load(b"rescan-checkpoint 2 and more\n"), LoadError::Newer { found: 2, known: 1, .. }));
     assert!(matches!(load(b"rescan-checkpoint one\n"), LoadError::Damaged { .. }));
+}
+
+#[test]
+fn a_reverted_transaction_has_the_origins_of_all_its_reports_from_a_file_too() {
+    for mut checkpoint in [small(), parse(Path::new("c"), &serialize(&small())).unwrap()] {
+        let reverted = checkpoint.start_over().reverted;
+        let origins: Vec<_> = reverted.iter().map(|it| it.origins.as_slice()).collect();
+        assert_eq!(origins, [&[origin(0, 6), origin(1, 7)][..], &[origin(0, 6)]]);
+    }
+}
+
+#[test]
+fn a_checkpoint_is_bound_to_the_names_and_the_parts_of_its_wallets() {
+    let genesis = BlockHash::all_zeros();
+    let request = |wallets: &[(&str, &[&str])]| {
+        let mut all = Wallets::new();
+        for (name, keychains) in wallets {
+            let wallet = keychains.iter().fold(Wallet::new(), |wallet, keychain| wallet.keychain(*keychain));
+            all.add(*name, wallet).unwrap();
+        }
+        all.watched_by(base())
+    };
+    let two = request(&[("a", &["first"]), ("b", &["second"])]);
+    let checkpoint = Checkpoint::new(genesis, &two);
+    assert_eq!(checkpoint.check(genesis, &two), Ok(()));
+    let both: &[&str] = &["first", "second"];
+    for other in [
+        request(&[("a", &["first"]), ("c", &["second"])]),
+        request(&[("b", &["first"]), ("a", &["second"])]),
+        request(&[("a", both), ("b", &[])]),
+        request(&[("a", both)]),
+        base(),
+    ] {
+        assert!(matches!(checkpoint.check(genesis, &other), Err(ResumeError::Request { .. })), "{other:?}");
+    }
 }
 
 #[test]
