@@ -101,8 +101,10 @@ pub enum RpcError {
         /// The expected and the found form.
         detail: String,
     },
-    /// The node's work queue is full (HTTP 503).
-    #[error("the node's work queue is full (503): try again, or start it with a larger -rpcworkqueue")]
+    /// The node is stopping, or its work queue is full (HTTP 503).
+    #[error(
+        "the node is stopping, or its work queue is full (503): try again, or start it with a larger -rpcworkqueue"
+    )]
     WorkQueueFull,
     /// The node is starting.
     #[error("the node is still starting ({message}): try again when it has started")]

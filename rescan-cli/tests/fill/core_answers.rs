@@ -31,8 +31,8 @@ fn descriptors(wallet: &ExpectedWallet) -> Value {
     listed.collect()
 }
 
-fn every_wallet_ends_equal(which: Which) {
-    let Some((scene, expected)) = FillScene::of_core(which) else { return };
+fn every_wallet_ends_equal(which: Which, arguments: &[&str]) {
+    let Some((scene, expected)) = FillScene::of_core(which, arguments) else { return };
     assert_eq!(expected.wallets.len(), 6);
     for (name, wallet) in &expected.wallets {
         let ended = scene.create_and_fill(name, &descriptors(wallet), &[]);
@@ -49,10 +49,10 @@ fn every_wallet_ends_equal(which: Which) {
 
 #[test]
 fn every_wallet_of_the_first_chain_ends_equal_to_cores_own_answers() {
-    every_wallet_ends_equal(Which::A);
+    every_wallet_ends_equal(Which::A, &["-fastprune"]);
 }
 
 #[test]
-fn every_wallet_of_the_second_chain_ends_equal_to_cores_own_answers() {
-    every_wallet_ends_equal(Which::C);
+fn every_wallet_of_the_second_chain_ends_equal_to_cores_own_answers_with_block_filters() {
+    every_wallet_ends_equal(Which::C, &["-fastprune", "-blockfilterindex"]);
 }

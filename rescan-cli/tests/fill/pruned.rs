@@ -17,14 +17,15 @@ struct Pruned {
     full: LiveNode,
     address: String,
     scene: FillScene,
-    /// Matching heights that the pruned node lacks.
-    missing: u64,
 }
+
+/// Matching blocks that the pruned node lacks.
+const MISSING: u64 = 4;
 
 impl Pruned {
     fn start() -> Option<Self> {
-        let address = format!("127.0.0.1:{}", free_port());
-        let full = LiveNode::start_with_wallet(&["-listen=1", "-listenonion=0", &format!("-bind={address}")])?;
+        let (address, listening) = listening();
+        let full = LiveNode::start_with_wallet(&listening.each_ref().map(String::as_str))?;
         begin(&full);
         let nadia = TestWallet::new("nadia");
         for index in 0..4 {
@@ -34,29 +35,36 @@ impl Pruned {
         full.mine(800);
         full.mine_to(1, &nadia.script(ScriptKind::P2wpkh, 5));
         pass_a_day(&full);
-        let pruned = LiveNode::start_with_wallet(&["-prune=1", "-fastprune"])?;
-        let scene = FillScene::beside(pruned, TestServer::beside_node(&full, Manner::default()));
-        let made = Self { full, address, scene, missing: 4 };
-        made.connect();
-        wait_for("the pruned node has the chain", || made.scene.node.tip() == made.full.tip());
-        made.scene.node.rpc(&["pruneblockchain", "500"]);
-        made.disconnect();
-        let lowest = made.scene.node.rpc(&["getblockchaininfo"]);
-        assert!(lowest.contains("\"pruneheight\""), "{lowest}");
-        made.scene.create("w", false);
-        made.scene.import("w", &json!([ranged(&made.scene.node, &nadia.descriptor(ScriptKind::P2wpkh), 999)]));
-        Some(made)
+        let scene =
+            FillScene::beside(pruned_copy(&full, &address, &[])?, TestServer::beside_node(&full, Manner::default()));
+        scene.create("w", false);
+        scene.import("w", &json!([ranged(&scene.node, &nadia.descriptor(ScriptKind::P2wpkh), 999)]));
+        Some(Self { full, address, scene })
     }
+}
 
-    fn connect(&self) {
-        self.scene.node.rpc(&["addnode", &self.address, "onetry"]);
-        wait_for("the nodes connect", || self.scene.node.rpc(&["getconnectioncount"]) == "1");
-    }
+/// A free address, and the arguments of a node that listens there.
+fn listening() -> (String, [String; 3]) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let bind = format!("-bind={address}");
+    (address, ["-listen=1".to_owned(), "-listenonion=0".to_owned(), bind])
+}
 
-    fn disconnect(&self) {
-        self.scene.node.rpc(&["disconnectnode", &self.address]);
-        wait_for("the nodes part", || self.scene.node.rpc(&["getconnectioncount"]) == "0");
-    }
+/// A node with the chain of another, of which it has pruned the first blocks. It has no peer.
+fn pruned_copy(full: &LiveNode, address: &str, arguments: &[&str]) -> Option<LiveNode> {
+    let node = LiveNode::start_with_wallet(&[&["-prune=1", "-fastprune"], arguments].concat())?;
+    connect(&node, address);
+    wait_for("the pruned node has the chain", || node.tip() == full.tip());
+    node.rpc(&["pruneblockchain", "500"]);
+    node.rpc(&["disconnectnode", address]);
+    wait_for("the nodes part", || node.rpc(&["getconnectioncount"]) == "0");
+    assert!(node.rpc(&["getblockchaininfo"]).contains("\"pruneheight\""), "nothing was pruned");
+    Some(node)
+}
+
+fn connect(node: &LiveNode, address: &str) {
+    node.rpc(&["addnode", address, "onetry"]);
+    wait_for("the nodes connect", || node.rpc(&["getconnectioncount"]) == "1");
 }
 
 #[test]
@@ -65,17 +73,17 @@ fn blocks_that_a_pruned_node_lacks_are_named_and_fetch_gets_them_from_a_peer() {
     let without = made.scene.fill("w", &["--from-height", "0"]);
     assert_eq!(without.code, 3, "{}", without.stderr);
     let summary = without.summary();
-    assert_eq!((&summary["outcome"], &summary["missing_blocks"]), (&json!("missing_blocks"), &json!(made.missing)));
+    assert_eq!((&summary["outcome"], &summary["missing_blocks"]), (&json!("missing_blocks"), &json!(MISSING)));
     for line in without.of_type("missing_block") {
         let height = u32::try_from(line["height"].as_u64().unwrap()).unwrap();
         assert_eq!(line["block_hash"], made.full.hash_at(height).to_string());
     }
-    assert_eq!(without.of_type("missing_block").count() as u64, made.missing);
+    assert_eq!(without.of_type("missing_block").count() as u64, MISSING);
 
-    made.connect();
+    connect(&made.scene.node, &made.address);
     let fetched = made.scene.fill("w", &["--from-height", "0", "--fetch"]);
     fetched.assert_equal();
-    assert_eq!(fetched.of_type("fetched").count() as u64, made.missing);
+    assert_eq!(fetched.of_type("fetched").count() as u64, MISSING);
     assert_eq!(fetched.summary()["transactions"], 5);
     assert_eq!(made.scene.wallet("w", "getwalletinfo", &json!([]))["txcount"], 5);
 }
@@ -83,10 +91,20 @@ fn blocks_that_a_pruned_node_lacks_are_named_and_fetch_gets_them_from_a_peer() {
 #[test]
 fn blocks_that_no_peer_sends_are_named_in_bounded_time() {
     let Some(made) = Pruned::start() else { return };
-    // No peer at all.
+    let (address, listening) = listening();
+    let arguments = listening.each_ref().map(String::as_str);
+    let Some(peer) = pruned_copy(&made.full, &made.address, &arguments) else { return };
+    connect(&made.scene.node, &address);
+    assert_eq!(peer.tip(), made.full.tip());
     let begun = Instant::now();
-    let alone = made.scene.fill("w", &["--from-height", "0", "--fetch"]);
-    assert_eq!(alone.summary()["outcome"], "missing_blocks");
-    assert_eq!(alone.of_type("missing_block").count() as u64, made.missing);
+    let ended = made.scene.fill("w", &["--from-height", "0", "--fetch"]);
     assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
+    assert_eq!((ended.code, &ended.summary()["outcome"]), (3, &json!("missing_blocks")), "{}", ended.stderr);
+    assert_eq!(ended.of_type("missing_block").count() as u64, MISSING);
+    assert_eq!(ended.of_type("fetching").count() as u64, MISSING);
+
+    // Without any peer either.
+    made.scene.node.rpc(&["setnetworkactive", "false"]);
+    let alone = made.scene.fill("w", &["--from-height", "0", "--fetch"]);
+    assert_eq!(alone.of_type("missing_block").count() as u64, MISSING);
 }

@@ -42,10 +42,10 @@ impl FillScene {
         Some(Self::of(node))
     }
 
-    /// A node that has loaded a chain of Core's, and Core's answers for it.
-    pub(crate) fn of_core(which: Which) -> Option<(Self, Expected)> {
+    /// A node with these arguments that has loaded a chain of Core's, and Core's answers for it.
+    pub(crate) fn of_core(which: Which, arguments: &[&str]) -> Option<(Self, Expected)> {
         let mut expected = None;
-        let node = LiveNode::load_with_wallet(&["-fastprune"], |datadir| {
+        let node = LiveNode::load_with_wallet(arguments, |datadir| {
             expected = Some(CoreDatadir::unpack(which, datadir).unwrap().expected().clone());
         })?;
         let expected: Expected = expected.unwrap();
