@@ -81,7 +81,9 @@ pub fn command() -> clap::Command {
 
 /// Parses the command line. Prints help, version and usage errors itself, and returns the exit code then.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
-    let Cli { command } = Cli::try_parse_from(arguments).map_err(|error| report(&error))?;
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let subcommand = arguments.get(1).and_then(|name| name.to_str()).filter(|name| is_subcommand(name));
+    let Cli { command } = Cli::try_parse_from(&arguments).map_err(|error| report(&error, subcommand))?;
     let ends = match &command {
         Command::Scan(args) => (args.watch.from_height, args.to_height),
         Command::Compare(args) => (args.from_height, args.to_height),
@@ -96,6 +98,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         return Err(Exit::Usage);
     }
     Ok(command)
+}
+
+fn is_subcommand(name: &str) -> bool {
+    command().get_subcommands().any(|subcommand| subcommand.get_name() == name)
 }
 
 #[cfg(test)]

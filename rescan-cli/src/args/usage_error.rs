@@ -11,10 +11,14 @@ use super::compare::RUNS_MAX;
 use super::repeated::{found, is_word};
 use crate::error::Exit;
 
-const SEE_HELP: &str = "see `rescan --help`, `rescan scan --help`";
+/// The page of help that fits the command line.
+fn see_help(subcommand: Option<&str>) -> String {
+    let name = subcommand.map_or_else(String::new, |name| format!(" {name}"));
+    format!("see `rescan{name} --help`")
+}
 
 /// Prints clap's help, version or error, and returns the exit code.
-pub(super) fn report(error: &clap::Error) -> Exit {
+pub(super) fn report(error: &clap::Error, subcommand: Option<&str>) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // If the reader of the help goes away, that is no failure.
@@ -26,31 +30,31 @@ pub(super) fn report(error: &clap::Error) -> Exit {
             Exit::Usage
         }
         _ => {
-            write_stderr(&message(error));
+            write_stderr(&message(error, &see_help(subcommand)));
             Exit::Usage
         }
     }
 }
 
 /// The message and the hint, each a line or more.
-fn message(error: &clap::Error) -> String {
+fn message(error: &clap::Error, see_help: &str) -> String {
     match error.kind() {
-        ErrorKind::UnknownArgument => unknown_argument(error),
-        ErrorKind::InvalidSubcommand => unknown_subcommand(error),
+        ErrorKind::UnknownArgument => unknown_argument(error, see_help),
+        ErrorKind::InvalidSubcommand => unknown_subcommand(error, see_help),
         // These name options and subcommands of the program, and repeat no value.
         ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand | ErrorKind::ArgumentConflict => {
             let shown = error.render().to_string();
             let shown = shown.split("\nFor more information").next().unwrap_or(&shown).trim_end();
-            format!("{shown}\nhint: {SEE_HELP}\n")
+            format!("{shown}\nhint: {see_help}\n")
         }
-        _ => bad_value(error),
+        _ => bad_value(error, see_help),
     }
 }
 
-fn unknown_subcommand(error: &clap::Error) -> String {
+fn unknown_subcommand(error: &clap::Error, see_help: &str) -> String {
     let name = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
     if !is_word(name) {
-        return hidden_argument();
+        return hidden_argument(see_help);
     }
     let hint = match suggestion(error, ContextKind::SuggestedSubcommand) {
         Some(meant) => format!("did you mean `rescan {meant}`?"),
@@ -59,7 +63,7 @@ fn unknown_subcommand(error: &clap::Error) -> String {
     format!("error: unexpected argument: {name} is no subcommand\nhint: {hint}\n")
 }
 
-fn unknown_argument(error: &clap::Error) -> String {
+fn unknown_argument(error: &clap::Error, see_help: &str) -> String {
     let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
     if ["--rpc-password", "--rpcpassword", "--password"].contains(&argument) {
         return format!(
@@ -68,25 +72,26 @@ fn unknown_argument(error: &clap::Error) -> String {
         );
     }
     if !is_word(argument) {
-        return hidden_argument();
+        return hidden_argument(see_help);
     }
     let hint = match suggestion(error, ContextKind::SuggestedArg) {
         Some(meant) => format!("did you mean {meant}?"),
-        None if argument.starts_with('-') => SEE_HELP.to_owned(),
-        None => "values follow the name of their option, as in --gap-limit 20; see `rescan scan --help`".to_owned(),
+        None if argument.starts_with('-') => see_help.to_owned(),
+        None => format!("values follow the name of their option, as in --gap-limit 20; {see_help}"),
     };
     format!("error: unexpected argument {argument}\nhint: {hint}\n")
 }
 
 /// A descriptor that lost its option may hold a key.
-fn hidden_argument() -> String {
-    "error: unexpected argument (not repeated here, since it could hold a key)\n\
-     hint: put descriptors after --descriptor, in quotes; see `rescan scan --help`\n"
-        .to_owned()
+fn hidden_argument(see_help: &str) -> String {
+    format!(
+        "error: unexpected argument (not repeated here, since it could hold a key)\n\
+         hint: put descriptors after --descriptor, in quotes; {see_help}\n"
+    )
 }
 
 /// The message for a bad value of an option: a key may have landed behind the wrong one.
-fn bad_value(error: &clap::Error) -> String {
+fn bad_value(error: &clap::Error, see_help: &str) -> String {
     // The option and the name of its value, as in the help.
     let option = text(error, ContextKind::InvalidArg).unwrap_or("an option");
     let expected = expected(error, option);
@@ -96,7 +101,7 @@ fn bad_value(error: &clap::Error) -> String {
     let found = found(text(error, ContextKind::InvalidValue).unwrap_or_default());
     let hint = match text(error, ContextKind::SuggestedValue) {
         Some(meant) => format!("did you mean {meant}?"),
-        None => SEE_HELP.to_owned(),
+        None => see_help.to_owned(),
     };
     format!("error: {option} takes {expected}; found {found}\nhint: {hint}\n")
 }
@@ -152,7 +157,7 @@ mod tests {
 
     fn message_of(line: &[&str]) -> Option<String> {
         let error = command().try_get_matches_from([&["rescan"], line].concat()).err()?;
-        Some(message(&error))
+        Some(message(&error, "see `rescan scan --help`"))
     }
 
     fn refused(line: &str) -> String {
