@@ -3,18 +3,19 @@
 # turn. Prints a table, as in docs/compare/fill-1GB.md.
 #
 #     cargo build --release -p rescan-cli -p rescan-server
-#     cargo run --release -p rescan-fixtures --bin rescan-loadable -- DIR 720
+#     cargo run --release -p rescan-fixtures --bin rescan-loadable -- DIR 7200 330
 #     benches/fill.sh /path/to/bitcoind DIR
 #
-# The chain has a wallet that few blocks touch, one of every third block, and one of nearly every block. The node needs a
-# wallet, and bitcoin-cli beside it; it loads the chain first (two minutes for 1 GB). The block files stay in the page
-# cache. Wallets are new in each run, so that Bitcoin Core writes the same transactions either way.
+# The chain has a wallet that few blocks touch, one of every third block, and one of nearly every block. The node needs
+# a wallet, and bitcoin-cli beside it. It loads the chain first, two minutes for 1 GB. The block files stay in the page
+# cache. Wallets are new in each run, with their descriptors imported beforehand.
 #
+# WALLETS   which (default quiet ordinary busy)
 # RUNS      how often each is run; the table has medians (default 3)
 # RESCAN    the folder of `rescan` and `rescan-server` (default target/release)
 set -eu
 
-[ $# = 2 ] || { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# = 2 ] || { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 node_program=$1
 datadir=$(cd "$2" && pwd)
 runs=${RUNS:-3}
@@ -54,20 +55,25 @@ load() {
     stop
 }
 
-# Wall time of a rescan by Core; the wallet has the descriptors already.
-rescan_by_core() { # wallet name
+make_wallet() { # wallet name
     cli -named createwallet wallet_name="$2" disable_private_keys=true blank=true >/dev/null
     cli -rpcwallet="$2" importdescriptors "$(requests "$1")" >/dev/null
+}
+
+# Wall time of a rescan by Core.
+rescan_by_core() { # wallet name
+    make_wallet "$1" "$2"
     begun=$(now)
     cli -rpcclienttimeout=0 -rpcwallet="$2" rescanblockchain 0 >/dev/null
     echo $((($(now) - begun) / 1000000)) >>"$work/core"
 }
 
-# Wall time of a fill, from the start of the command to its end: scan, import, calls, comparison.
+# Wall time of a fill, from the start of the command to its end: scan, calls, comparison.
 rescan_by_fill() { # wallet name
+    make_wallet "$1" "$2"
     begun=$(now)
-    "$programs/rescan" fill --json --wallet "$2" --create --descriptors "$datadir/$1.txt" --from-height 0 \
-        --datadir "$datadir" --socket "$socket" >"$work/lines" 2>"$work/errors" || { cat "$work/errors" >&2; fail "$1 is not filled"; }
+    "$programs/rescan" fill --json --wallet "$2" --from-height 0 --datadir "$datadir" --socket "$socket" \
+        >"$work/lines" 2>"$work/errors" || { cat "$work/errors" >&2; fail "$1 is not filled"; }
     echo $((($(now) - begun) / 1000000)) >>"$work/fill"
     tail -1 "$work/lines" >"$work/summary"
     [ "$(field outcome "$work/summary")" = equal ] || fail "$1 is not equal: $(cat "$work/summary")"
@@ -95,6 +101,7 @@ measure() { # wallet filters
         cli unloadwallet "$name-fill" >/dev/null; cli unloadwallet "$name-core" >/dev/null
     done
     matches=$(sed -n 's/.*"matched_blocks":\([0-9]*\).*/\1/p' "$work/lines" | head -1)
+    matches=${matches:-0}
     echo "| $1 | $2 | $(echo "$counts" | head -1) | $matches | $(field calls "$work/summary") | $(field blocks_in_calls "$work/summary") | $(median "$work/fill") s | $(median "$work/core") s |"
 }
 
@@ -115,6 +122,6 @@ for filters in without with; do
         kill -0 "$server_pid" || { cat "$work/server.log" >&2; fail "the server does not start"; }
         sleep 1
     done
-    for wallet in quiet ordinary busy; do measure "$wallet" "$filters"; done
+    for wallet in ${WALLETS:-quiet ordinary busy}; do measure "$wallet" "$filters"; done
     stop
 done
