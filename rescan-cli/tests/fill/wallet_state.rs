@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bitcoin::Amount;
 use serde_json::{Value, json};
 
 use crate::scene::FillScene;
@@ -50,5 +51,5 @@ impl WalletState {
 
 /// An amount of Core's, which prints bitcoins.
 pub(crate) fn satoshi(amount: &Value) -> u64 {
-    (amount.as_f64().unwrap() * 1e8).round() as u64 // below 2^53, as every amount is
+    Amount::from_btc(amount.as_f64().unwrap()).unwrap().to_sat()
 }

@@ -59,7 +59,7 @@ fn every_chain_has_its_folder_and_port() {
         (ChainType::Signet, "signet", 38_332),
         (ChainType::Regtest, "regtest", 18_443),
     ] {
-        let datadir = datadir(&[(&format!("{folder}/.cookie").trim_start_matches('/').to_owned(), "c:p")]);
+        let datadir = datadir(&[(format!("{folder}/.cookie").trim_start_matches('/'), "c:p")]);
         let node = search(datadir.path(), Some(chain)).expect("there is a node");
         assert_eq!((node.chain, node.chain_source.clone()), (chain, ChainSource::Given));
         assert_eq!(node.address.to_string(), format!("http://127.0.0.1:{port}"));
