@@ -20,6 +20,7 @@ pub mod fake;
 mod json_rpc;
 mod live_node;
 pub mod load;
+mod node_programs;
 mod scanned;
 mod scene;
 mod server_process;
@@ -27,7 +28,8 @@ mod skipping;
 mod test_server;
 
 pub use json_rpc::JsonRpc;
-pub use live_node::{LiveNode, eventually, free_port};
+pub use live_node::{LiveNode, eventually};
+pub use node_programs::free_port;
 pub use scanned::{ScanRecord, patiently, scan, shipped};
 pub use scene::Scene;
 pub use server_process::ServerProcess;

@@ -8,7 +8,6 @@
 
 use std::cell::Cell;
 use std::ffi::OsStr;
-use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -19,7 +18,7 @@ use bitcoin::{BlockHash, Script, ScriptBuf};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use tempfile::TempDir;
 
-use crate::skipping::say_skipped;
+use crate::node_programs::{Programs, free_port};
 
 /// How long a node may take to start or to stop.
 const NODE_PATIENCE: Duration = Duration::from_secs(60);
@@ -29,40 +28,6 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How often another port is tried, where somebody took the one that was free.
 const STARTS_MAX: u32 = 5;
-
-/// The node's programs.
-#[derive(Clone, Debug)]
-struct Programs {
-    node: PathBuf,
-    client: PathBuf,
-    /// Whether it answers over IPC: `bitcoin-node` does, `bitcoind` does not.
-    has_ipc: bool,
-    has_wallet: bool,
-}
-
-impl Programs {
-    /// A node without wallet.
-    fn plain() -> Option<Self> {
-        let (Some(node), Some(client)) = (std::env::var_os("BITCOIN_NODE"), std::env::var_os("BITCOIN_CLI")) else {
-            say_skipped("a node: export $(tests/bitcoin-node.sh) sets BITCOIN_NODE and BITCOIN_CLI");
-            return None;
-        };
-        // They are built with IPC, whatever their name.
-        Some(Self { node: node.into(), client: client.into(), has_ipc: true, has_wallet: false })
-    }
-
-    /// A node with wallet, whose `bitcoin-cli` lies beside it.
-    fn with_wallet() -> Option<Self> {
-        let Some(node) = std::env::var_os("BITCOIND") else {
-            say_skipped("a node with wallet: set BITCOIND to the path of a bitcoind or bitcoin-node that has one");
-            return None;
-        };
-        let node = PathBuf::from(node);
-        let client = node.with_file_name("bitcoin-cli");
-        let has_ipc = node.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bitcoin-node"));
-        Some(Self { node, client, has_ipc, has_wallet: true })
-    }
-}
 
 /// A node and its directory, both gone when dropped.
 #[derive(Debug)]
@@ -410,17 +375,6 @@ where
         assert!(begun.elapsed() < patience, "timed out: {what}");
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
-}
-
-/// A free port of the loopback.
-///
-/// # Panics
-///
-/// If there is none.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback has a free port");
-    listener.local_addr().expect("it has an address").port()
 }
 
 /// The string value of a field in the output of `bitcoin-cli`.
