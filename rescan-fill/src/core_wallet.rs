@@ -17,6 +17,9 @@ use crate::error::FillError;
 /// The interval of requests to stop the rescan of an import.
 const ABORT_EVERY: Duration = Duration::from_millis(5);
 
+/// The time after which a wallet that is being unloaded is gone.
+const UNLOADED_AFTER: Duration = Duration::from_millis(500);
+
 /// Most confirmations that `listunspent` takes.
 const CONFIRMATIONS_MAX: u32 = 9_999_999;
 
@@ -222,7 +225,20 @@ impl CoreWallet {
         match self.rpc.call::<RescannedRange>("rescanblockchain", &(first, last)) {
             Ok(range) => Ok(range.stop_height),
             Err(error) if is_aborted(&error) => Err(FillError::Aborted { name: self.name.clone() }),
-            Err(error) => Err(self.refused(error)),
+            Err(error) => Err(match self.refused(error) {
+                FillError::Scanning { .. } => self.scanning_or_unloaded(),
+                refused => refused,
+            }),
+        }
+    }
+
+    /// The reason for which a wallet refuses to rescan as if it were scanning: one that is being
+    /// unloaded does so too.
+    fn scanning_or_unloaded(&self) -> FillError {
+        thread::sleep(UNLOADED_AFTER);
+        match self.info() {
+            Err(FillError::Node(RpcError::WalletNotFound { .. })) => self.missing(),
+            _ => FillError::Scanning { name: self.name.clone() },
         }
     }
 

@@ -41,6 +41,21 @@ fn a_rescan_of_another_program_is_told() {
 }
 
 #[test]
+fn a_wallet_that_is_being_unloaded_is_not_taken_for_one_that_scans() {
+    let bed = Bed::paying(&[0]);
+    let mut is_gone = false;
+    bed.wallet.before_each_call(move |_, method, _| match method {
+        "rescanblockchain" => {
+            is_gone = true;
+            Some(refusal::RESCANNING)
+        }
+        "getwalletinfo" if is_gone => Some(refusal::NOT_LOADED),
+        _ => None,
+    });
+    assert!(matches!(bed.fill().result.unwrap_err(), FillError::NoWallet { name, .. } if name == "alice"));
+}
+
+#[test]
 fn a_rescan_that_another_program_stops_is_told() {
     assert!(matches!(error_of(refusal::ABORTED), FillError::Aborted { .. }));
 }
