@@ -23,10 +23,9 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// [`FillError::Node`] if the node gives no answer, or does not know the method.
 pub(crate) fn fetch_block(node: &RpcClient, hash: BlockHash) -> Result<bool, FillError> {
     let begun = Instant::now();
-    let peers: Vec<Peer> = node.call("getpeerinfo", &[(); 0])?;
     // A pruned peer has the last 288 blocks alone, so it comes last.
     let (full, pruned): (Vec<_>, Vec<_>) =
-        peers.into_iter().partition(|peer| peer.services.iter().any(|service| service == "NETWORK"));
+        peers(node)?.into_iter().partition(|peer| peer.services.iter().any(|service| service == "NETWORK"));
     for peer in full.into_iter().chain(pruned) {
         if has_block(node, hash)? {
             return Ok(true);
@@ -38,17 +37,24 @@ pub(crate) fn fetch_block(node: &RpcClient, hash: BlockHash) -> Result<bool, Fil
             Err(error) => return Err(error.into()),
         }
         let asked = Instant::now();
-        while asked.elapsed() < PEER_MAX && begun.elapsed() < BLOCK_MAX {
+        // The node disconnects a peer that does not answer.
+        let mut is_there = true;
+        while is_there && asked.elapsed() < PEER_MAX && begun.elapsed() < BLOCK_MAX {
             if has_block(node, hash)? {
                 return Ok(true);
             }
             thread::sleep(ASK_EVERY);
+            is_there = peers(node)?.iter().any(|connected| connected.id == peer.id);
         }
         if begun.elapsed() >= BLOCK_MAX {
             break;
         }
     }
     has_block(node, hash)
+}
+
+fn peers(node: &RpcClient) -> Result<Vec<Peer>, FillError> {
+    Ok(node.call("getpeerinfo", &[(); 0])?)
 }
 
 /// Whether the block is on the node's disk. A block from a peer has no undo data, so methods that

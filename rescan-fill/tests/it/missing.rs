@@ -2,6 +2,9 @@
 
 use rescan_fill::{FillOptions, Reason};
 
+use rescan_fixtures::fake_node::Reply;
+use serde_json::json;
+
 use crate::bed::{Bed, options};
 
 #[test]
@@ -58,4 +61,22 @@ fn a_block_that_no_peer_has_stays_missing() {
     assert_eq!(filled.result.unwrap().missing.len(), 1);
     assert_eq!(filled.events.last().unwrap(), "scanned");
     assert!(filled.events.contains(&format!("missing {missing}")));
+}
+
+#[test]
+fn a_peer_that_leaves_without_an_answer_is_not_waited_for() {
+    let bed = Bed::paying(&[0]);
+    let missing = bed.truth().values().next().unwrap().0;
+    bed.wallet.lock().absent.insert(missing);
+    bed.wallet.before_each_call(|wallet, method, _| {
+        // Asked, the peer leaves.
+        (method == "getblockfrompeer").then(|| {
+            wallet.has_no_peer = true;
+            Reply::json(&json!({}))
+        })
+    });
+    let filled = bed.fill_with(&FillOptions { fetch: true, ..options() });
+    assert_eq!(filled.result.unwrap().missing.len(), 1);
+    let asked = bed.node.calls().iter().filter(|call| call.method == "getblock").count();
+    assert_eq!(asked, 3, "before the peer is asked, once after, and at the end");
 }
