@@ -153,6 +153,9 @@ pub(crate) struct WalletDirEntry {
 #[derive(Deserialize)]
 pub(crate) struct Peer {
     pub(crate) id: u64,
+    /// 0 until the peer has sent it.
+    #[serde(default)]
+    pub(crate) version: u32,
     #[serde(default, rename = "servicesnames")]
     pub(crate) services: Vec<String>,
 }

@@ -14,6 +14,8 @@ use crate::error::FillError;
 const PEER_MAX: Duration = Duration::from_secs(20);
 /// The time for a block, all peers together.
 const BLOCK_MAX: Duration = Duration::from_secs(60);
+/// The time that a new peer has for its version.
+const INTRODUCED_AFTER: Duration = Duration::from_secs(5);
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// Asks the node's peers, one after the other, until one has sent the block. Returns whether the
@@ -25,7 +27,7 @@ pub(crate) fn fetch_block(node: &RpcClient, hash: BlockHash) -> Result<bool, Fil
     let begun = Instant::now();
     // A pruned peer has the last 288 blocks alone, so it comes last.
     let (full, pruned): (Vec<_>, Vec<_>) =
-        peers(node)?.into_iter().partition(|peer| peer.services.iter().any(|service| service == "NETWORK"));
+        introduced_peers(node)?.into_iter().partition(|peer| peer.services.iter().any(|service| service == "NETWORK"));
     for peer in full.into_iter().chain(pruned) {
         if has_block(node, hash)? {
             return Ok(true);
@@ -51,6 +53,18 @@ pub(crate) fn fetch_block(node: &RpcClient, hash: BlockHash) -> Result<bool, Fil
         }
     }
     has_block(node, hash)
+}
+
+/// The peers, once those that have just connected have sent their version.
+fn introduced_peers(node: &RpcClient) -> Result<Vec<Peer>, FillError> {
+    let begun = Instant::now();
+    loop {
+        let peers = peers(node)?;
+        if begun.elapsed() >= INTRODUCED_AFTER || peers.iter().all(|peer| peer.version != 0) {
+            return Ok(peers);
+        }
+        thread::sleep(ASK_EVERY);
+    }
 }
 
 fn peers(node: &RpcClient) -> Result<Vec<Peer>, FillError> {
