@@ -7,7 +7,7 @@
 //! spends, keypool, conflicts, times.
 //!
 //! In the order of the data: [`CoreWallet`] calls the wallet, `scan` finds its history, [`Plan`]
-//! chooses the calls, [`fill`] makes them, and `differences` compares. [`fetch`] gets missing blocks
+//! chooses the calls, [`fill()`] makes them, and `differences` compares. `fetch` gets missing blocks
 //! from the node's peers.
 //!
 //! Every step can be repeated. Blocks whose transactions the wallet has are left out, so a fill that
