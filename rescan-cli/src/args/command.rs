@@ -85,7 +85,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     let subcommand = arguments.get(1).and_then(|name| name.to_str()).filter(|name| is_subcommand(name));
     let Cli { command } = Cli::try_parse_from(&arguments).map_err(|error| report(&error, subcommand))?;
     let ends = match &command {
-        Command::Scan(args) => (args.watch.from_height, args.to_height),
+        Command::Scan(args) => (args.watch.start.from_height, args.to_height),
         Command::Compare(args) => (args.from_height, args.to_height),
         Command::Follow(_) | Command::Fill(_) | Command::Info(_) | Command::Demo(_) => (None, None),
     };

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use rescan_client::{GAP_LIMIT_DEFAULT, GAP_LIMIT_MAX};
 
-use super::birthday::parse_birthday;
-use super::watch::VerifyName;
-use super::{BLOCKS, NodeArgs, PRINTED, SERVER, SocketArgs, WATCHED};
+use super::{BLOCKS, NodeArgs, PRINTED, SERVER, SocketArgs, StartArgs, WATCHED};
 use crate::error::EXIT_CODES_HELP;
 
 #[derive(Debug, Args)]
@@ -28,15 +26,8 @@ pub(crate) struct FillArgs {
     #[arg(long, value_name = "N", default_value_t = GAP_LIMIT_DEFAULT, help_heading = WATCHED,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(GAP_LIMIT_MAX)))]
     pub(crate) gap_limit: u32,
-    /// The first block to scan [default: by the earliest timestamp of the wallet's descriptors]
-    #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday", help_heading = BLOCKS)]
-    pub(crate) from_height: Option<u32>,
-    /// The wallet's birthday, as YYYY-MM-DD or seconds since 1970, in place of a first block
-    #[arg(long, value_name = "TIME", value_parser = parse_birthday, help_heading = BLOCKS)]
-    pub(crate) birthday: Option<u32>,
-    /// Which blocks to check against the merkle root of their header
-    #[arg(long, value_enum, default_value_t = VerifyName::Reported, help_heading = BLOCKS)]
-    pub(crate) verify: VerifyName,
+    #[command(flatten)]
+    pub(crate) start: StartArgs,
     /// Ask the node's peers for matching blocks that the node has pruned
     ///
     /// One block after the other, each for at most a minute (getblockfrompeer). Without it, such blocks are named.

@@ -13,6 +13,7 @@ mod node;
 mod repeated;
 mod scan;
 mod server;
+mod start;
 mod usage_error;
 mod watch;
 mod watched;
@@ -27,6 +28,7 @@ pub(crate) use self::node::NodeArgs;
 pub(crate) use self::repeated::{refuse_descriptor, refuse_key};
 pub(crate) use self::scan::ScanArgs;
 pub(crate) use self::server::{NetworkName, SocketArgs};
+pub(crate) use self::start::StartArgs;
 pub(crate) use self::watch::WatchArgs;
 pub(crate) use self::watched::WatchedArgs;
 

@@ -1,11 +1,10 @@
 //! Arguments of both `scan` and `follow`: descriptors, outpoints, and the first block.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use rescan_client::GivenOutpoint;
 use rescan_client::bitcoin::{Amount, OutPoint, ScriptBuf, TxOut};
-use rescan_client::{GivenOutpoint, Verify};
 
-use super::birthday::parse_birthday;
-use super::{BLOCKS, WATCHED, WatchedArgs};
+use super::{StartArgs, WATCHED, WatchedArgs};
 
 /// The position in the help for a subcommand's own option that follows `--birthday`. `clap` counts options from 0; of two
 /// with the same position, the name decides.
@@ -22,38 +21,8 @@ pub(crate) struct WatchArgs {
     #[arg(long = "outpoint", value_name = "TXID:VOUT[:SAT:SCRIPT]", value_parser = parse_outpoint, help_heading = WATCHED)]
     #[arg(group = "watched", conflicts_with = "wallets")]
     pub(crate) outpoints: Vec<GivenOutpoint>,
-    /// The first block to scan [default: that of the earliest birthday of the descriptors, or 0]
-    #[arg(long, value_name = "HEIGHT", conflicts_with = "birthday", help_heading = BLOCKS)]
-    pub(crate) from_height: Option<u32>,
-    /// The wallet's birthday, as YYYY-MM-DD or seconds since 1970, in place of a first block
-    ///
-    /// Scans from two hours before it, as Bitcoin Core does, since block times may be off by that much.
-    #[arg(long, value_name = "TIME", value_parser = parse_birthday, help_heading = BLOCKS)]
-    pub(crate) birthday: Option<u32>,
-    /// Which blocks to check against the merkle root of their header
-    #[arg(long, value_enum, default_value_t = VerifyName::Reported, help_heading = BLOCKS)]
-    pub(crate) verify: VerifyName,
-}
-
-/// Which blocks are checked against their merkle root.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum VerifyName {
-    /// Blocks with matches
-    Reported,
-    /// Every block: also detects a flipped bit that hides a match; slower
-    All,
-    /// No block: trusts the disk, as Bitcoin Core's own rescan does
-    None,
-}
-
-impl From<VerifyName> for Verify {
-    fn from(name: VerifyName) -> Self {
-        match name {
-            VerifyName::Reported => Self::Reported,
-            VerifyName::All => Self::All,
-            VerifyName::None => Self::None,
-        }
-    }
+    #[command(flatten)]
+    pub(crate) start: StartArgs,
 }
 
 fn parse_outpoint(text: &str) -> Result<GivenOutpoint, String> {

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use rescan_client::bitcoin::Network;
-use rescan_client::position::Height;
-use rescan_client::{RangeStart, ScanRequest, Verify};
+use rescan_client::{RangeStart, ScanRequest};
 use rescan_fill::FillOptions;
 use rescan_node::{ListedDescriptor, RpcClient, RpcError};
 use serde::Deserialize;
@@ -35,20 +34,22 @@ impl FillRequest {
     pub(crate) fn of(args: &FillArgs) -> Result<Self, CliError> {
         // Messages repeat the name.
         refuse_key("--wallet", "the name of a wallet", Path::new(&args.wallet))?;
-        let from = match (args.birthday, args.from_height) {
-            (Some(seconds), _) => Some(RangeStart::Birthday(seconds)),
-            (None, height) => height.map(|height| RangeStart::Height(Height(height))),
-        };
-        let (gap_limit, verify) = (args.gap_limit, Verify::from(args.verify));
-        let options = FillOptions { from, gap_limit, verify, fetch: args.fetch };
+        let from = args.start.start();
         let mut given = args.descriptors.as_deref().map(read_descriptors).transpose()?.unwrap_or_default();
-        if let Some(birthday) = args.birthday {
-            given.iter_mut().for_each(|given| given.birthday = Birthday::Time(birthday));
-        } else if let Some(height) = args.from_height {
-            given.iter_mut().for_each(|given| given.birthday = Birthday::Height(height));
+        let birthday = match from {
+            Some(RangeStart::Birthday(seconds)) => Some(Birthday::Time(seconds)),
+            Some(RangeStart::Height(height)) => Some(Birthday::Height(height.0)),
+            _ => None,
+        };
+        if let Some(birthday) = birthday {
+            given.iter_mut().for_each(|given| given.birthday = birthday);
         }
-        let watch = |given: &Vec<GivenDescriptor>| WatchRequest::of_given(ScanRequest::new(), given, Some(gap_limit));
+        let watch = |given: &Vec<_>| WatchRequest::of_given(ScanRequest::new(), given, Some(args.gap_limit));
         let watched = Some(&given).filter(|given| !given.is_empty()).map(watch).transpose()?;
+        // Once imported, a descriptor has no annotation: the largest gap limit holds for all.
+        let annotated = watched.iter().flat_map(|watched| &watched.scan.keychains).map(|keychain| keychain.gap_limit);
+        let gap_limit = annotated.max().map_or(args.gap_limit, |annotated| annotated.max(args.gap_limit));
+        let options = FillOptions { from, gap_limit, verify: args.start.verify.into(), fetch: args.fetch };
         Ok(Self { options, given, watched, is_new: args.create })
     }
 

@@ -104,13 +104,11 @@ impl WatchRequest {
     }
 
     fn of_watched(args: &WatchArgs, node: &NodeArgs, network: Option<NetworkName>) -> Result<Self, CliError> {
-        let mut scan = ScanRequest::new().verify(args.verify.into());
+        let mut scan = ScanRequest::new().verify(args.start.verify.into());
         scan.outpoints.clone_from(&args.outpoints);
         let mut request = Self::of(scan, &args.watched, node, network)?;
-        match (args.birthday, args.from_height) {
-            (Some(seconds), _) => request.begin_at(RangeStart::Birthday(seconds)),
-            (None, Some(height)) => request.begin_at(RangeStart::Height(Height(height))),
-            (None, None) => {}
+        if let Some(start) = args.start.start() {
+            request.begin_at(start);
         }
         Ok(request)
     }

@@ -48,7 +48,7 @@ pub(super) async fn run(args: &FillArgs, interrupts: &mut Interrupts) -> Result<
 /// The server, and the node beside it.
 async fn connect(args: &FillArgs) -> Result<(Client, RpcClient), CliError> {
     let client = connect_beside(&args.socket, &args.node).await?;
-    check_birthday(&client, args.birthday).await?;
+    check_birthday(&client, args.start.birthday).await?;
     let network = client.server_info().network;
     let node = rpc_client(&args.node, args.socket.network.or(NetworkName::of(network)))?;
     let asked = node.clone();

@@ -25,7 +25,7 @@ pub(super) async fn run(
     let socket = socket_path_beside(&args.socket, &args.node)?;
     let client = interrupts.abort(async { Ok(Client::connect(&socket).await?) }).await?;
     request.check_network(client.server_info().network)?;
-    interrupts.abort(check_birthday(&client, args.watch.birthday)).await?;
+    interrupts.abort(check_birthday(&client, args.watch.start.birthday)).await?;
     let WatchRequest { mut scan, wallets, .. } = request;
     scan.mark_every = Some(mark_every(args.resumed.checkpoint_every));
     let form = if args.json { Form::JsonStream } else { Form::TextStream };

@@ -68,6 +68,6 @@ async fn resume(
 async fn connect_checked(args: &ScanArgs, request: &WatchRequest) -> Result<Client, CliError> {
     let client = connect_beside(&args.socket, &args.node).await?;
     request.check_network(client.server_info().network)?;
-    check_birthday(&client, args.watch.birthday).await?;
+    check_birthday(&client, args.watch.start.birthday).await?;
     Ok(client)
 }

@@ -21,11 +21,15 @@ struct Bed {
 
 /// A chain with payments to index 0, 30 and 15, beside a wallet that watches 20.
 fn bed() -> Bed {
+    paying(&[0, 30, 15])
+}
+
+fn paying(indexes: &[u32]) -> Bed {
     let owner = TestWallet::new("olaf");
     let mut chain = ChainBuilder::new();
     chain.mine(110);
-    for index in [0, 30, 15] {
-        chain.pay(&owner.script(ScriptKind::P2wpkh, index), 1).mine(5);
+    for index in indexes {
+        chain.pay(&owner.script(ScriptKind::P2wpkh, *index), 1).mine(5);
     }
     let descriptor = owner.descriptor(ScriptKind::P2wpkh);
     let wallet = SharedWallet::new(&chain, vec![FakeDescriptor::new(&descriptor, 20)]);
@@ -206,4 +210,18 @@ fn a_node_of_another_network_is_refused() {
         (method == "getblockchaininfo").then(|| Reply::json(&json!({"chain": "signet", "blocks": 1})))
     });
     bed.filled(&[]).assert_error(2, "the node is one of signet, the rescan server of regtest");
+}
+
+#[test]
+fn the_gap_limit_of_an_annotation_holds_for_the_fill() {
+    let bed = paying(&[0, 30]);
+    bed.wallet.lock().descriptors.clear();
+    let file = bed.scene.server.beside("annotated");
+    // The last call is for the mempool.
+    for (annotation, due) in [("", 2), ("?gl=40", 3)] {
+        std::fs::write(&file, format!("{}{annotation}\n", bed.descriptor)).unwrap();
+        let ended = bed.filled(&["--descriptors", file.to_str().unwrap(), "--dry-run"]);
+        let calls = ended.stdout.lines().filter(|line| line.contains(" rescanblockchain ")).count();
+        assert_eq!((ended.code, calls), (0, due), "{}{}", ended.stdout, ended.stderr);
+    }
 }
